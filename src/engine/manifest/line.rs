@@ -1,0 +1,104 @@
+//! Image lines: where in a file a value stands that says which image runs.
+
+use super::ObjectId;
+use serde::{Deserialize, Serialize};
+use std::{fmt, ops::Range};
+
+/// A place in a file for people: from 1, the column in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Position {
+    pub line: usize,
+    pub column: usize,
+}
+
+/// One step from a document's root to a field. List items are named by a key where they have one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Step {
+    Key(String),
+    /// `containers[name=app]`
+    Item { key: String, value: String },
+    Index(usize),
+}
+
+/// A field's path: `spec.template.spec.containers[name=app].image`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FieldPath(pub Vec<Step>);
+
+/// A line's identity: it stays the same when lines move within the file, or other fields change. Not its number.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LineId {
+    /// Path in the repository, `/`-separated.
+    pub file: String,
+    /// The object that the field stands in; for documents that are no objects, `None`.
+    pub object: Option<ObjectId>,
+    /// Index of the document in the file when the object is unnamed, else 0.
+    pub document: usize,
+    pub path: FieldPath,
+}
+
+/// Which part of a reference a value holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// `name:tag`, `name@digest`, `name:tag@digest` or a bare name.
+    Reference,
+    Name,
+    Tag,
+    Digest,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ScalarStyle {
+    Plain,
+    SingleQuoted,
+    DoubleQuoted,
+}
+
+/// `# {"$imagepolicy": "ns:policy[:tag|:name|:digest]"}`
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Marker {
+    pub namespace: String,
+    pub policy: String,
+    /// What the marker's suffix says: none is [`Part::Reference`].
+    pub part: Part,
+}
+
+/// A scalar that says which image runs, or a part of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageLine {
+    /// Index into [`super::Scan::documents`].
+    pub document: usize,
+    pub path: FieldPath,
+    /// Of the value's first byte (inside the quotes).
+    pub position: Position,
+    /// The content's bytes, without quotes; equal to the value (a quoted value with escapes is no image line).
+    pub span: Range<usize>,
+    pub value: String,
+    pub style: ScalarStyle,
+    /// What the value holds, by the field it stands in (`image`, `newTag`, …); with a marker, by the marker.
+    pub part: Part,
+    /// The whole reference that this value is part of, where siblings tell it (`repository` + `tag`; kustomize `name`
+    /// or `newName` + `newTag`): as Kubernetes would run it.
+    pub image: Option<String>,
+    pub marker: Option<Marker>,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+impl fmt::Display for FieldPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Key(key) if i == 0 => f.write_str(key)?,
+                Step::Key(key) => write!(f, ".{key}")?,
+                Step::Item { key, value } => write!(f, "[{key}={value}]")?,
+                Step::Index(n) => write!(f, "[{n}]")?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,4 @@
+//! An in-process GitHub and registry, to try butler with and to test against.
+
+pub mod github;
+pub mod registry;

@@ -1,0 +1,5 @@
+//! Settings, intake of webhooks, and the worker that reconciles config repositories.
+
+pub mod intake;
+pub mod settings;
+pub mod worker;
