@@ -102,6 +102,7 @@ pub struct GitHttp {
 impl GitHttp {
     /// Serves the repositories below `root` to everybody, until [`GitHttp::authorize`] says otherwise.
     pub fn new(root: impl Into<PathBuf>) -> Self {
+        crate::adapters::git::init();
         GitHttp {
             root: root.into(),
             authorize: Arc::new(|_, _, _, _| Auth::Allow),
