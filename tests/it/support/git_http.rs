@@ -87,6 +87,14 @@ impl GitServer {
         *self.rule.lock().unwrap() = Box::new(rule);
     }
 
+    /// Sends git from one name to another on this server.
+    pub fn rename(&self, from: &'static str, to: &'static str) {
+        self.fault(move |request| match request.repo == from {
+            true => Fault::Renamed(to.to_owned()),
+            false => Fault::None,
+        });
+    }
+
     pub fn heal(&self) {
         self.fault(|_| Fault::None);
     }
