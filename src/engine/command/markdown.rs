@@ -33,12 +33,10 @@ fn lines(text: &str) -> impl Iterator<Item = Range<usize>> {
 
 /// The ranges of text that is neither quoted nor code, HTML, struck out, or part of a link, image or table.
 fn said(text: &str) -> Vec<Range<usize>> {
-    let options = Options::ENABLE_GFM | Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_FOOTNOTES;
+    let options =
+        Options::ENABLE_GFM | Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_FOOTNOTES;
     let unsaid = |tag: &Tag<'_>| {
-        !matches!(
-            tag,
-            Tag::Paragraph | Tag::Heading { .. } | Tag::List(_) | Tag::Item | Tag::Emphasis | Tag::Strong
-        )
+        !matches!(tag, Tag::Paragraph | Tag::Heading { .. } | Tag::List(_) | Tag::Item | Tag::Emphasis | Tag::Strong)
     };
     let mut ranges: Vec<Range<usize>> = Vec::new();
     // How many open elements are such that what is in them does not count.

@@ -50,9 +50,18 @@ pub struct Scope {
 pub enum Parsed {
     Command(Command),
     /// `/butler` with a verb that there is not.
-    Unknown { line: String, verb: String, nearest: Option<&'static str> },
+    Unknown {
+        line: String,
+        verb: String,
+        nearest: Option<&'static str>,
+    },
     /// A known verb that cannot be carried out as it was said.
-    Invalid { line: String, verb: &'static str, why: String, usage: &'static str },
+    Invalid {
+        line: String,
+        verb: &'static str,
+        why: String,
+        usage: &'static str,
+    },
 }
 
 impl Parsed {
@@ -76,13 +85,23 @@ pub struct Command {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verb {
     /// Without `to`, a version at the end is still among the components.
-    Promote { components: Vec<String>, to: Option<String>, version: Option<String> },
+    Promote {
+        components: Vec<String>,
+        to: Option<String>,
+        version: Option<String>,
+    },
     Merge,
     /// `words` are those before `until`, or all; `reason` is what follows `until <when>`. See [`resolve_hold`] and
     /// [`until`].
-    Hold { words: Vec<String>, until: Option<String>, reason: Option<String> },
+    Hold {
+        words: Vec<String>,
+        until: Option<String>,
+        reason: Option<String>,
+    },
     /// See [`resolve_hold`].
-    Resume { words: Vec<String> },
+    Resume {
+        words: Vec<String>,
+    },
     Status,
     Help,
 }
@@ -115,7 +134,8 @@ pub fn parse(text: &str, scope: Scope) -> Vec<Parsed> {
                 Parsed::Invalid { verb, .. } => verb,
                 Parsed::Unknown { .. } => "help",
             };
-            let why = format!("a comment holds at most {MOST_COMMANDS} commands; this one and all after it are left out");
+            let why =
+                format!("a comment holds at most {MOST_COMMANDS} commands; this one and all after it are left out");
             found.push(Parsed::Invalid { line: line.to_owned(), verb, why, usage: usage(verb) });
             break;
         }
@@ -187,11 +207,9 @@ fn promote(words: &[&str]) -> Result<Verb, String> {
     match after {
         [] => Err("expected an environment after \"to\", found nothing".into()),
         [to] => Ok(Verb::Promote { components, to: Some((*to).to_owned()), version: None }),
-        [to, version] => Ok(Verb::Promote {
-            components,
-            to: Some((*to).to_owned()),
-            version: Some((*version).to_owned()),
-        }),
+        [to, version] => {
+            Ok(Verb::Promote { components, to: Some((*to).to_owned()), version: Some((*version).to_owned()) })
+        }
         [_, rest @ ..] => Err(format!("expected one version after the environment, found {:?}", rest.join(" "))),
     }
 }

@@ -207,7 +207,10 @@ fn when_a_hold_ends() {
         ("2026-12-24T18:00+01:00", "2026-12-24T17:00:00Z"),
         ("0s", "2026-11-21T12:00:00Z is not ahead: it is 2026-11-21T12:00:00Z"),
         ("2026-11-21", "2026-11-21T00:00:00Z is not ahead: it is 2026-11-21T12:00:00Z"),
-        ("2026-12-24T18:00", "expected a duration (2h, 3d), a date (2026-12-24) or a time (2026-12-24T18:00Z), found \"2026-12-24T18:00\""),
+        (
+            "2026-12-24T18:00",
+            "expected a duration (2h, 3d), a date (2026-12-24) or a time (2026-12-24T18:00Z), found \"2026-12-24T18:00\"",
+        ),
         ("friday", "expected a duration (2h, 3d), a date (2026-12-24) or a time (2026-12-24T18:00Z), found \"friday\""),
     ] {
         let told = until(when, now).map_or_else(|why| why, |end| end.to_string());

@@ -58,7 +58,8 @@ pub struct VerbInfo {
 
 /// Every command, in the order in which help lists them.
 pub const VERBS: &[VerbInfo] = &[
-    verb("promote", "promote [component…] [to <env>] [version]", "open or refresh a promotion", Permission::Write).now(),
+    verb("promote", "promote [component…] [to <env>] [version]", "open or refresh a promotion", Permission::Write)
+        .now(),
     verb("merge", "merge", "merge this pull request, or say what is missing", Permission::Maintain).now(),
     verb(
         "hold",
@@ -67,12 +68,18 @@ pub const VERBS: &[VerbInfo] = &[
         Permission::Write,
     )
     .now(),
-    verb("resume", "resume [component] [env]", "end a hold, or take a declined version after all", Permission::Write).now(),
+    verb("resume", "resume [component] [env]", "end a hold, or take a declined version after all", Permission::Write)
+        .now(),
     verb("status", "status", "what runs where, what waits and why", Permission::Read).now(),
     verb("help", "help", "list what you may do here", Permission::Read).now(),
     // The gate's team approves; the permission is the floor below it.
     verb("approve", "approve", "approve this promotion for the gate's team", Permission::Write),
-    verb("freeze", "freeze <env|all> [until <when>] <reason>", "stop everything into an environment", Permission::Maintain),
+    verb(
+        "freeze",
+        "freeze <env|all> [until <when>] <reason>",
+        "stop everything into an environment",
+        Permission::Maintain,
+    ),
     verb("block", "block <component> <version> <reason>", "never use that version again", Permission::Maintain),
     verb(
         "rollback",

@@ -1,13 +1,6 @@
 //! What a key alone cannot tell: names that nobody declared, cycles, overlapping environments.
 
-use super::{
-    Config, Environment,
-    decode::Decoder,
-    name,
-    nearest::nearest,
-    promotion::Ends,
-    tree::quoted,
-};
+use super::{Config, Environment, decode::Decoder, name, nearest::nearest, promotion::Ends, tree::quoted};
 use crate::engine::manifest::Position;
 use std::collections::{HashMap, HashSet};
 

@@ -65,7 +65,10 @@ impl<'n> Fields<'n> {
 
     /// Reads the value of a key, where the key is given.
     pub fn read<T>(
-        &self, d: &mut Decoder, key: &str, read: impl FnOnce(&mut Decoder, &'n Node) -> Option<T>,
+        &self,
+        d: &mut Decoder,
+        key: &str,
+        read: impl FnOnce(&mut Decoder, &'n Node) -> Option<T>,
     ) -> Option<T> {
         let node = self.get(key)?;
         d.within(key, |d| read(d, node))
@@ -73,7 +76,10 @@ impl<'n> Fields<'n> {
 
     /// As [`Fields::read`]; the missing key is a fault.
     pub fn require<T>(
-        &self, d: &mut Decoder, key: &str, read: impl FnOnce(&mut Decoder, &'n Node) -> Option<T>,
+        &self,
+        d: &mut Decoder,
+        key: &str,
+        read: impl FnOnce(&mut Decoder, &'n Node) -> Option<T>,
     ) -> Option<T> {
         if self.get(key).is_none() && !d.partial {
             d.fault(self.position, format!("the key {key:?} is missing"));
@@ -188,7 +194,9 @@ impl Decoder {
 
     /// A mapping from names to values, in the file's order.
     pub fn named<T>(
-        &mut self, node: &Node, mut read: impl FnMut(&mut Decoder, &Key, &Node) -> Option<T>,
+        &mut self,
+        node: &Node,
+        mut read: impl FnMut(&mut Decoder, &Key, &Node) -> Option<T>,
     ) -> Option<Vec<(String, T)>> {
         let mut values = Vec::new();
         for (key, value) in self.entries(node)? {
@@ -205,7 +213,10 @@ impl Decoder {
     }
 
     pub fn list<T>(
-        &mut self, node: &Node, what: &str, read: impl FnMut(&mut Decoder, &Node) -> Option<T>,
+        &mut self,
+        node: &Node,
+        what: &str,
+        read: impl FnMut(&mut Decoder, &Node) -> Option<T>,
     ) -> Option<Vec<T>> {
         match &node.value {
             Value::List(items) => Some(self.items(items, read)),
@@ -226,7 +237,9 @@ impl Decoder {
 
     /// One string, or a list of at least one.
     pub fn one_or_more<T>(
-        &mut self, node: &Node, mut read: impl FnMut(&mut Decoder, &Node) -> Option<T>,
+        &mut self,
+        node: &Node,
+        mut read: impl FnMut(&mut Decoder, &Node) -> Option<T>,
     ) -> Option<Vec<T>> {
         match &node.value {
             Value::List(items) if items.is_empty() => {

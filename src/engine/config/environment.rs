@@ -120,7 +120,10 @@ pub struct Health {
 pub enum Who {
     /// Whoever has at least this permission on the repository.
     Permission(Permission),
-    Team { org: String, team: String },
+    Team {
+        org: String,
+        team: String,
+    },
 }
 
 impl fmt::Display for Who {
@@ -167,7 +170,10 @@ pub(super) fn repository(d: &mut Decoder, node: &Node) -> Option<RepoName> {
 fn branch(d: &mut Decoder, node: &Node) -> Option<String> {
     let text = d.text(node)?;
     if let Some(short) = text.strip_prefix("refs/heads/") {
-        d.fault(node.position, format!("expected a branch without refs/heads/, found {}; write {short}", quoted(&text)));
+        d.fault(
+            node.position,
+            format!("expected a branch without refs/heads/, found {}; write {short}", quoted(&text)),
+        );
         return None;
     }
     let valid = !text.contains([' ', '~', '^', ':', '?', '*', '[', '\\'])
@@ -243,7 +249,8 @@ pub(super) fn whose(d: &mut Decoder, node: &Node) -> Option<Vec<Who>> {
         let permission = Permission::from_role_name(&text);
         if permission.is_none() {
             let expected = "expected read, triage, write, maintain, admin or @org/team";
-            let hint = nearest(&text, Permission::ALL.map(Permission::word)).map(|near| format!("; did you mean {near:?}?"));
+            let hint =
+                nearest(&text, Permission::ALL.map(Permission::word)).map(|near| format!("; did you mean {near:?}?"));
             d.fault(node.position, format!("{expected}, found {}{}", quoted(&text), hint.unwrap_or_default()));
         }
         permission.map(Who::Permission)

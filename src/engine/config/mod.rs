@@ -166,8 +166,21 @@ pub fn locate(has: impl Fn(&str) -> bool) -> Result<Option<&'static str>, Config
 const START: Position = Position { line: 1, column: 1 };
 
 const KEYS: [&str; 15] = [
-    "version", "environments", "components", "images", "updates", "promotions", "keep", "commits", "accepts",
-    "registries", "dialects", "deployments", "commands", "tenants", "defaults",
+    "version",
+    "environments",
+    "components",
+    "images",
+    "updates",
+    "promotions",
+    "keep",
+    "commits",
+    "accepts",
+    "registries",
+    "dialects",
+    "deployments",
+    "commands",
+    "tenants",
+    "defaults",
 ];
 
 /// Reads a butler.yaml. `file` is its path, for the messages. Gives every fault that is there, by place.

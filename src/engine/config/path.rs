@@ -25,7 +25,9 @@ impl PathPattern {
     /// Reads a pattern for an environment. The error says what is wrong with the text, for the file's author.
     pub fn new(text: &str, environment: &str) -> Result<PathPattern, String> {
         if text.starts_with('/') {
-            return Err(format!("expected a path relative to the repository's root, found {text:?}; leave out the leading /"));
+            return Err(format!(
+                "expected a path relative to the repository's root, found {text:?}; leave out the leading /"
+            ));
         }
         if text.contains('\\') {
             return Err(format!("expected / between folders, found a backslash in {text:?}"));
@@ -207,13 +209,9 @@ mod tests {
 
     #[test]
     fn the_folder_that_everything_lies_in() {
-        for (pattern, folder) in [
-            ("apps/dev", "apps/dev"),
-            ("helm/charts/*", "helm/charts"),
-            ("helm/ch*", "helm"),
-            ("*/dev", ""),
-            (".", ""),
-        ] {
+        for (pattern, folder) in
+            [("apps/dev", "apps/dev"), ("helm/charts/*", "helm/charts"), ("helm/ch*", "helm"), ("*/dev", ""), (".", "")]
+        {
             assert_eq!(PathPattern::new(pattern, "prod").unwrap().folder(), folder);
         }
     }

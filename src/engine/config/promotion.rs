@@ -210,9 +210,7 @@ pub(super) fn promotion(d: &mut Decoder, node: &Node) -> Option<(Promotion, Ends
         open: fields.read(d, "open", Decoder::word).unwrap_or(open),
         gates: fields.read(d, "gates", gates).unwrap_or_default(),
         substitute: fields.read(d, "substitute", substitute),
-        map: fields
-            .read(d, "map", |d, node| d.list(node, "a list of {field, values}", field_map))
-            .unwrap_or_default(),
+        map: fields.read(d, "map", |d, node| d.list(node, "a list of {field, values}", field_map)).unwrap_or_default(),
         keep: fields.read(d, "keep", keep).unwrap_or_default(),
         pull_request: fields.read(d, "pull-request", pull_request).unwrap_or_default(),
     };

@@ -227,8 +227,7 @@ pub(super) fn located(d: &mut Decoder, node: &Node) -> Option<Located<String>> {
 
 pub(super) fn component(d: &mut Decoder, node: &Node) -> Option<Component> {
     let fields = d.fields(node, &["images", "objects", "paths", "label", "together"])?;
-    let mut texts =
-        |key| fields.read(d, key, |d, node| d.one_or_more(node, Decoder::text)).unwrap_or_default();
+    let mut texts = |key| fields.read(d, key, |d, node| d.one_or_more(node, Decoder::text)).unwrap_or_default();
     Some(Component {
         images: texts("images"),
         objects: texts("objects"),
@@ -349,7 +348,9 @@ pub(super) fn registry(d: &mut Decoder, node: &Node) -> Option<Registry> {
         })?;
         return Some(Registry::Ecr(Ecr {
             region: fields.read(d, "region", Decoder::text),
-            accounts: fields.read(d, "accounts", |d, node| d.named(node, |d, _, node| account(d, node))).unwrap_or_default(),
+            accounts: fields
+                .read(d, "accounts", |d, node| d.named(node, |d, _, node| account(d, node)))
+                .unwrap_or_default(),
             others: fields.read(d, "others", Decoder::word).unwrap_or(OtherAccounts::Warn),
             role: fields.read(d, "role", Decoder::text),
         }));

@@ -80,23 +80,32 @@ fn the_file_as_a_whole() {
         ("version: \"1\"\n", r#"1:10: version: expected the number 1, found the string "1""#),
         ("version: 1\nenvironments: {}\n", "2:15: environments: expected at least one environment, found none"),
         ("version: 1\nenvironments:\n", "2:13: environments: expected a mapping, found nothing"),
-        ("version: 1\nenvironments: {dev: }\n", "2:21: environments.dev: expected a mapping, found nothing"),
+        ("version: 1\nenvironments: {dev: }\n", "2:19: environments.dev: expected a mapping, found nothing"),
         (
             "version: 1\nenvironments: {dev: {}}\n---\nversion: 1\n",
             "3:1: expected one YAML document, found a second one: put everything into the first",
         ),
-        ("version: 1\nversion: 1\nenvironments: {dev: {}}\n", r#"2:1: duplicate key "version"; it is first given at 1:1"#),
         (
-            "version: 1\nenvironments:\n  dev: {}\n  dev: {}\n",
-            r#"4:3: duplicate key "dev"; it is first given at 3:3"#,
+            "version: 1\nversion: 1\nenvironments: {dev: {}}\n",
+            r#"2:1: duplicate key "version"; it is first given at 1:1"#,
         ),
-        ("version: 1\nenvironments: {dev: {}}\nüber: 1\nfoo: 2\n", "\
+        ("version: 1\nenvironments:\n  dev: {}\n  dev: {}\n", r#"4:3: duplicate key "dev"; it is first given at 3:3"#),
+        (
+            "version: 1\nenvironments: {dev: {}}\nüber: 1\nfoo: 2\n",
+            "\
 3:1: unknown key \"über\"; known here: version, environments, components, images, updates, promotions, keep, commits, \
 accepts, registries, dialects, deployments, commands, tenants, defaults
 4:1: unknown key \"foo\"; known here: version, environments, components, images, updates, promotions, keep, commits, \
-accepts, registries, dialects, deployments, commands, tenants, defaults"),
-        ("version: 1\r\nenvironments: {dev: {}}\r\npromotion: []\r\n", r#"3:1: unknown key "promotion"; did you mean "promotions"?"#),
-        ("version: 1\nenvironments: {dev: {branch: \"ä\", pathes: x}}\n", r#"2:36: environments.dev: unknown key "pathes"; did you mean "path"?"#),
+accepts, registries, dialects, deployments, commands, tenants, defaults",
+        ),
+        (
+            "version: 1\r\nenvironments: {dev: {}}\r\npromotion: []\r\n",
+            r#"3:1: unknown key "promotion"; did you mean "promotions"?"#,
+        ),
+        (
+            "version: 1\nenvironments: {dev: {branch: \"ä\", pathes: x}}\n",
+            r#"2:36: environments.dev: unknown key "pathes"; did you mean "path"?"#,
+        ),
         ("version: 1\nenvironments: {dev: !local {}}\n", r#"2:28: the tag "!local" has no meaning here: leave it out"#),
         ("version: 1\nenvironments: {dev: {}}\n? [a]\n: b\n", "3:3: expected a word as key, found a list"),
     ] {
@@ -117,32 +126,71 @@ fn yaml_that_is_none() {
 #[test]
 fn values_of_environments() {
     for (keys, expected) in [
-        ("update: off", "environments.dev.update: expected auto, commit, pull-request, external or none, found \"off\" \
-            (YAML reads off as false); the word for it is \"none\""),
-        ("update: false", "environments.dev.update: expected auto, commit, pull-request, external or none, found the boolean false \
-            (YAML reads off as false); the word for it is \"none\""),
-        ("update: pull_request", "environments.dev.update: expected auto, commit, pull-request, external or none, found \"pull_request\"; \
-            did you mean \"pull-request\"?"),
-        ("update: [auto]", "environments.dev.update: expected auto, commit, pull-request, external or none, found a list"),
+        (
+            "update: off",
+            "environments.dev.update: expected auto, commit, pull-request, external or none, found \"off\" \
+            (YAML reads off as false); the word for it is \"none\"",
+        ),
+        (
+            "update: false",
+            "environments.dev.update: expected auto, commit, pull-request, external or none, found the boolean false \
+            (YAML reads off as false); the word for it is \"none\"",
+        ),
+        (
+            "update: pull_request",
+            "environments.dev.update: expected auto, commit, pull-request, external or none, found \"pull_request\"; \
+            did you mean \"pull-request\"?",
+        ),
+        (
+            "update: [auto]",
+            "environments.dev.update: expected auto, commit, pull-request, external or none, found a list",
+        ),
         ("branch: 1.10", "environments.dev.branch: expected a string, found the number 1.10; put it in quotes"),
         ("branch: true", "environments.dev.branch: expected a string, found the boolean true; put it in quotes"),
         ("branch: ''", "environments.dev.branch: expected a string that is not empty"),
-        ("branch: refs/heads/main", "environments.dev.branch: expected a branch without refs/heads/, found \"refs/heads/main\"; write main"),
+        (
+            "branch: refs/heads/main",
+            "environments.dev.branch: expected a branch without refs/heads/, found \"refs/heads/main\"; write main",
+        ),
         ("branch: 'a b'", "environments.dev.branch: expected the name of a branch, found \"a b\""),
         ("branch: a..b", "environments.dev.branch: expected the name of a branch, found \"a..b\""),
         ("repository: web", "environments.dev.repository: expected a repository as owner/name, found \"web\""),
-        ("path: /dev", "environments.dev.path: expected a path relative to the repository's root, found \"/dev\"; leave out the leading /"),
+        (
+            "path: /dev",
+            "environments.dev.path: expected a path relative to the repository's root, found \"/dev\"; leave out the leading /",
+        ),
         ("path: []", "environments.dev.path: expected at least one, found an empty list"),
         ("path: {a: b}", "environments.dev.path: expected a string or a list of strings, found a mapping"),
         ("path: [a, [b]]", "environments.dev.path[1]: expected a string, found a list"),
         ("health: {}", "environments.dev.health: the key \"from\" is missing"),
-        ("health: {from: agents}", "environments.dev.health.from: expected agent, status or deployment, found \"agents\"; did you mean \"agent\"?"),
-        ("health: {from: agent, stale-after: 5}", "environments.dev.health.stale-after: expected a duration such as 10s, 2m, 1h30m or 7d, found the number 5"),
-        ("protect: {approvals: {count: 0}}", "environments.dev.protect.approvals.count: expected a whole number from 1, found the number 0"),
-        ("protect: {approvals: {not: [requestor]}}", "environments.dev.protect.approvals.not[0]: expected requester or source-authors, found \"requestor\"; did you mean \"requester\"?"),
-        ("protect: {commands: {merg: [admin]}}", "environments.dev.protect.commands.merg: unknown command \"merg\"; did you mean \"merge\"?"),
-        ("protect: {commands: {merge: [adnim]}}", "environments.dev.protect.commands.merge[0]: expected read, triage, write, maintain, admin or @org/team, found \"adnim\"; did you mean \"admin\"?"),
-        ("protect: {commands: {merge: '@org'}}", "environments.dev.protect.commands.merge: expected read, triage, write, maintain, admin or @org/team, found \"@org\""),
+        (
+            "health: {from: agents}",
+            "environments.dev.health.from: expected agent, status or deployment, found \"agents\"; did you mean \"agent\"?",
+        ),
+        (
+            "health: {from: agent, stale-after: 5}",
+            "environments.dev.health.stale-after: expected a duration such as 10s, 2m, 1h30m or 7d, found the number 5",
+        ),
+        (
+            "protect: {approvals: {count: 0}}",
+            "environments.dev.protect.approvals.count: expected a whole number from 1, found the number 0",
+        ),
+        (
+            "protect: {approvals: {not: [requestor]}}",
+            "environments.dev.protect.approvals.not[0]: expected requester or source-authors, found \"requestor\"; did you mean \"requester\"?",
+        ),
+        (
+            "protect: {commands: {merg: [admin]}}",
+            "environments.dev.protect.commands.merg: unknown command \"merg\"; did you mean \"merge\"?",
+        ),
+        (
+            "protect: {commands: {merge: [admni]}}",
+            "environments.dev.protect.commands.merge[0]: expected read, triage, write, maintain, admin or @org/team, found \"admni\"; did you mean \"admin\"?",
+        ),
+        (
+            "protect: {commands: {merge: '@org'}}",
+            "environments.dev.protect.commands.merge: expected read, triage, write, maintain, admin or @org/team, found \"@org\"",
+        ),
     ] {
         let told = errors(&environment(keys));
         let told = told.split_once(' ').map_or(told.as_str(), |(_, message)| message);
@@ -168,51 +216,124 @@ fn values_of_promotions() {
         ("{from: dev, to: qa}", "4:5: promotions[0]: the key \"name\" is missing"),
         ("{name: p, to: qa}", "4:5: promotions[0]: the key \"from\" is missing"),
         ("{name: p, from: dev, to: []}", "4:30: promotions[0].to: expected at least one, found an empty list"),
-        ("{name: p/q, from: dev, to: qa}", "4:12: promotions[0]: expected letters, digits, `-`, `_` and `.` (at most 63, a letter or digit at both ends), found \"p/q\""),
-        ("{name: p, from: dve, to: [qa, live]}", "4:21: unknown environment \"dve\"; did you mean \"dev\"?\n4:35: unknown environment \"live\"; known: dev, qa, prod"),
+        (
+            "{name: p/q, from: dev, to: qa}",
+            "4:12: promotions[0]: expected letters, digits, `-`, `_` and `.` (at most 63, a letter or digit at both ends), found \"p/q\"",
+        ),
+        (
+            "{name: p, from: dve, to: [qa, live]}",
+            "4:21: unknown environment \"dve\"; did you mean \"dev\"?\n4:35: unknown environment \"live\"; known: dev, qa, prod",
+        ),
         ("{name: p, from: dev, to: dev}", "4:30: the promotion goes from \"dev\" to itself"),
         ("{name: p, from: [dev, qa], to: [qa, prod]}", "4:37: the promotion goes from \"qa\" to itself"),
-        ("{name: p, from: dev, to: qa, open: yes}", "4:40: promotions[0].open: expected when-ready, command or at-once, found \"yes\""),
-        ("{name: p, from: dev, to: qa, gates: {healthy: yes}}", "4:51: promotions[0].gates.healthy: expected true or false, found \"yes\"; write true"),
-        ("{name: p, from: dev, to: qa, gates: {soak: 1 h}}", "4:48: promotions[0].gates.soak: expected a duration such as 10s, 2m, 1h30m or 7d, found \"1 h\""),
-        ("{name: p, from: dev, to: qa, pull-request: {labels: {a: b}}}", "4:57: promotions[0].pull-request.labels: expected a list of strings, found a mapping"),
-        ("{name: p, from: dev, to: qa, pull-request: {label: [a]}}", "4:49: promotions[0].pull-request: unknown key \"label\"; did you mean \"labels\"?"),
-        ("{name: p, from: dev, to: qa, substitute: {tag: {rewrite: a}}}", "4:52: promotions[0].substitute.tag: the key \"to\" is missing"),
-        ("{name: p, from: dev, to: qa, substitute: {tag: newest}}", "4:52: promotions[0].substitute.tag: expected carry, resolve or a mapping {rewrite, to}, found \"newest\""),
-        ("{name: p, from: dev, to: qa, keep: [{file: a, kind: b}]}", "4:41: promotions[0].keep[0]: expected either file or kind, name and path, found both"),
-        ("{name: p, from: dev, to: qa, keep: [{}]}", "4:41: promotions[0].keep[0]: expected at least one of kind, name, path and file"),
+        (
+            "{name: p, from: dev, to: qa, open: yes}",
+            "4:40: promotions[0].open: expected when-ready, command or at-once, found \"yes\"",
+        ),
+        (
+            "{name: p, from: dev, to: qa, gates: {healthy: yes}}",
+            "4:51: promotions[0].gates.healthy: expected true or false, found \"yes\"; write true",
+        ),
+        (
+            "{name: p, from: dev, to: qa, gates: {soak: 1 h}}",
+            "4:48: promotions[0].gates.soak: expected a duration such as 10s, 2m, 1h30m or 7d, found \"1 h\"",
+        ),
+        (
+            "{name: p, from: dev, to: qa, pull-request: {labels: {a: b}}}",
+            "4:57: promotions[0].pull-request.labels: expected a list of strings, found a mapping",
+        ),
+        (
+            "{name: p, from: dev, to: qa, pull-request: {label: [a]}}",
+            "4:49: promotions[0].pull-request: unknown key \"label\"; did you mean \"labels\"?",
+        ),
+        (
+            "{name: p, from: dev, to: qa, substitute: {tag: {rewrite: a}}}",
+            "4:52: promotions[0].substitute.tag: the key \"to\" is missing",
+        ),
+        (
+            "{name: p, from: dev, to: qa, substitute: {tag: newest}}",
+            "4:52: promotions[0].substitute.tag: expected carry, resolve or a mapping {rewrite, to}, found \"newest\"",
+        ),
+        (
+            "{name: p, from: dev, to: qa, keep: [{file: a, kind: b}]}",
+            "4:41: promotions[0].keep[0]: expected either file or kind, name and path, found both",
+        ),
+        (
+            "{name: p, from: dev, to: qa, keep: [{}]}",
+            "4:41: promotions[0].keep[0]: expected at least one of kind, name, path and file",
+        ),
     ] {
         assert_eq!(errors(&promotions(promotion)), expected, "{promotion}");
     }
     insta::assert_snapshot!(errors(&promotions("{name: a, from: dev, to: qa}\n  - {name: a, from: qa, to: prod}\n  - {name: back, from: prod, to: dev}")), @r#"
-    4:14: duplicate
+    5:12: duplicate promotion "a"; the first is at 4:12
+    6:34: promotions form a cycle: prod -> dev -> qa -> prod
     "#);
-    assert_eq!(errors(&file("promotions: {name: a}")), "3:13: promotions: expected a list of {name, from, to}, found a mapping");
+    assert_eq!(
+        errors(&file("promotions: {name: a}")),
+        "3:13: promotions: expected a list of {name, from, to}, found a mapping"
+    );
 }
 
 #[test]
 fn values_of_the_other_keys() {
     for (rest, expected) in [
-        ("updates: {quiet: 3m, at-most: 2m}", "3:10: updates: quiet (180s) is longer than at-most (120s): it would never end first"),
-        ("updates: {group: images}", "3:18: updates.group: expected environment, component or image, found \"images\"; did you mean \"image\"?"),
-        ("commits: {author: butler}", "3:19: commits.author: expected an author as Name <name@example.org>, found \"butler\""),
-        ("commits: {author: A <a@b.c>, sign: github}", "3:36: commits: sign: github signs in the App's name only: leave out author, or write ssh or none"),
+        (
+            "updates: {quiet: 3m, at-most: 2m}",
+            "3:10: updates: quiet (180s) is longer than at-most (120s): it would never end first",
+        ),
+        (
+            "updates: {group: images}",
+            "3:18: updates.group: expected environment, component or image, found \"images\"; did you mean \"image\"?",
+        ),
+        (
+            "commits: {author: butler}",
+            "3:19: commits.author: expected an author as Name <name@example.org>, found \"butler\"",
+        ),
+        (
+            "commits: {author: A <a@b.c>, sign: github}",
+            "3:36: commits: sign: github signs in the App's name only: leave out author, or write ssh or none",
+        ),
         ("accepts: web", "3:10: accepts: expected a list of owner/name, found \"web\""),
         ("registries: [{}]", "3:14: registries[0]: the key \"host\" is missing"),
-        ("registries: [{host: 'https://a.b'}]", "3:21: registries[0].host: expected a registry as host or host:port, found \"https://a.b\""),
+        (
+            "registries: [{host: 'https://a.b'}]",
+            "3:21: registries[0].host: expected a registry as host or host:port, found \"https://a.b\"",
+        ),
         ("registries: [{host: a.b, region: x}]", "3:34: registries[0]: region: expected \"provider: aws\" beside it"),
         ("registries: [{provider: gcp}]", "3:25: registries[0].provider: expected aws, found \"gcp\""),
-        ("registries: [{provider: aws, accounts: {a: 283234040926}}]", "3:44: registries[0].accounts.a: expected an account's twelve digits as a string, found the number 283234040926; put it in quotes"),
-        ("dialects: {flux: {take-over: on}}", "3:30: dialects.flux.take-over: expected true or false, found \"on\"; write true"),
+        (
+            "registries: [{provider: aws, accounts: {a: 283234040926}}]",
+            "3:44: registries[0].accounts.a: expected an account's twelve digits as a string, found the number 283234040926; put it in quotes",
+        ),
+        (
+            "dialects: {flux: {take-over: on}}",
+            "3:30: dialects.flux.take-over: expected true or false, found \"on\"; write true",
+        ),
         ("dialects: {flx: {}}", "3:12: dialects: unknown key \"flx\"; did you mean \"flux\"?"),
         ("commands: {bare: all}", "3:18: commands.bare: expected own or everywhere, found \"all\""),
         ("images: [{image: a}]", "3:10: images[0]: the key \"policy\" is missing"),
-        ("images: [{image: a, policy: {semver: '1', newest: true}}]", "3:29: images[0].policy: expected one of semver, numerical, alphabetical, newest, found semver, newest"),
-        ("images: [{image: a, policy: {numerical: up}}]", "3:41: images[0].policy.numerical: expected asc or desc, found \"up\""),
-        ("images: [{image: a, environments: stage, policy: {newest: true}}]", "3:35: unknown environment \"stage\"; known: dev, qa, prod"),
-        ("images: [{image: a, policy: {newest: true, extract: $1}}]", "3:53: images[0].policy: extract: expected a filter beside it, whose groups it names"),
+        (
+            "images: [{image: a, policy: {semver: '1', newest: true}}]",
+            "3:29: images[0].policy: expected one of semver, numerical, alphabetical, newest, found semver, newest",
+        ),
+        (
+            "images: [{image: a, policy: {numerical: up}}]",
+            "3:41: images[0].policy.numerical: expected asc or desc, found \"up\"",
+        ),
+        (
+            "images: [{image: a, environments: stage, policy: {newest: true}}]",
+            "3:35: unknown environment \"stage\"; known: dev, qa, prod",
+        ),
+        (
+            "images: [{image: a, policy: {newest: true, extract: $1}}]",
+            "3:53: images[0].policy: extract: expected a filter beside it, whose groups it names",
+        ),
         ("components: {web: {together: tag}}", "3:30: components.web.together: expected same-tag, found \"tag\""),
-        ("tenants: {limits: {update: {prod: of}}}", "3:35: tenants.limits.update.prod: expected auto, commit, pull-request, external or none, found \"of\""),
+        (
+            "tenants: {limits: {update: {prod: of}}}",
+            "3:35: tenants.limits.update.prod: expected auto, commit, pull-request, external or none, found \"of\"",
+        ),
         ("deployments: 1", "3:14: deployments: expected true or false, found the number 1"),
         ("defaults: {environments: {}}", "3:12: defaults: unknown key \"environments\"; did you mean \"environment\"?"),
     ] {
@@ -223,10 +344,22 @@ fn values_of_the_other_keys() {
 #[test]
 fn environments_that_overlap() {
     for (environments, expected) in [
-        ("{a: {}, b: {path: b}}", "2:23: environment \"b\": its path b overlaps with . of \"a\" (at 2:16) on the same branch"),
-        ("{a: {path: x}, b: {path: x/}}", "2:30: environment \"b\": its path x overlaps with x of \"a\" (at 2:16) on the same branch"),
-        ("{a: {path: [y, x/dev]}, b: {path: [z, x]}}", "2:39: environment \"b\": its path x overlaps with x/dev of \"a\" (at 2:16) on the same branch"),
-        ("{a: {path: 'x/*'}, b: {path: x/y}}", "2:34: environment \"b\": its path x/y overlaps with x/* of \"a\" (at 2:16) on the same branch"),
+        (
+            "{a: {}, b: {path: b}}",
+            "2:23: environment \"b\": its path b overlaps with . of \"a\" (at 2:16) on the same branch",
+        ),
+        (
+            "{a: {path: x}, b: {path: x/}}",
+            "2:30: environment \"b\": its path x overlaps with x of \"a\" (at 2:16) on the same branch",
+        ),
+        (
+            "{a: {path: [y, x/dev]}, b: {path: [z, x]}}",
+            "2:39: environment \"b\": its path x overlaps with x/dev of \"a\" (at 2:16) on the same branch",
+        ),
+        (
+            "{a: {path: 'x/*'}, b: {path: x/y}}",
+            "2:34: environment \"b\": its path x/y overlaps with x/* of \"a\" (at 2:16) on the same branch",
+        ),
         ("{a: {path: x}, b: {path: xy}}", "no error"),
         ("{a: {path: 'x/*/dev'}, b: {path: 'x/*/prod'}}", "no error"),
         ("{a: {branch: dev}, b: {branch: prod}}", "no error"),
@@ -284,7 +417,9 @@ fn limits() {
 
 #[test]
 fn defaults_of_everything() {
-    let config = valid("version: 1\nenvironments: {dev: {}, prod: {branch: release}}\npromotions: [{name: up, from: dev, to: prod}]\n");
+    let config = valid(
+        "version: 1\nenvironments: {dev: {}, prod: {branch: release}}\npromotions: [{name: up, from: dev, to: prod}]\n",
+    );
     let dev = config.environment("dev").unwrap();
     assert_eq!((dev.branch.as_deref(), dev.update, dev.repository.as_ref()), (None, UpdateMode::Auto, None));
     assert!(dev.contains("any/file.yaml"));
@@ -316,7 +451,10 @@ promotions:
     assert_eq!((prod.branch.as_deref(), prod.update), (Some("release"), UpdateMode::None));
     assert!(dev.contains("envs/dev/app.yaml") && !dev.contains("envs/prod/app.yaml") && prod.contains("envs/prod/a"));
     let health = prod.health.as_ref().unwrap();
-    assert_eq!((health.from, health.context.as_slice()), (HealthSource::Agent, ["kustomization/*".to_owned()].as_slice()));
+    assert_eq!(
+        (health.from, health.context.as_slice()),
+        (HealthSource::Agent, ["kustomization/*".to_owned()].as_slice())
+    );
     let up = config.promotion("up").unwrap();
     assert_eq!(up.write, Write::Commit);
     assert_eq!((up.pull_request.teams.join(","), up.pull_request.users.join(",")), ("ops".into(), "ann".into()));
@@ -354,19 +492,43 @@ fn edges_are_each_source_with_each_target() {
 #[test]
 fn keys_without_effect_are_listed_and_those_that_protect_block() {
     for (rest, expected) in [
-        ("registries: [{host: a.b}]\ncommands: {bare: everywhere}\ndialects: {flux: {take-over: true}, unparsed-files: skip}\nupdates: {quiet: 1s, at-most: 5s, downgrade: deny}\ncommits: {author: A <a@b.c>}\ndeployments: false", ""),
+        (
+            "registries: [{host: a.b}]\ncommands: {bare: everywhere}\ndialects: {flux: {take-over: true}, unparsed-files: skip}\nupdates: {quiet: 1s, at-most: 5s, downgrade: deny}\ncommits: {author: A <a@b.c>}\ndeployments: false",
+            "",
+        ),
         ("deployments: true", "3:1: deployments is not available in this version: it has no effect"),
         ("components: {web: {images: [web]}}", "3:1: components is not available in this version: it has no effect"),
         ("updates: {group: image}", "3:11: updates.group is not available in this version: it has no effect"),
         ("commits: {subject: x}", "3:11: commits.subject is not available in this version: it has no effect"),
-        ("registries: [{provider: aws}]", "3:15: registries[0].provider is not available in this version: it has no effect"),
-        ("tenants: {repositories: [o/a], limits: {merge: manual}}", "3:11: tenants.repositories is not available in this version: it has no effect\n3:32: tenants.limits is not available in this version: butler writes nothing while it is set"),
-        ("promotions: [{name: p, from: dev, to: qa, mode: copy}]", "3:43: promotions[0].mode is not available in this version: the promotion \"p\" does not run while it is set"),
+        (
+            "registries: [{provider: aws}]",
+            "3:15: registries[0].provider is not available in this version: it has no effect",
+        ),
+        (
+            "tenants: {repositories: [o/a], limits: {merge: manual}}",
+            "3:11: tenants.repositories is not available in this version: it has no effect\n3:32: tenants.limits is not available in this version: butler writes nothing while it is set",
+        ),
+        (
+            "promotions: [{name: p, from: dev, to: qa, mode: copy}]",
+            "3:43: promotions[0].mode is not available in this version: the promotion \"p\" does not run while it is set",
+        ),
         ("promotions: [{name: p, from: dev, to: qa, mode: versions, gates: {healthy: false, soak: 0s}}]", ""),
-        ("promotions: [{name: p, from: dev, to: qa, gates: {soak: 1h}}]", "3:43: promotions[0].gates is not available in this version: the promotion \"p\" does not run while it is set"),
-        ("promotions: [{name: p, from: dev, to: qa, substitute: {tag: resolve}}]", "3:43: promotions[0].substitute is not available in this version: the promotion \"p\" does not run while it is set"),
-        ("promotions: [{name: p, from: dev, to: qa, pull-request: {refresh: never}}]", "3:58: promotions[0].pull-request.refresh is not available in this version: it has no effect"),
-        ("promotions: [{name: p, from: dev, to: qa}]\nkeep: [{file: x}]", "4:1: keep is not available in this version: the promotion \"p\" does not run while it is set"),
+        (
+            "promotions: [{name: p, from: dev, to: qa, gates: {soak: 1h}}]",
+            "3:43: promotions[0].gates is not available in this version: the promotion \"p\" does not run while it is set",
+        ),
+        (
+            "promotions: [{name: p, from: dev, to: qa, substitute: {tag: resolve}}]",
+            "3:43: promotions[0].substitute is not available in this version: the promotion \"p\" does not run while it is set",
+        ),
+        (
+            "promotions: [{name: p, from: dev, to: qa, pull-request: {refresh: never}}]",
+            "3:58: promotions[0].pull-request.refresh is not available in this version: it has no effect",
+        ),
+        (
+            "promotions: [{name: p, from: dev, to: qa}]\nkeep: [{file: x}]",
+            "4:1: keep is not available in this version: the promotion \"p\" does not run while it is set",
+        ),
     ] {
         let config = valid(&file(rest));
         let told: Vec<String> = config.not_yet().iter().map(ToString::to_string).collect();
@@ -397,7 +559,9 @@ promotions: [{name: p, from: dev, to: prod}, {name: q, from: dev, to: live, gate
 
 #[test]
 fn native_policies_say_where_their_expressions_stand() {
-    let config = valid(&file("images:\n  - image: ghcr.io/o/web\n    environments: [dev]\n    policy: {semver: '>=1.0', filter: '^v(.*)$', extract: $1}"));
+    let config = valid(&file(
+        "images:\n  - image: ghcr.io/o/web\n    environments: [dev]\n    policy: {semver: '>=1.0', filter: '^v(.*)$', extract: $1}",
+    ));
     let NativePolicy { order: NativeOrder::Semver(range), filter: Some(filter), .. } = &config.images[0].policy else {
         panic!("{:?}", config.images)
     };
@@ -428,10 +592,8 @@ fn every_key_is_known() {
 
 #[test]
 fn the_examples_of_the_design_are_valid() {
-    let data = std::env::var_os("BUTLER_TEST_DATA").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
+    let data = std::env::var_os("BUTLER_TEST_DATA")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
     let folder = data.join("design/examples");
     let Ok(files) = std::fs::read_dir(&folder) else {
         eprintln!("skipped: {} is absent (set BUTLER_TEST_DATA)", folder.display());
