@@ -218,11 +218,43 @@ fn when_a_hold_ends() {
     }
 }
 
+/// What Markdown and the grammar react to.
+const PIECES: [&str; 28] = [
+    "/butler ",
+    "/promote ",
+    "/hold ",
+    "until ",
+    "to ",
+    "web ",
+    "x",
+    "ü",
+    "\u{a0}",
+    "> ",
+    "- ",
+    "1. ",
+    "# ",
+    "```",
+    "~~~",
+    "`",
+    "<!--",
+    "-->",
+    "<div>",
+    "[",
+    "](",
+    ")",
+    "|",
+    "~~",
+    "*",
+    "\r\n",
+    "\n",
+    "    ",
+];
+
 proptest::proptest! {
     /// Markdown's pieces and slashes in any order: never a panic, and never a line that the author did not write.
     #[test]
     fn every_line_is_the_authors(
-        pieces in proptest::collection::vec("/butler |/promote |/hold |until |to |> |- |```|`|<!--|-->|<div>|\\[|\\]\\(|\\||~~|\\*|\r?\n|\n|    |\t|\\PC{1,3}", 0..40),
+        pieces in proptest::collection::vec(proptest::sample::select(&PIECES[..]), 0..40),
         bare: bool,
     ) {
         let text = pieces.concat();
@@ -232,6 +264,13 @@ proptest::proptest! {
         for parsed in &found {
             // In order, too: the search goes on behind the line before.
             proptest::prop_assert!(lines.any(|line| line == parsed.line()), "{parsed:?} in {text:?}");
+        }
+    }
+
+    #[test]
+    fn any_text_is_answered(text in "\\PC{0,200}", bare: bool) {
+        for parsed in parse(&text, Scope { bare }) {
+            proptest::prop_assert_eq!(parsed.line(), text.trim());
         }
     }
 }

@@ -33,8 +33,9 @@ pub use promotion::{
     Write,
 };
 pub use settings::{
-    Author, Bare, Commits, Component, Dialects, Downgrade, Ecr, FluxDialect, Group, ImagePolicy, Limits, NativeOrder,
-    NativePolicy, Onboarding, Order, OtherAccounts, Registry, Sign, Tenants, Together, UnparsedFiles, Updates,
+    Author, Bare, Commands, Commits, Component, Dialects, Downgrade, Ecr, FluxDialect, Group, ImagePolicy, Limits,
+    NativeOrder, NativePolicy, Onboarding, Order, OtherAccounts, Registry, Sign, Tenants, Together, UnparsedFiles,
+    Updates,
 };
 
 pub(crate) use decode::duration;
@@ -45,8 +46,7 @@ use decode::{Decoder, Fields};
 use promotion::Ends;
 use tree::{Node, Plain, Value, plain};
 
-/// Where butler.yaml may be, in a config repository's default branch. Both at once is an error.
-pub const FILES: [&str; 2] = [".github/butler.yaml", "butler.yaml"];
+const FILES: [&str; 2] = [".github/butler.yaml", "butler.yaml"];
 
 /// The largest file that is read, in bytes.
 pub const LARGEST_FILE: usize = 1024 * 1024;
@@ -86,8 +86,7 @@ pub struct Config {
     pub dialects: Dialects,
     /// Whether GitHub Deployments are made.
     pub deployments: bool,
-    /// Where commands without `/butler` count.
-    pub bare: Bare,
+    pub commands: Commands,
     pub tenants: Option<Tenants>,
     not_yet: Vec<ConfigWarning>,
 }
@@ -101,7 +100,7 @@ pub struct Edge<'c> {
 }
 
 impl Config {
-    /// Where butler.yaml may be.
+    /// Where butler.yaml may be, in a config repository's default branch. Both at once is an error: see [`locate`].
     pub fn files() -> [&'static str; 2] {
         FILES
     }
@@ -151,7 +150,7 @@ impl Config {
     }
 }
 
-/// Which of [`FILES`] is there. `has` says whether the tree of the default branch holds a path.
+/// Which of [`Config::files`] is there. `has` says whether the tree of the default branch holds a path.
 pub fn locate(has: impl Fn(&str) -> bool) -> Result<Option<&'static str>, ConfigError> {
     match FILES.map(|file| has(file).then_some(file)) {
         [Some(first), Some(second)] => Err(ConfigError {
@@ -250,7 +249,7 @@ fn read(d: &mut Decoder, text: &str) -> Option<Config> {
             .unwrap_or_default(),
         dialects: fields.read(d, "dialects", settings::dialects).unwrap_or_default(),
         deployments: fields.read(d, "deployments", Decoder::boolean).unwrap_or_default(),
-        bare: fields.read(d, "commands", settings::commands).unwrap_or(Bare::Own),
+        commands: fields.read(d, "commands", settings::commands).unwrap_or_default(),
         tenants: fields.read(d, "tenants", settings::tenants),
         not_yet: Vec::new(),
     };

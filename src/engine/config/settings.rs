@@ -176,6 +176,18 @@ pub struct Ecr {
     pub role: Option<String>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commands {
+    /// Where commands without `/butler` count.
+    pub bare: Bare,
+}
+
+impl Default for Commands {
+    fn default() -> Self {
+        Commands { bare: Bare::Own }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dialects {
     pub annotations_prefix: Option<String>,
@@ -414,9 +426,9 @@ pub(super) fn dialects(d: &mut Decoder, node: &Node) -> Option<Dialects> {
     })
 }
 
-pub(super) fn commands(d: &mut Decoder, node: &Node) -> Option<Bare> {
+pub(super) fn commands(d: &mut Decoder, node: &Node) -> Option<Commands> {
     let fields = d.fields(node, &["bare"])?;
-    fields.read(d, "bare", Decoder::word)
+    Some(Commands { bare: fields.read(d, "bare", Decoder::word).unwrap_or(Bare::Own) })
 }
 
 pub(super) fn tenants(d: &mut Decoder, node: &Node) -> Option<Tenants> {

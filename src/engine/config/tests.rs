@@ -428,7 +428,7 @@ fn defaults_of_everything() {
     assert_eq!(up.pull_request, PullRequest::default());
     assert_eq!(config.updates, Updates::default());
     assert_eq!((config.updates.quiet, config.updates.at_most), (Duration::from_secs(10), Duration::from_secs(120)));
-    assert_eq!((config.bare, config.deployments), (Bare::Own, false));
+    assert_eq!((config.commands.bare, config.deployments), (Bare::Own, false));
     assert!(config.not_yet().is_empty(), "{:?}", config.not_yet());
 }
 
