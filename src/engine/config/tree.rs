@@ -1,12 +1,12 @@
 //! One YAML document as a tree whose nodes know where they stand. Aliases are replaced by what they name and merge
 //! keys (`<<`) by the entries that they bring, so that readers see plain mappings.
 
-use crate::engine::manifest::Position;
-use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+use crate::engine::manifest::{
+    Position, is_string,
+    yaml::{self, LineIndex, NodeKind, Style},
+};
 use std::{borrow::Cow, collections::HashMap};
 
-/// How deep mappings and lists may be nested.
-const DEPTH: usize = 64;
 /// How many nodes a document may hold once its aliases are replaced.
 pub(super) const NODES: usize = 20_000;
 
@@ -74,37 +74,32 @@ impl Node {
                 Plain::Nothing => "nothing".into(),
                 Plain::Boolean(value) => format!("the boolean {value}"),
                 Plain::Number => format!("the number {}", shortened(text)),
-                Plain::Text => quoted(text),
+                Plain::Text | Plain::Ambiguous => quoted(text),
             },
         }
     }
 }
 
-/// What a scalar without quotes is to YAML 1.2's core schema.
+/// What a scalar without quotes is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Plain {
     Nothing,
     Boolean(bool),
     Number,
+    /// A string to some readers of YAML, and something else to others: `on`, `2026-12-24`.
+    Ambiguous,
     Text,
 }
 
 pub(super) fn plain(text: &str) -> Plain {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Plain::Nothing,
-        "true" | "True" | "TRUE" => return Plain::Boolean(true),
-        "false" | "False" | "FALSE" => return Plain::Boolean(false),
-        _ => {}
+        "" | "~" | "null" | "Null" | "NULL" => Plain::Nothing,
+        "true" | "True" | "TRUE" => Plain::Boolean(true),
+        "false" | "False" | "FALSE" => Plain::Boolean(false),
+        text if is_string(text) => Plain::Text,
+        text if text.parse::<f64>().is_ok() || text.starts_with("0x") || text.starts_with("0o") => Plain::Number,
+        _ => Plain::Ambiguous,
     }
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let based = |prefix: &str, radix| {
-        digits.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_digit(radix)))
-    };
-    let decimal = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-        && digits.contains(|c: char| c.is_ascii_digit())
-        && digits.parse::<f64>().is_ok();
-    let special = matches!(digits, ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN");
-    if decimal || special || based("0x", 16) || based("0o", 8) { Plain::Number } else { Plain::Text }
 }
 
 /// A value as a message shows it: in quotes, escaped, not too long.
@@ -123,142 +118,76 @@ fn shortened(text: &str) -> Cow<'_, str> {
 /// What was found in the text: the tree, if there is one, and every fault that the tree could be built around.
 pub(super) struct Document {
     pub root: Option<Node>,
-    pub faults: Vec<(Position, String)>,
-}
-
-/// Reads the one document of a text.
-pub(super) fn read(text: &str) -> Document {
-    let options = granit_parser::options! {
-        emit_comments: false,
-        flow_nesting_limit: 255,
-        block_nesting_limit: 255,
-    };
-    let mut builder = Builder {
-        lines: Lines::of(text),
-        parser: Parser::new_from_str_with_options(text, options),
-        anchors: HashMap::new(),
-        nodes: 0,
-        faults: Vec::new(),
-    };
-    let root = match builder.document() {
-        Ok(root) => root,
-        Err(fault) => {
-            builder.faults.push(fault);
-            None
-        }
-    };
-    Document { root, faults: builder.faults }
-}
-
-/// Offsets at which lines start.
-struct Lines(Vec<usize>);
-
-impl Lines {
-    fn of(text: &str) -> Lines {
-        let bytes = text.as_bytes();
-        let ends = (0..bytes.len()).filter(|&i| match bytes[i] {
-            b'\n' => true,
-            b'\r' => bytes.get(i + 1) != Some(&b'\n'),
-            _ => false,
-        });
-        Lines(std::iter::once(0).chain(ends.map(|i| i + 1)).collect())
-    }
-
-    fn position(&self, offset: usize) -> Position {
-        let line = self.0.partition_point(|&start| start <= offset);
-        let start = line.checked_sub(1).and_then(|i| self.0.get(i)).copied().unwrap_or(0);
-        Position { line: line.max(1), column: offset - start + 1 }
-    }
+    pub faults: Vec<Fault>,
 }
 
 type Fault = (Position, String);
 
-struct Builder<'t, I: granit_parser::BorrowedInput<'t>> {
-    lines: Lines,
-    parser: Parser<'t, I>,
+/// Reads the one document of a text.
+pub(super) fn read(text: &str) -> Document {
+    let stream = yaml::parse(text);
+    let mut resolver =
+        Resolver { lines: LineIndex::new(text.as_bytes()), anchors: HashMap::new(), nodes: 0, faults: Vec::new() };
+    let Some(first) = stream.documents.first() else { return Document { root: None, faults: Vec::new() } };
+    if let Some(error) = &first.error {
+        resolver.fault(error.offset, format!("no valid YAML: {error}"));
+    } else if let Some(second) = stream.documents.get(1) {
+        let message = "expected one YAML document, found a second one: put everything into the first";
+        resolver.fault(second.span.start, message);
+    }
+    let root = first.root.as_ref().and_then(|root| match resolver.node(root) {
+        Ok((node, _)) => Some(node),
+        Err(fault) => {
+            resolver.faults.push(fault);
+            None
+        }
+    });
+    Document { root, faults: resolver.faults }
+}
+
+/// Puts values for aliases and merge keys.
+struct Resolver<'t> {
+    lines: LineIndex,
     /// A finished node with the number of nodes in it; `None` while it is being read.
-    anchors: HashMap<usize, Option<(Node, usize)>>,
+    anchors: HashMap<&'t str, Option<(Node, usize)>>,
     nodes: usize,
     faults: Vec<Fault>,
 }
 
-impl<'t, I: granit_parser::BorrowedInput<'t>> Builder<'t, I> {
-    fn at(&self, span: &Span) -> Position {
-        self.lines.position(span.start.byte_offset().unwrap_or(0))
+impl<'t> Resolver<'t> {
+    fn fault(&mut self, offset: usize, message: impl Into<String>) {
+        self.faults.push((self.lines.position(offset), message.into()));
     }
 
-    fn next(&mut self) -> Result<(Event<'t>, Span), Fault> {
-        match self.parser.next_event() {
-            Some(Ok(next)) => Ok(next),
-            Some(Err(error)) => Err(self.syntax(&error)),
-            None => Ok((Event::StreamEnd, Span::default())),
-        }
-    }
-
-    fn syntax(&self, error: &ScanError) -> Fault {
-        let marker = error.marker();
-        let position = match marker.byte_offset() {
-            Some(offset) => self.lines.position(offset),
-            None => Position { line: marker.line(), column: marker.col() + 1 },
-        };
-        (position, format!("no valid YAML: {}", error.info()))
-    }
-
-    fn document(&mut self) -> Result<Option<Node>, Fault> {
-        let mut root = None;
-        let mut documents = 0;
-        loop {
-            let (event, span) = self.next()?;
-            match event {
-                Event::StreamEnd => return Ok(root),
-                Event::DocumentStart(..) => {
-                    documents += 1;
-                    if documents > 1 {
-                        let message = "expected one YAML document, found a second one: put everything into the first";
-                        self.faults.push((self.at(&span), message.into()));
-                        return Ok(root);
-                    }
-                }
-                Event::StreamStart | Event::DocumentEnd => {}
-                event => root = Some(self.node(event, span, 0)?.0),
-            }
-        }
-    }
-
-    /// The node that begins with an event, and how many nodes are in it.
-    fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<(Node, usize), Fault> {
-        let position = self.at(&span);
-        if depth > DEPTH {
-            return Err((position, format!("nested more than {DEPTH} levels deep")));
+    /// A node without aliases, and how many nodes are in it. In the document's order, so that an alias finds the last
+    /// anchor of its name before it.
+    fn node(&mut self, node: &yaml::Node<'t>) -> Result<(Node, usize), Fault> {
+        let position = self.lines.position(node.span.start);
+        if let NodeKind::Alias(name) = node.kind {
+            return self.alias(name, position);
         }
         self.count(1, position)?;
         let before = self.nodes;
-        let (value, anchor) = match event {
-            Event::Alias(id) => return self.alias(id, position),
-            Event::Scalar(text, style, anchor, tag) => {
-                let is_text = match tag.as_deref() {
-                    None => style != ScalarStyle::Plain,
-                    Some(tag) => self.is_text(tag, position),
-                };
-                let text = text.into_owned();
-                (if is_text { Value::Text(text) } else { Value::Plain(text) }, anchor)
-            }
-            Event::SequenceStart(_, anchor, tag) => {
-                self.open(anchor, tag.as_deref(), position);
-                (Value::List(self.list(depth)?), anchor)
-            }
-            Event::MappingStart(_, anchor, tag) => {
-                self.open(anchor, tag.as_deref(), position);
-                (Value::Map(self.mapping(depth)?), anchor)
-            }
-            other => return Err((position, format!("no valid YAML: a value cannot begin here ({other:?})"))),
-        };
-        let node = Node { position, value };
-        let size = self.nodes - before + 1;
-        if anchor != 0 {
-            self.anchors.insert(anchor, Some((node.clone(), size)));
+        if let Some(anchor) = node.anchor {
+            self.anchors.insert(anchor, None);
         }
-        Ok((node, size))
+        let is_text = self.is_text(node);
+        let value = match &node.kind {
+            NodeKind::Scalar { value, style: Style::Plain } if !is_text => Value::Plain(value.to_string()),
+            NodeKind::Scalar { value, .. } => Value::Text(value.to_string()),
+            NodeKind::Sequence(items) => {
+                let items = items.iter().map(|item| self.node(item).map(|(item, _)| item));
+                Value::List(items.collect::<Result<_, Fault>>()?)
+            }
+            NodeKind::Mapping(entries) => Value::Map(self.mapping(entries)?),
+            NodeKind::Alias(name) => return self.alias(name, position),
+        };
+        let size = self.nodes - before + 1;
+        let resolved = Node { position, value };
+        if let Some(anchor) = node.anchor {
+            self.anchors.insert(anchor, Some((resolved.clone(), size)));
+        }
+        Ok((resolved, size))
     }
 
     fn count(&mut self, nodes: usize, position: Position) -> Result<(), Fault> {
@@ -269,60 +198,38 @@ impl<'t, I: granit_parser::BorrowedInput<'t>> Builder<'t, I> {
         Ok(())
     }
 
-    fn alias(&mut self, id: usize, position: Position) -> Result<(Node, usize), Fault> {
-        match self.anchors.get(&id) {
+    fn alias(&mut self, name: &str, position: Position) -> Result<(Node, usize), Fault> {
+        match self.anchors.get(name) {
             Some(Some((node, size))) => {
                 let (node, size) = (node.clone(), *size);
                 self.count(size, position)?;
                 Ok((node, size))
             }
-            Some(None) => Err((position, "this alias stands inside the very value that it names".into())),
-            None => Err((position, "this alias names no anchor that stands before it".into())),
+            Some(None) => Err((position, format!("the alias *{name} stands inside the very value that it names"))),
+            None => Err((position, format!("the alias *{name} has no anchor &{name} before it"))),
         }
     }
 
-    fn open(&mut self, anchor: usize, tag: Option<&Tag>, position: Position) {
-        if anchor != 0 {
-            self.anchors.insert(anchor, None);
-        }
-        if let Some(tag) = tag.filter(|tag| !matches!(tag.core_suffix(), Some("map" | "seq"))) {
-            self.refuse(tag, position);
-        }
-    }
-
-    fn is_text(&mut self, tag: &Tag, position: Position) -> bool {
-        let is_text = tag.core_suffix() == Some("str");
-        if !is_text {
-            self.refuse(tag, position);
-        }
-        is_text
-    }
-
-    fn refuse(&mut self, tag: &Tag, position: Position) {
-        self.faults.push((position, format!("the tag {} has no meaning here: leave it out", quoted(&tag.original()))));
-    }
-
-    fn list(&mut self, depth: usize) -> Result<Vec<Node>, Fault> {
-        let mut items = Vec::new();
-        loop {
-            match self.next()? {
-                (Event::SequenceEnd, _) => return Ok(items),
-                (event, span) => items.push(self.node(event, span, depth + 1)?.0),
+    /// Whether a tag makes a string of the node. Tags that YAML gives its own kinds of nodes change nothing.
+    fn is_text(&mut self, node: &yaml::Node<'t>) -> bool {
+        let Some(tag) = node.tag.as_deref() else { return false };
+        let kind = tag.strip_prefix("tag:yaml.org,2002:").or_else(|| tag.strip_prefix("!!"));
+        match (kind, &node.kind) {
+            (Some("str"), NodeKind::Scalar { .. }) => true,
+            (Some("map"), NodeKind::Mapping(_)) | (Some("seq"), NodeKind::Sequence(_)) => false,
+            _ => {
+                self.fault(node.span.start, format!("the tag {} has no meaning here: leave it out", quoted(tag)));
+                false
             }
         }
     }
 
-    fn mapping(&mut self, depth: usize) -> Result<Vec<(Key, Node)>, Fault> {
+    fn mapping(&mut self, pairs: &[(yaml::Node<'t>, yaml::Node<'t>)]) -> Result<Vec<(Key, Node)>, Fault> {
         let mut entries: Vec<(Key, Node)> = Vec::new();
         let mut merges = Vec::new();
-        loop {
-            let (event, span) = self.next()?;
-            if event == Event::MappingEnd {
-                break;
-            }
-            let (key, _) = self.node(event, span, depth + 1)?;
-            let (event, span) = self.next()?;
-            let (value, _) = self.node(event, span, depth + 1)?;
+        for (key, value) in pairs {
+            let (key, _) = self.node(key)?;
+            let (value, _) = self.node(value)?;
             let name = match key.value {
                 Value::Plain(name) if name == "<<" => {
                     merges.push(value);
