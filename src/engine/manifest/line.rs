@@ -16,7 +16,10 @@ pub struct Position {
 pub enum Step {
     Key(String),
     /// `containers[name=app]`
-    Item { key: String, value: String },
+    Item {
+        key: String,
+        value: String,
+    },
     Index(usize),
 }
 
@@ -31,7 +34,8 @@ pub struct LineId {
     pub file: String,
     /// The object that the field stands in; for documents that are no objects, `None`.
     pub object: Option<ObjectId>,
-    /// Index of the document in the file when the object is unnamed, else 0.
+    /// Index into [`super::Scan::documents`] when the object is unnamed; else 0, or the number of objects before it
+    /// that have the same identity in the same file.
     pub document: usize,
     pub path: FieldPath,
 }
@@ -71,16 +75,20 @@ pub struct ImageLine {
     pub path: FieldPath,
     /// Of the value's first byte (inside the quotes).
     pub position: Position,
-    /// The content's bytes, without quotes; equal to the value (a quoted value with escapes is no image line).
+    /// The content's bytes, without quotes; equal to the value (a quoted value with escapes is no image line). Empty
+    /// and just behind the colon where there is a marker but no value yet (`tag: # {…}`).
     pub span: Range<usize>,
     pub value: String,
     pub style: ScalarStyle,
     /// What the value holds, by the field it stands in (`image`, `newTag`, …); with a marker, by the marker.
     pub part: Part,
     /// The whole reference that this value is part of, where siblings tell it (`repository` + `tag`; kustomize `name`
-    /// or `newName` + `newTag`): as Kubernetes would run it.
+    /// or `newName` + `newTag`): as Kubernetes would run it. Without a tag where the file tells none, or one that is
+    /// no string.
     pub image: Option<String>,
     pub marker: Option<Marker>,
+    /// Found line by line in a document that is no YAML: only a setting lets such lines be edited.
+    pub unparsed: bool,
 }
 
 impl fmt::Display for Position {

@@ -3,37 +3,75 @@
 //! [`scan`] reads a file once and tells what it holds; the result is cached by the blob's id, so it must depend on the
 //! bytes and the [`FileKind`] alone. What it *means* (a policy's namespace may come from another file) is put together
 //! by [`crate::engine::dialect`] at each plan.
+//!
+//! An *image line* is found by the field that it stands in ([`Place`](place::Place)) or by a marker on its line. It
+//! knows the bytes of its value, and nothing else of the file ever changes: an [`Edit`] replaces those bytes.
 
 mod edit;
+mod file;
 mod line;
+mod marker;
 mod object;
+mod place;
+mod plain;
+mod read;
+mod scan;
+mod sites;
+mod unparsed;
+pub mod yaml;
 
 pub use edit::{Edit, EditError, apply};
+pub use file::{FileKind, is_candidate};
 pub use line::{FieldPath, ImageLine, LineId, Marker, Part, Position, ScalarStyle, Step};
-pub use object::{Document, FluxObject, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject, Kustomization, KustomizeImage, ObjectId};
+pub use object::{
+    Document, FluxObject, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject, InlinePatch,
+    Kustomization, KustomizeImage, LabelSelector, ObjectId, SourceRef,
+};
+pub use plain::{is_plain_string, is_string};
+pub use scan::{SIZE_LIMIT, scan};
 
 use serde::{Deserialize, Serialize};
 
-/// How a file is read, by its name alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum FileKind {
-    /// `*.yaml`, `*.yml`, `Kustomization`
-    Yaml,
-    /// `*.json`
-    Json,
-}
+/// Part of the key that scans are cached under: to be raised whenever [`scan`] tells something else of the same bytes.
+pub const SCAN_VERSION: u32 = 1;
 
 /// What a file holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scan {
     pub documents: Vec<Document>,
+    /// In the order of their bytes; no two have the same document and path.
     pub lines: Vec<ImageLine>,
     pub findings: Vec<ScanFinding>,
     /// The file has a `sops:` block: it is never edited (any change breaks its MAC).
     pub sops: bool,
 }
 
+impl Scan {
+    /// The identity of one of this scan's lines, in the file of that path.
+    pub fn line_id(&self, file: &str, line: &ImageLine) -> LineId {
+        let document = self.documents.get(line.document);
+        let object = document.and_then(|document| document.object.clone());
+        let number = match (&object, document) {
+            (Some(_), Some(document)) => document.occurrence,
+            _ => line.document,
+        };
+        LineId { file: file.into(), object, document: number, path: line.path.clone() }
+    }
+}
+
 /// Something in a file that a person should know of.
+///
+/// | code | what |
+/// |---|---|
+/// | `not-utf8`, `file-too-large` | the file was not read |
+/// | `unparsed-file` | a document is no YAML |
+/// | `marker-not-json`, `marker-trailing-text`, `marker-leading-text`, `marker-reference` | the comment is no marker, though its author believes so |
+/// | `marker-above-value` | on a line of its own |
+/// | `marker-on-mapping`, `marker-on-block-scalar`, `marker-in-flow-sequence`, `marker-on-alias`, `marker-on-multiline-value`, `marker-on-escaped-value`, `marker-on-tagged-value`, `marker-without-value`, `marker-ambiguous` | not behind one scalar on its line |
+/// | `marker-wrong-kind` | it would write a reference into a tag, or the like |
+/// | `value-not-a-string` | an unquoted value is a number, boolean or date: `newTag: 1.10` |
+/// | `duplicate-key` | a field is there twice; which one counts depends on the reader |
+/// | `flux-object-invalid` | a field of a Flux image object is missing or of the wrong type |
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanFinding {
     /// Stable, kebab-case: `marker-trailing-text`.
@@ -41,3 +79,8 @@ pub struct ScanFinding {
     pub position: Position,
     pub message: String,
 }
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! What a document of a manifest is: its identity, and the objects that butler reads as data.
 
-use super::{Position};
+use super::Position;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 /// A Kubernetes object's identity as far as the file tells it: `Deployment/prod/app`, `Deployment//app`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -28,6 +28,9 @@ pub struct Document {
     pub kind: String,
     /// Of the document's first node.
     pub position: Position,
+    /// How many documents of the file before this one have the same identity; 0 for all but the second of two.
+    pub occurrence: usize,
+    /// `None` too where the object is invalid: a finding says why.
     pub flux: Option<FluxObject>,
     pub kustomization: Option<Kustomization>,
 }
@@ -51,12 +54,15 @@ pub struct ImageRepositoryObject {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImagePolicyObject {
+    /// `metadata.labels`: automations select policies by them.
+    pub labels: BTreeMap<String, String>,
     /// `spec.imageRepositoryRef.name` and `.namespace`
     pub repository: String,
     pub repository_namespace: Option<String>,
-    /// `spec.filterTags.pattern` and `.extract`
+    /// `spec.filterTags.pattern` and `.extract`, empty where not given
     pub filter: Option<(String, String)>,
-    /// `spec.policy.<order>` with its argument: `("semver", range)`, `("numerical", order)`, `("alphabetical", order)`.
+    /// `spec.policy.<order>` with its argument: `("semver", range)`, `("numerical", order)`, `("alphabetical", order)`;
+    /// an order that is not given is `asc`.
     pub order: (String, String),
     /// `spec.digestReflectionPolicy`: `Never` (default), `IfNotPresent`, `Always`.
     pub digest_reflection: Option<String>,
@@ -65,15 +71,42 @@ pub struct ImagePolicyObject {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageUpdateAutomationObject {
+    /// `spec.sourceRef`: the GitRepository that is updated.
+    pub source: Option<SourceRef>,
     /// `spec.update.path`
     pub path: Option<String>,
-    /// `spec.git.checkout.ref.branch`
+    /// `spec.git.checkout.ref.branch`; v1alpha1: `spec.checkout.branch`
     pub checkout_branch: Option<String>,
-    /// `spec.git.push.branch`
+    /// `spec.git.push.branch`; v1alpha1: `spec.push.branch`
     pub push_branch: Option<String>,
-    /// `spec.git.commit.messageTemplate`
+    /// `spec.git.push.refspec`
+    pub push_refspec: Option<String>,
+    /// `spec.git.commit.messageTemplate`; v1alpha1: `spec.commit.messageTemplate`
     pub message_template: Option<String>,
+    /// `spec.git.commit.messageTemplateValues`
+    pub message_template_values: BTreeMap<String, String>,
+    /// `spec.git.commit.author.name` and `.email`; v1alpha1: `spec.commit.authorName` and `.authorEmail`
+    pub author_name: Option<String>,
+    pub author_email: Option<String>,
+    /// `spec.policySelector`; `None` selects every policy of the namespace.
+    pub policy_selector: Option<LabelSelector>,
     pub suspend: bool,
+}
+
+/// `kind`, `name` and `namespace` of a Flux source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRef {
+    pub kind: String,
+    pub name: String,
+    pub namespace: Option<String>,
+}
+
+/// Kubernetes' label selector: all of its terms must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabelSelector {
+    pub match_labels: BTreeMap<String, String>,
+    /// `matchExpressions`: key, operator (`In`, `NotIn`, `Exists`, `DoesNotExist`), values.
+    pub match_expressions: Vec<(String, String, Vec<String>)>,
 }
 
 /// A `kustomization.yaml`, read as data.
@@ -84,7 +117,19 @@ pub struct Kustomization {
     pub resources: Vec<String>,
     /// Files named by `patches[].path`, `patchesStrategicMerge`, `patchesJson6902[].path`.
     pub patches: Vec<String>,
+    /// `patches[].patch` and `patchesJson6902[].patch`: patches written into the kustomization.
+    pub inline_patches: Vec<InlinePatch>,
     pub images: Vec<KustomizeImage>,
+}
+
+/// A patch that stands in its kustomization, with the target that it names (empty where it names none).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InlinePatch {
+    /// `target.kind` and `target.name`, which may be regular expressions.
+    pub kind: String,
+    pub name: String,
+    /// JSON6902 or strategic merge, as YAML or JSON.
+    pub text: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,85 @@
+//! Which files are read, and how.
+
+use memchr::memmem;
+use serde::{Deserialize, Serialize};
+
+/// How a file is read, by its name alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum FileKind {
+    /// `*.yaml`, `*.yml`
+    Yaml,
+    /// `*.json`
+    Json,
+    /// `kustomization.yaml`, `kustomization.yml`, `Kustomization`: kustomize knows them by their name, with or without
+    /// `apiVersion` and `kind`.
+    Kustomization,
+}
+
+impl FileKind {
+    /// By a path's last component; the match is case sensitive, as Flux's is.
+    pub fn of(path: &str) -> Option<FileKind> {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        match name {
+            "kustomization.yaml" | "kustomization.yml" | "Kustomization" => Some(FileKind::Kustomization),
+            _ if name.ends_with(".yaml") || name.ends_with(".yml") => Some(FileKind::Yaml),
+            _ if name.ends_with(".json") => Some(FileKind::Json),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a file can hold anything that [`super::scan`] reports, told by a byte search: most files of a repository
+/// cannot, and are never parsed. A file that is a candidate may still hold nothing.
+pub fn is_candidate(kind: FileKind, bytes: &[u8]) -> bool {
+    // `image` covers markers, Flux's image group, workloads, kustomize's and most charts' images; the others are
+    // chart values without that word, objects known by annotations, patches, and what objects follow.
+    const NEEDLES: [&str; 6] = ["image", "Image", "tag", "HelmRelease", "kustomize", "newTag"];
+    kind == FileKind::Kustomization || NEEDLES.iter().any(|needle| memmem::find(bytes, needle.as_bytes()).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds() {
+        let cases = [
+            ("a.yaml", Some(FileKind::Yaml)),
+            ("a/b.c/d.yml", Some(FileKind::Yaml)),
+            ("a/b.json", Some(FileKind::Json)),
+            ("a/kustomization.yaml", Some(FileKind::Kustomization)),
+            ("kustomization.yml", Some(FileKind::Kustomization)),
+            ("a/Kustomization", Some(FileKind::Kustomization)),
+            ("a/kustomization", None),
+            ("a/my-kustomization.yaml", Some(FileKind::Yaml)),
+            ("a/kustomization.json", Some(FileKind::Json)),
+            ("a.YAML", None),
+            ("a.yaml.gotmpl", None),
+            ("kustomization.yaml/README.md", None),
+            ("Dockerfile", None),
+            ("", None),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(FileKind::of(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn candidates() {
+        let cases = [
+            (FileKind::Yaml, "x: v1 # {\"$imagepolicy\": \"a:b\"}", true),
+            (FileKind::Yaml, "apiVersion: image.toolkit.fluxcd.io/v1", true),
+            (FileKind::Yaml, "images:\n- newTag: x", true),
+            (FileKind::Yaml, "repository: a\ntag: b", true),
+            (FileKind::Json, "{\"sidecarImage\": \"a:b\"}", true),
+            (FileKind::Yaml, "kind: HelmRelease", true),
+            (FileKind::Yaml, "apiVersion: kustomize.toolkit.fluxcd.io/v1", true),
+            (FileKind::Kustomization, "resources: [a.yaml]", true),
+            (FileKind::Yaml, "kind: Namespace\nmetadata:\n  name: a\n", false),
+            (FileKind::Yaml, "", false),
+        ];
+        for (kind, text, expected) in cases {
+            assert_eq!(is_candidate(kind, text.as_bytes()), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Edits over generated manifests: local, exact, idempotent.
+
+use super::*;
+use proptest::prelude::*;
+
+/// A manifest with comments, odd spacing, every scalar style, anchors, flow style, multi-byte text, `\n` or `\r\n`.
+fn manifest() -> impl Strategy<Value = String> {
+    (prop::collection::vec(document(), 1..4), any::<[bool; 3]>()).prop_map(|(documents, [bom, crlf, end])| {
+        let mut text = documents.join("---\n");
+        if !end {
+            text.truncate(text.trim_end_matches('\n').len());
+        }
+        if crlf {
+            text = text.replace('\n', "\r\n");
+        }
+        if bom { format!("\u{feff}{text}") } else { text }
+    })
+}
+
+fn document() -> impl Strategy<Value = String> {
+    let named = prop_oneof![Just(String::new()), "[a-c]".prop_map(|name| format!("metadata: {{name: {name}}}\n"))];
+    let body = prop_oneof![workload(), values(), kustomization(), fields()];
+    (named, body, noise()).prop_map(|(name, body, noise)| format!("{noise}{name}{body}"))
+}
+
+fn workload() -> impl Strategy<Value = String> {
+    prop::collection::vec((marker(":?"), value(), 0..4usize, noise()), 1..4).prop_map(|containers| {
+        let mut text = "kind: Deployment\nspec:\n  template:\n    spec:\n      containers:\n".to_string();
+        for (i, (marker, value, gap, noise)) in containers.into_iter().enumerate() {
+            let gap = " ".repeat(gap + 1);
+            text += &format!("      - name: c{}\n{noise}        image:{gap}{value}{marker}\n", i % 3);
+        }
+        text
+    })
+}
+
+fn values() -> impl Strategy<Value = String> {
+    (value(), marker(":tag"), value(), prop::bool::ANY, noise()).prop_map(|(name, marker, tag, flow, noise)| {
+        if flow {
+            format!("{noise}image: {{ repository: {name} ,\n  tag: {tag} ,{marker}\n  x: [1, {{y: é}}] }}\n")
+        } else {
+            format!("image:\n{noise}    repository: {name}\n    tag:   {tag}{marker}\n    pullPolicy: Always # é\n")
+        }
+    })
+}
+
+fn kustomization() -> impl Strategy<Value = String> {
+    (value(), marker(":tag"), noise()).prop_map(|(tag, marker, noise)| {
+        format!(
+            "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nimages:\n- name: a\n{noise}  newTag: \
+             {tag}{marker}\n- {{name: b, newTag: {tag}}}{marker}\n"
+        )
+    })
+}
+
+fn fields() -> impl Strategy<Value = String> {
+    let field = (value(), marker(":tag"), noise()).prop_map(|(value, marker, noise)| (value, marker, noise));
+    prop::collection::vec(field, 1..4).prop_map(|fields| {
+        let mut text = "kind: ConfigMap\ndata:\n".to_string();
+        for (i, (value, marker, noise)) in fields.into_iter().enumerate() {
+            text += &format!("{noise}  key{}: {value}{marker}\n", i % 3);
+        }
+        text + "  use: *a\n"
+    })
+}
+
+/// A value as written: plain, quoted, anchored, empty, and the hard ones.
+fn value() -> impl Strategy<Value = String> {
+    let text =
+        prop_oneof!["[a-z]{1,6}", "v[0-9]{1,2}", "[a-z]{1,3}/[a-z]{1,3}:[a-z0-9.]{1,4}", Just("é:ü".to_string())];
+    (text, 0..9u8).prop_map(|(text, style)| match style {
+        0 | 1 | 2 => text,
+        3 => format!("\"{text}\""),
+        4 => format!("'{text}'"),
+        5 => format!("&a {text}"),
+        6 => "\"\"".into(),
+        7 => "1.10".into(),
+        _ => format!("\"{text}\\u00e9\""),
+    })
+}
+
+/// Nothing, a marker, or a comment that is none. `?` in the suffix stands for "with or without".
+fn marker(suffix: &'static str) -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => (0..3usize, 1..3usize, "[a-c]").prop_map(move |(space, hashes, policy)| {
+            let suffix = suffix.trim_end_matches([':', '?']);
+            format!("{}{}{{\"$imagepolicy\": \"ns:{policy}{suffix}\"}}", " ".repeat(space + 1), "#".repeat(hashes))
+        }),
+        1 => Just(String::new()),
+        1 => Just("   # é {\"$imagepolicy\": \"ns:a:tag\"}".to_string()),
+        1 => Just("\t#{\"$imagepolicy\": \"ns:a:tag\"} x".to_string()),
+    ]
+}
+
+/// Lines between fields.
+fn noise() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        Just("\n".into()),
+        Just("# ünïcode\n".into()),
+        Just("      # tag: v0 # {\"$imagepolicy\": \"ns:a:tag\"}\n".into()),
+    ]
+}
+
+/// Values to write: tags, references, and what needs quotes.
+fn new_value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-z0-9._-]{1,12}",
+        "[a-z]{1,4}/[a-z]{1,4}:[a-z0-9.]{1,6}",
+        "[0-9]{1,3}(\\.[0-9]{1,2})?",
+        "[0-9]{1,2}[eE:][0-9]{1,2}",
+        prop::sample::select(vec![
+            "on",
+            "null",
+            "~",
+            "0x1f",
+            "2024-01-01",
+            "1_000",
+            ".inf",
+            "it's",
+            "a\"b",
+            "a\\b",
+            "a: b",
+            "é"
+        ])
+        .prop_map(String::from),
+    ]
+}
+
+fn identities(scan: &Scan) -> Vec<LineId> {
+    scan.lines.iter().map(|line| scan.line_id("f.yaml", line)).collect()
+}
+
+proptest! {
+    #[test]
+    fn lines_hold_their_bytes(text in manifest()) {
+        let scanned = scan(FileKind::Yaml, text.as_bytes());
+        for line in &scanned.lines {
+            prop_assert_eq!(&text[line.span.clone()], &line.value);
+        }
+        let mut ids = identities(&scanned);
+        ids.sort();
+        ids.dedup();
+        prop_assert_eq!(ids.len(), scanned.lines.len(), "two lines with one identity");
+    }
+
+    #[test]
+    fn edits_are_local_exact_and_idempotent(text in manifest(), news in prop::collection::vec(new_value(), 12), pick in any::<u16>()) {
+        let scanned = scan(FileKind::Yaml, text.as_bytes());
+        let chosen = |i: usize| pick >> (i % 16) & 1 == 1;
+        let mut edits = Vec::new();
+        let mut expected = Vec::new();
+        for (i, line) in scanned.lines.iter().enumerate() {
+            let new = if chosen(i) { news[i % news.len()].as_str() } else { line.value.as_str() };
+            edits.extend(line.edit(scanned.line_id("f.yaml", line), "blob", new));
+            expected.push((scanned.line_id("f.yaml", line), new.to_string()));
+        }
+        let after = apply(text.as_bytes(), &edits).unwrap();
+
+        // Local: cut the spans out of both, the rest is equal.
+        let (mut before_rest, mut after_rest, mut at_before, mut at_after) = (Vec::new(), Vec::new(), 0, 0);
+        for edit in &edits {
+            let kept = edit.span.start - at_before;
+            before_rest.extend_from_slice(&text.as_bytes()[at_before..edit.span.start]);
+            after_rest.extend_from_slice(&after[at_after..at_after + kept]);
+            at_before = edit.span.end;
+            at_after += kept + edit.new.len();
+        }
+        before_rest.extend_from_slice(&text.as_bytes()[at_before..]);
+        after_rest.extend_from_slice(&after[at_after..]);
+        prop_assert_eq!(before_rest, after_rest);
+
+        // Exact: the values that were written are read again, on the same lines. Values with quotes in them can no
+        // longer be edited in place, so such lines may be gone; and what a value is decides whether a field that only
+        // looks like an image's is one: lines with markers stay whatever they hold.
+        let again = scan(FileKind::Yaml, &after);
+        let found: Vec<_> = identities(&again).into_iter().zip(again.lines.iter().map(|line| line.value.clone())).collect();
+        for (line, (id, new)) in scanned.lines.iter().zip(&expected) {
+            if line.marker.is_some() && !new.contains(['\'', '"', '\\']) {
+                prop_assert!(found.contains(&(id.clone(), new.clone())), "{id:?} {new:?} not in {found:?}");
+            }
+        }
+
+        // Idempotent: the same values again are no edit.
+        for line in &again.lines {
+            let id = again.line_id("f.yaml", line);
+            if let Some((_, new)) = expected.iter().find(|(expected, _)| *expected == id) {
+                prop_assert_eq!(line.edit(id, "blob", new), None);
+            }
+        }
+        prop_assert_eq!(again.documents.len(), scanned.documents.len());
+    }
+
+    #[test]
+    fn any_bytes_are_read(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        for kind in [FileKind::Yaml, FileKind::Json, FileKind::Kustomization] {
+            scan(kind, &bytes);
+        }
+    }
+
+    #[test]
+    fn any_text_of_yaml_characters_is_read(text in "[-a-c:#{}\\[\\]\"'&*!|> \n\r\t,?%@é0-9]{0,60}( # \\{\"\\$imagepolicy\": \"n:p:tag\"\\}\n?)?") {
+        let scanned = scan(FileKind::Yaml, text.as_bytes());
+        for line in &scanned.lines {
+            prop_assert_eq!(&text[line.span.clone()], &line.value);
+            let edit = line.edit(scanned.line_id("f", line), "b", "v9.9").unwrap();
+            let after = apply(text.as_bytes(), std::slice::from_ref(&edit)).unwrap();
+            let again = scan(FileKind::Yaml, &after);
+            let id = scanned.line_id("f", line);
+            let found = again.lines.iter().find(|line| again.line_id("f", line) == id);
+            prop_assert_eq!(found.map(|line| line.value.as_str()), Some("v9.9"), "{:?}", String::from_utf8_lossy(&after));
+        }
+    }
+}

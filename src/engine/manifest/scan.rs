@@ -1,0 +1,418 @@
+//! One pass over a file: documents, objects, image lines, findings.
+
+use super::{
+    Document, FieldPath, FileKind, ImageLine, ObjectId, Part, ScalarStyle, Scan, ScanFinding, Step, is_string,
+    place::{Fields, Place},
+    read,
+    sites::{Obstacle, Sites},
+    unparsed,
+    yaml::{self, LineIndex, Node, NodeKind, Style},
+};
+use std::{
+    cell::OnceCell,
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
+
+/// The largest file that is read, in bytes. The largest manifests of the field, bundles of custom resource definitions,
+/// are a fifth of it.
+pub const SIZE_LIMIT: usize = 8 << 20;
+
+/// Group of Flux's image objects.
+const FLUX_IMAGE: &str = "image.toolkit.fluxcd.io";
+
+/// Reads a file. Never fails: what cannot be read is a finding, and one bad document or marker does not stop the others.
+pub fn scan(kind: FileKind, bytes: &[u8]) -> Scan {
+    let mut scan = Scan::default();
+    let index = LineIndex::new(bytes);
+    let mut refuse = |code: &str, offset: usize, message: String| {
+        scan.findings.push(ScanFinding { code: code.into(), position: index.position(offset), message });
+    };
+    if bytes.len() > SIZE_LIMIT {
+        let message =
+            format!("expected at most {SIZE_LIMIT} bytes, found {}: the file is skipped; split it", bytes.len());
+        refuse("file-too-large", 0, message);
+        return scan;
+    }
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let message = "expected UTF-8, found other bytes: the file is skipped; save it as UTF-8".into();
+            refuse("not-utf8", error.valid_up_to(), message);
+            return scan;
+        }
+    };
+    let stream = yaml::parse(text);
+    // Comments of documents that do not parse are read line by line instead.
+    let broken: Vec<_> = stream.documents.iter().filter(|d| d.root.is_none()).map(|d| d.span.clone()).collect();
+    let mut comments = stream.comments;
+    comments.retain(|comment| {
+        let before = broken.partition_point(|span: &Range<usize>| span.start <= comment.span.start);
+        before == 0 || comment.span.start >= broken[before - 1].end
+    });
+    let sites = Sites::new(text, &index, &comments);
+    let mut walk = Walk { text, kind, index: &index, sites, scan, document: 0, path: Vec::new(), flow_item: false };
+    for document in &stream.documents {
+        match (&document.root, &document.error) {
+            (Some(root), _) => walk.document(root),
+            (None, Some(error)) => walk.unparsed(document.span.clone(), error),
+            (None, None) => {}
+        }
+    }
+    walk.finish()
+}
+
+struct Walk<'s, 'a> {
+    text: &'a str,
+    kind: FileKind,
+    index: &'s LineIndex,
+    sites: Sites,
+    scan: Scan,
+    /// Index of the document that is walked.
+    document: usize,
+    path: Vec<Crumb<'s, 'a>>,
+    /// Whether the node that is walked is an item of a flow sequence.
+    flow_item: bool,
+}
+
+/// A step that is written out only for the few values that need it.
+enum Crumb<'s, 'a> {
+    Key(&'s str),
+    Item { items: &'s [Node<'a>], index: usize, key: &'static str, repeated: OnceCell<HashSet<&'s str>> },
+}
+
+impl<'s, 'a> Walk<'s, 'a> {
+    fn document(&mut self, root: &'s Node<'a>) {
+        if root.is_null() {
+            return;
+        }
+        let text = |path: &[&str]| root.at(path).and_then(Node::as_str).unwrap_or_default();
+        let (api_version, kind) = (text(&["apiVersion"]), text(&["kind"]));
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let object = Some(text(&["metadata", "name"])).filter(|name| !name.is_empty() && !kind.is_empty());
+        let mut place = match &root.kind {
+            NodeKind::Mapping(_) if kind.is_empty() && api_version.is_empty() => Place::Values,
+            NodeKind::Mapping(_) => Place::of_object(group, kind),
+            NodeKind::Sequence(items) if items.iter().any(|item| item.get("op").is_some()) => Place::Patch,
+            _ => Place::Other,
+        };
+        if self.kind == FileKind::Kustomization
+            && api_version.is_empty()
+            && matches!(kind, "" | "Kustomization" | "Component")
+        {
+            place = Place::Kustomize;
+        }
+        let flux = if group == FLUX_IMAGE { read::flux(kind, root) } else { None };
+        let flux = flux.and_then(|read| match read {
+            Ok(object) => Some(object),
+            Err(invalid) => {
+                let message = format!("{kind} {}: {}", object.unwrap_or("without a name"), invalid.message);
+                self.finding("flux-object-invalid", invalid.offset, message);
+                None
+            }
+        });
+        self.document = self.scan.documents.len();
+        self.scan.documents.push(Document {
+            api_version: api_version.into(),
+            object: object.map(|name| ObjectId {
+                kind: kind.into(),
+                namespace: text(&["metadata", "namespace"]).into(),
+                name: name.into(),
+            }),
+            kind: kind.into(),
+            position: self.index.position(root.span.start),
+            occurrence: 0,
+            flux,
+            kustomization: (place == Place::Kustomize).then(|| read::kustomization(root)),
+        });
+        let sops = root.get("sops");
+        self.scan.sops |= sops.is_some_and(|sops| sops.get("mac").is_some() || sops.get("version").is_some());
+        if kind.ends_with("List") && root.get("items").is_some_and(|items| matches!(items.kind, NodeKind::Sequence(_)))
+        {
+            self.list(root);
+        } else {
+            self.node(root, place, None);
+        }
+    }
+
+    /// A `kind: List`: each item is an object of its own, the rest is the list's.
+    fn list(&mut self, root: &'s Node<'a>) {
+        let list = self.document;
+        for (key, value) in root.entries() {
+            if let (Some("items"), NodeKind::Sequence(items)) = (key.as_str(), &value.kind) {
+                for item in items {
+                    self.document(item);
+                }
+                self.document = list;
+            } else {
+                self.entry(key, value, Place::Other, None);
+            }
+        }
+    }
+
+    /// `field`: what the value holds by the field that it stands in, and the whole reference.
+    fn node(&mut self, node: &'s Node<'a>, place: Place, field: Option<(Part, Option<&String>)>) {
+        let flow_item = std::mem::take(&mut self.flow_item);
+        match &node.kind {
+            NodeKind::Mapping(entries) => {
+                let fields = place.fields(node);
+                for (key, value) in entries {
+                    self.entry(key, value, place, Some(&fields));
+                }
+            }
+            NodeKind::Sequence(items) => {
+                // A block sequence may be said to start at its first item, which may be a flow sequence.
+                let flow = self.text.as_bytes().get(node.span.start) == Some(&b'[')
+                    && items.first().is_some_and(|item| item.span.start > node.span.start);
+                // JSON6902 operations have no name, but a path.
+                let key = if place == Place::Patch { "path" } else { "name" };
+                self.path.push(Crumb::Item { items, index: 0, key, repeated: OnceCell::new() });
+                for (i, item) in items.iter().enumerate() {
+                    if let Some(Crumb::Item { index, .. }) = self.path.last_mut() {
+                        *index = i;
+                    }
+                    self.flow_item = flow;
+                    self.node(item, place.item(), None);
+                }
+                self.path.pop();
+            }
+            NodeKind::Alias(_) => {
+                if let Some(site) = self.sites.behind(&node.span) {
+                    self.sites.value(site, Err(Obstacle::Alias));
+                }
+            }
+            NodeKind::Scalar { value, style } => self.scalar(node, value, *style, field, flow_item),
+        }
+    }
+
+    fn entry(&mut self, key: &'s Node<'a>, value: &'s Node<'a>, place: Place, fields: Option<&Fields>) {
+        let text = self.text;
+        // A key that is no scalar is named by how it is written.
+        let name = key.as_str().or_else(|| text.get(key.span.clone())).unwrap_or_default();
+        match &value.kind {
+            NodeKind::Scalar { style: Style::Literal | Style::Folded, .. } => {
+                self.sites.behind_key(&key.span, &value.span, Obstacle::BlockScalar);
+            }
+            NodeKind::Mapping(_) | NodeKind::Sequence(_) => {
+                self.sites.behind_key(&key.span, &value.span, Obstacle::Mapping);
+            }
+            NodeKind::Scalar { .. } | NodeKind::Alias(_) => {}
+        }
+        self.path.push(Crumb::Key(name));
+        let unwritten = value.span.is_empty() && value.is_null();
+        if unwritten {
+            self.unwritten(key, value);
+        } else {
+            let part = fields.and_then(|fields| fields.part(name).map(|part| (part, fields.image.as_ref())));
+            self.node(value, place.key(name), part);
+        }
+        self.path.pop();
+    }
+
+    /// A key without a value. Where nothing but its colon stands before a marker, the value's place is behind the colon.
+    fn unwritten(&mut self, key: &Node<'a>, value: &Node<'a>) {
+        let Some(site) = self.sites.behind(&key.span) else { return };
+        let gap = self.text.get(key.span.end..self.sites.comment_start(site)).unwrap_or_default();
+        let at = key.span.end + gap.len() - gap.trim_start().len() + 1;
+        let line = if gap.trim() == ":" && value.anchor.is_none() && value.tag.is_none() {
+            Ok(self.line(at..at, ScalarStyle::Plain, Part::Reference, None))
+        } else {
+            Err(Obstacle::Unwritten)
+        };
+        self.sites.value(site, line);
+    }
+
+    fn scalar(
+        &mut self,
+        node: &Node<'a>,
+        value: &str,
+        style: Style,
+        field: Option<(Part, Option<&String>)>,
+        flow_item: bool,
+    ) {
+        let style = match style {
+            Style::Plain => ScalarStyle::Plain,
+            Style::SingleQuoted => ScalarStyle::SingleQuoted,
+            Style::DoubleQuoted => ScalarStyle::DoubleQuoted,
+            Style::Literal | Style::Folded => return,
+        };
+        let site = if node.span.is_empty() { None } else { self.sites.behind(&node.span) };
+        let field = field.filter(|_| !node.is_null());
+        if site.is_none() && field.is_none() {
+            return;
+        }
+        let span = match style {
+            ScalarStyle::Plain => node.span.clone(),
+            _ => node.span.start + 1..node.span.end.saturating_sub(1),
+        };
+        let obstacle = if flow_item && site.is_some() {
+            Some(Obstacle::FlowSequence)
+        } else if site.is_some_and(|site| node.span.start < self.sites.line_start(site)) {
+            Some(Obstacle::MultiLine)
+        } else if self.text.get(span.clone()) != Some(value) || value.contains('\n') {
+            Some(Obstacle::Escaped)
+        } else if node.tag.as_deref().is_some_and(|tag| tag != "!" && tag != "tag:yaml.org,2002:str") {
+            Some(Obstacle::Tagged)
+        } else {
+            None
+        };
+        let string = style != ScalarStyle::Plain || node.tag.is_some() || is_string(value);
+        if let (false, Some((part, _)), None) = (string, field, obstacle) {
+            self.not_a_string(node.span.start, value, part);
+        }
+        // JSON has no plain strings: a number cannot be replaced by a text without more bytes than its own.
+        let writable = obstacle.is_none() && (style != ScalarStyle::Plain || self.kind != FileKind::Json);
+        let (part, image) = field.unwrap_or((Part::Reference, None));
+        // A second value behind one marker is only counted.
+        let wanted = field.is_some() || site.is_some_and(|site| !self.sites.is_taken(site));
+        let line = (writable && wanted).then(|| self.line(span, style, part, image.cloned()));
+        if let (Some(line), Some(_)) = (&line, field) {
+            self.scan.lines.push(line.clone());
+        }
+        if let Some(site) = site {
+            self.sites.value(site, line.ok_or(obstacle.unwrap_or(Obstacle::Escaped)));
+        }
+    }
+
+    fn not_a_string(&mut self, offset: usize, value: &str, part: Part) {
+        let part = match part {
+            Part::Reference => "an image reference",
+            Part::Name => "an image's name",
+            Part::Tag => "a tag",
+            Part::Digest => "a digest",
+        };
+        let message = format!(
+            "expected {part}, which is a string, found {value}, which YAML reads as a number, boolean or date: write \
+             \"{value}\" in quotes"
+        );
+        self.finding("value-not-a-string", offset, message);
+    }
+
+    fn line(&self, span: Range<usize>, style: ScalarStyle, part: Part, image: Option<String>) -> ImageLine {
+        ImageLine {
+            document: self.document,
+            path: self.field_path(),
+            position: self.index.position(span.start),
+            value: self.text.get(span.clone()).unwrap_or_default().into(),
+            span,
+            style,
+            part,
+            image,
+            marker: None,
+            unparsed: false,
+        }
+    }
+
+    fn field_path(&self) -> FieldPath {
+        let step = |crumb: &Crumb<'s, 'a>| match crumb {
+            Crumb::Key(key) => Step::Key((*key).into()),
+            Crumb::Item { items, index, key, repeated } => {
+                let name = |node: &'s Node<'a>| node.get(key).and_then(Node::as_str);
+                let unique =
+                    |value: &&str| !repeated.get_or_init(|| repeats(items.iter().filter_map(name))).contains(value);
+                match items.get(*index).and_then(name).filter(unique) {
+                    Some(value) => Step::Item { key: (*key).into(), value: value.into() },
+                    None => Step::Index(*index),
+                }
+            }
+        };
+        FieldPath(self.path.iter().map(step).collect())
+    }
+
+    /// A document that is no YAML: its plain `key: value # {…}` lines.
+    fn unparsed(&mut self, span: Range<usize>, error: &yaml::SyntaxError) {
+        let text = &self.text[span.clone()];
+        let found = unparsed::find(text);
+        let lines = match found.len() {
+            0 => "no image line in it is seen".to_string(),
+            n => format!("only {n} plain `key: value` line(s) with a marker are seen in it"),
+        };
+        let message = format!("expected YAML, found something else ({}): {lines}", error.message);
+        self.finding("unparsed-file", error.offset, message);
+        self.scan.sops |= text.lines().any(|line| line.trim_end() == "sops:");
+        let document = self.scan.documents.len();
+        let position = self.index.position(span.start);
+        self.scan.documents.push(Document { position, ..Document::default() });
+        // Without a structure a line is named by its key and marker, and counted where several look the same.
+        let mut seen: HashMap<(&str, String), usize> = HashMap::new();
+        for found in found {
+            let marker = found.marker.to_string();
+            let count = seen.entry((found.key, marker.clone())).or_default();
+            let mut path = vec![Step::Key(found.key.into()), Step::Item { key: "marker".into(), value: marker }];
+            if *count > 0 {
+                path.push(Step::Index(*count));
+            }
+            *count += 1;
+            let bytes = span.start + found.span.start..span.start + found.span.end;
+            self.scan.lines.push(ImageLine {
+                document,
+                path: FieldPath(path),
+                position: self.index.position(bytes.start),
+                value: self.text[bytes.clone()].into(),
+                span: bytes,
+                style: found.style,
+                part: found.marker.part,
+                image: None,
+                marker: Some(found.marker),
+                unparsed: true,
+            });
+        }
+    }
+
+    fn finding(&mut self, code: &str, offset: usize, message: String) {
+        let position = self.index.position(offset);
+        self.scan.findings.push(ScanFinding { code: code.into(), position, message });
+    }
+
+    fn finish(self) -> Scan {
+        let mut scan = self.scan;
+        scan.lines.extend(self.sites.finish(self.index, &mut scan.findings));
+        // A line that was found by its field too gives way to the one with the marker.
+        scan.lines.sort_by_key(|line| (line.span.start, line.marker.is_none()));
+        scan.lines.dedup_by_key(|line| line.span.start);
+        drop_duplicates(&mut scan);
+        count_occurrences(&mut scan.documents);
+        scan.findings.sort_by_key(|finding| finding.position);
+        scan
+    }
+}
+
+/// Names that more than one item has: they name none.
+fn repeats<'n>(names: impl Iterator<Item = &'n str>) -> HashSet<&'n str> {
+    let mut seen = HashSet::new();
+    names.filter(|name| !seen.insert(*name)).collect()
+}
+
+/// A field that is there twice is no line: which one counts depends on the reader.
+fn drop_duplicates(scan: &mut Scan) {
+    let mut counts: HashMap<(usize, &FieldPath), usize> = HashMap::new();
+    for line in &scan.lines {
+        *counts.entry((line.document, &line.path)).or_default() += 1;
+    }
+    if counts.len() == scan.lines.len() {
+        return;
+    }
+    let single: Vec<bool> = scan.lines.iter().map(|line| counts[&(line.document, &line.path)] == 1).collect();
+    let mut single = single.into_iter();
+    let findings = &mut scan.findings;
+    scan.lines.retain(|line| {
+        let keep = single.next().unwrap_or(true);
+        if !keep {
+            let message =
+                format!("expected {} once, found it more than once: none of them is updated; keep one", line.path);
+            findings.push(ScanFinding { code: "duplicate-key".into(), position: line.position, message });
+        }
+        keep
+    });
+}
+
+fn count_occurrences(documents: &mut [Document]) {
+    let mut counts: HashMap<ObjectId, usize> = HashMap::new();
+    for document in documents {
+        if let Some(object) = &document.object {
+            let count = counts.entry(object.clone()).or_default();
+            document.occurrence = *count;
+            *count += 1;
+        }
+    }
+}

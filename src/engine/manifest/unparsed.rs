@@ -1,0 +1,137 @@
+//! Markers in text that is no YAML: Go templates, files with conflict markers, tabs.
+//!
+//! A line that is a plain `key: value # {…}` can be edited all the same; every other marker there is left alone.
+
+use super::{Marker, Part, ScalarStyle, marker};
+use std::ops::Range;
+
+/// A plain `key: value # {…}` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found<'a> {
+    pub key: &'a str,
+    /// Of the value's content, in the text given.
+    pub span: Range<usize>,
+    pub style: ScalarStyle,
+    pub marker: Marker,
+}
+
+/// Looks for markers line by line. Lines below a block scalar's header (`script: |`) are its content.
+pub(super) fn find(text: &str) -> Vec<Found<'_>> {
+    let mut found = Vec::new();
+    let mut block: Option<usize> = None;
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let content = line.trim_end_matches(['\n', '\r']);
+        let indent = content.len() - content.trim_start_matches([' ', '\t']).len();
+        if !content.trim().is_empty() && block.is_some_and(|header| indent <= header) {
+            block = None;
+        }
+        if block.is_none() {
+            if let Some(mut line) = read_line(content) {
+                line.span = start + line.span.start..start + line.span.end;
+                found.push(line);
+            } else if opens_block(content) {
+                block = Some(indent);
+            }
+        }
+        start += line.len();
+    }
+    found
+}
+
+fn read_line(line: &str) -> Option<Found<'_>> {
+    let comment = [" #", "\t#"].iter().filter_map(|hash| line.find(hash)).min()?;
+    let marker::Reading::Marker(marker) = marker::read(&line[comment + 1..]) else { return None };
+    let field = line[..comment].trim_end();
+    let (key, value) = field.split_once(':')?;
+    let at = field.len() - value.trim_start().len();
+    let gap = &field[key.len() + 1..at];
+    let key = key.trim_start_matches([' ', '\t']);
+    let key = key.strip_prefix("- ").unwrap_or(key).trim_start();
+    let plain_key = |b: u8| b.is_ascii_alphanumeric() || b"._-/".contains(&b);
+    if gap.is_empty() || key.is_empty() || !key.bytes().all(plain_key) {
+        return None;
+    }
+    let value = &field[at..];
+    let (style, content) = match value.as_bytes() {
+        [b'"', .., b'"'] if value.len() > 1 => (ScalarStyle::DoubleQuoted, at + 1..field.len() - 1),
+        [b'\'', .., b'\''] if value.len() > 1 => (ScalarStyle::SingleQuoted, at + 1..field.len() - 1),
+        _ => (ScalarStyle::Plain, at..field.len()),
+    };
+    let text = &line[content.clone()];
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:@+".contains(&b));
+    let refused = !plain || (style == ScalarStyle::Plain && (text.is_empty() || text.starts_with(['@', '-'])));
+    (!refused && !refuses(key, marker.part, text)).then_some(Found { key, span: content, style, marker })
+}
+
+/// `key: |`, `- >-`, with or without a comment behind it.
+fn opens_block(line: &str) -> bool {
+    let line = line.split(" #").next().unwrap_or(line).trim_end();
+    let header = line.rsplit([' ', '\t']).next().unwrap_or_default();
+    let mut bytes = header.bytes();
+    matches!(bytes.next(), Some(b'|' | b'>')) && bytes.all(|b| b"+-123456789".contains(&b)) && header.len() < line.len()
+}
+
+/// Whether a field is of another kind than what the marker would write: a whole reference into a `tag`, a tag into an
+/// `image`. A `tag` that holds a reference already is used as one by its author.
+pub(super) fn refuses(key: &str, part: Part, value: &str) -> bool {
+    match (key, part) {
+        ("tag" | "newTag", Part::Reference | Part::Name) => !value.contains(['/', ':']),
+        ("tag" | "newTag", Part::Digest) => !value.starts_with("sha256:"),
+        ("image" | "repository", Part::Tag | Part::Digest) => true,
+        ("newName", Part::Tag | Part::Digest | Part::Reference) => true,
+        ("digest", Part::Tag | Part::Name | Part::Reference) => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines() {
+        const M: &str = r#"# {"$imagepolicy": "ns:app:tag"}"#;
+        let cases = [
+            (format!("tag: v1 {M}"), Some("v1")),
+            (format!("\t- tag:\tv1 {M}\r"), Some("v1")),
+            (format!("  - x.y/z: \"v1\"  #{}", &M[2..]), Some("v1")),
+            (format!("tag: '' {M}"), Some("")),
+            (format!("RADIX_TAG: 1.10 {M}"), Some("1.10")),
+            (format!("tag: {M}"), None),
+            (format!("# tag: v1 {M}"), None),
+            (format!("tag: {{{{ .Values.tag }}}} {M}"), None),
+            (format!("tag: {{{{ x }}}}v1 {M}"), None),
+            (format!("tag: &a v1 {M}"), None),
+            (format!("tag: two words {M}"), None),
+            (format!("- v1 {M}"), None),
+            (format!("tag:v1 {M}"), None),
+            (format!("{{tag: v1}} {M}"), None),
+            (format!("tag: v1 {M} trailing"), None),
+            (format!("tag: v1 # old {M}"), None),
+            (format!("image: a:v1 {M}"), None),
+            ("tag: v1 # {'$imagepolicy': 'ns:app:tag'}".into(), None),
+            ("tag: v1".into(), None),
+        ];
+        for (line, expected) in cases {
+            let found = find(&line);
+            assert_eq!(found.first().map(|found| &line[found.span.clone()]), expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn block_scalars_are_skipped() {
+        let marked = |key: &str| format!("{key}: v1 # {{\"$imagepolicy\": \"ns:app:tag\"}}\n");
+        let text = format!(
+            "{{{{ if }}}}\n{}script: |- # run\n  {}\n  {}list:\n  - >\n    {}  - {}",
+            marked("a"),
+            marked("b"),
+            marked("c"),
+            marked("d"),
+            marked("e")
+        );
+        let found = find(&text);
+        assert_eq!(found.iter().map(|found| found.key).collect::<Vec<_>>(), ["a", "e"]);
+        assert!(found.iter().all(|found| &text[found.span.clone()] == "v1"));
+    }
+}
