@@ -38,7 +38,7 @@ impl Store {
         let mut tx = self.database.write(DOING).await?;
         let job = loop {
             let row = sqlx::query(
-                "SELECT key, payload, state, attempts, why FROM jobs
+                "SELECT key, payload, state, attempts, why, rerun FROM jobs
                  WHERE ready_at <= ?1 AND (?2 IS NULL OR kind IN (SELECT value FROM json_each(?2)))
                  ORDER BY ready_at + patience, key LIMIT 1",
             )
@@ -51,7 +51,12 @@ impl Store {
             let get = failed(DOING);
             let text: String = row.try_get(0).map_err(&get)?;
             let abandoned = row.try_get::<&str, _>(2).map_err(&get)? == "running";
-            let attempts = row.try_get::<u32, _>(3).map_err(&get)? + u32::from(abandoned);
+            let rerun: bool = row.try_get(5).map_err(&get)?;
+            let mut attempts = row.try_get::<u32, _>(3).map_err(&get)? + u32::from(abandoned);
+            if attempts >= MAX_TRIES && rerun {
+                // What was asked for since deserves all its tries.
+                attempts = 0;
+            }
             if attempts >= MAX_TRIES {
                 let last: Option<String> = row.try_get(4).map_err(&get)?;
                 let why = match last {
