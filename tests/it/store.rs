@@ -63,13 +63,8 @@ fn repository(name: &str) -> JobKey {
 
 fn push(id: &str, name: &str, second: i64) -> (Delivery, Vec<JobRequest>) {
     let event = Event::Push { repo: repo(name), git_ref: "refs/heads/main".into(), after: "0".repeat(40) };
-    let delivery = Delivery {
-        sender: "github".into(),
-        id: id.into(),
-        event_kind: "push".into(),
-        event,
-        received_at: at(second),
-    };
+    let delivery =
+        Delivery { sender: "github".into(), id: id.into(), event_kind: "push".into(), event, received_at: at(second) };
     (delivery, vec![JobRequest::new(repository(name), DEBOUNCE)])
 }
 
@@ -107,7 +102,7 @@ async fn a_delivery_is_recorded_once() {
     let (again, jobs) = push("d1", "config", 9);
     assert_eq!(t.store.record(&again, &jobs).await.unwrap(), Recorded::Duplicate);
     assert_eq!(t.store.next_due().await.unwrap(), Some(at(10)));
-    assert_eq!(t.store.deliveries(10).await.unwrap(), [delivery.clone()]);
+    assert_eq!(t.store.deliveries(10).await.unwrap(), vec![delivery.clone()]);
 
     // Another sender's id is its own.
     let other = Delivery { sender: "registry/main".into(), ..delivery };
@@ -390,10 +385,7 @@ async fn a_job_and_the_effects_that_follow_end_together() {
     let first = take(&t.store, 1).await.unwrap();
     assert_eq!(first.payload, Some(json!({"text": "second"})), "the latest payload wins");
     // A newer text while the older is on its way: said once more, with the newer.
-    t.store
-        .enqueue(&[JobRequest::effect(repo("config"), "reply:1", json!({"text": "third"}))], at(2))
-        .await
-        .unwrap();
+    t.store.enqueue(&[JobRequest::effect(repo("config"), "reply:1", json!({"text": "third"}))], at(2)).await.unwrap();
     t.store.finish(first.lease, DONE, at(3)).await.unwrap();
     let mut left = BTreeMap::new();
     while let Some(job) = take(&t.store, 3).await {

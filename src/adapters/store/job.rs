@@ -284,7 +284,8 @@ pub struct Pending {
 /// How long to wait after so many failed tries (1 = the first): 2 s doubled each time up to ten minutes, of which the
 /// second half is scaled by `jitter` (0 to 1, random), so that what failed together does not come back together.
 pub fn backoff(attempts: u32, jitter: f64) -> Duration {
-    let full = Duration::from_secs(2).saturating_mul(1 << attempts.saturating_sub(1).min(10)).min(Duration::from_secs(600));
+    let full =
+        Duration::from_secs(2).saturating_mul(1 << attempts.saturating_sub(1).min(10)).min(Duration::from_secs(600));
     let jitter = if jitter.is_nan() { 1.0 } else { jitter.clamp(0.0, 1.0) };
     full / 2 + (full / 2).mul_f64(jitter)
 }
@@ -296,7 +297,8 @@ mod tests {
     /// (requests as (second, quiet, at most), when it is due)
     #[test]
     fn debounce() {
-        let table: &[(&[(i64, u64, u64)], i64)] = &[
+        type Request = (i64, u64, u64);
+        let table: &[(&[Request], i64)] = &[
             (&[(0, 10, 120)], 10),
             (&[(0, 10, 120), (4, 10, 120)], 14),
             // A steady stream waits no longer than at_most after the first.
@@ -326,7 +328,9 @@ mod tests {
         for text in ["repository:acme/config", "effect:acme/config:comment:12:reply", "effect:a/b:", "sweep"] {
             assert_eq!(text.parse::<JobKey>().unwrap().to_string(), text);
         }
-        for text in ["", "sweeps", "repository:acme", "effect:acme/config", "effect:acme:1", "pull:acme/config", "tags:"] {
+        for text in
+            ["", "sweeps", "repository:acme", "effect:acme/config", "effect:acme:1", "pull:acme/config", "tags:"]
+        {
             let error = text.parse::<JobKey>().unwrap_err().to_string();
             assert!(error.starts_with("expected a job as repository:OWNER/NAME"), "{error}");
         }

@@ -88,17 +88,14 @@ impl Store {
     /// The comments of a repository that are not decided, in the order in which they were made.
     pub async fn inbox(&self, repo: &RepoName) -> Result<Vec<Comment>, StoreError> {
         const DOING: &str = "read the inbox";
-        let rows = sqlx::query(
-            "SELECT comment FROM inbox WHERE repo = ? AND done_at IS NULL ORDER BY created_at, comment_id",
-        )
-        .bind(repo.to_string())
-        .fetch_all(self.database.read())
-        .await
-        .map_err(failed(DOING))?;
+        let rows =
+            sqlx::query("SELECT comment FROM inbox WHERE repo = ? AND done_at IS NULL ORDER BY created_at, comment_id")
+                .bind(repo.to_string())
+                .fetch_all(self.database.read())
+                .await
+                .map_err(failed(DOING))?;
         rows.iter()
-            .map(|row| {
-                serde_json::from_str(row.try_get(0).map_err(failed(DOING))?).map_err(|e| damaged(DOING)(&e))
-            })
+            .map(|row| serde_json::from_str(row.try_get(0).map_err(failed(DOING))?).map_err(|e| damaged(DOING)(&e)))
             .collect()
     }
 

@@ -221,13 +221,14 @@ impl Store {
     pub async fn expire_leases_of(&self, owner: &str, now: Timestamp) -> Result<u64, StoreError> {
         const DOING: &str = "end a dead worker's leases";
         let mut tx = self.database.write(DOING).await?;
-        let ended = sqlx::query("UPDATE jobs SET ready_at = ?1 WHERE state = 'running' AND owner = ?2 AND ready_at > ?1")
-            .bind(micros(now))
-            .bind(owner)
-            .execute(&mut *tx)
-            .await
-            .map_err(failed(DOING))?
-            .rows_affected();
+        let ended =
+            sqlx::query("UPDATE jobs SET ready_at = ?1 WHERE state = 'running' AND owner = ?2 AND ready_at > ?1")
+                .bind(micros(now))
+                .bind(owner)
+                .execute(&mut *tx)
+                .await
+                .map_err(failed(DOING))?
+                .rows_affected();
         tx.commit().await.map_err(failed(DOING))?;
         self.changed.notify_waiters();
         Ok(ended)

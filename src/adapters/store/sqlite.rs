@@ -121,6 +121,5 @@ pub(super) fn micros(time: Timestamp) -> i64 {
 
 /// A column as a time. What is out of range was not written by butler; it reads as the nearest time there is.
 pub(super) fn time(micros: i64) -> Timestamp {
-    Timestamp::from_microsecond(micros)
-        .unwrap_or(if micros < 0 { Timestamp::MIN } else { Timestamp::MAX })
+    Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
