@@ -2,4 +2,6 @@
 
 mod git;
 mod git_http;
+mod intake;
+mod store;
 mod support;
