@@ -16,7 +16,10 @@ pub struct Position {
 pub enum Step {
     Key(String),
     /// `containers[name=app]`
-    Item { key: String, value: String },
+    Item {
+        key: String,
+        value: String,
+    },
     Index(usize),
 }
 

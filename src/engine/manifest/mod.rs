@@ -10,7 +10,10 @@ mod object;
 
 pub use edit::{Edit, EditError, apply};
 pub use line::{FieldPath, ImageLine, LineId, Marker, Part, Position, ScalarStyle, Step};
-pub use object::{Document, FluxObject, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject, Kustomization, KustomizeImage, ObjectId};
+pub use object::{
+    Document, FluxObject, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject, Kustomization,
+    KustomizeImage, ObjectId,
+};
 
 use serde::{Deserialize, Serialize};
 

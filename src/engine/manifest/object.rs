@@ -1,6 +1,6 @@
 //! What a document of a manifest is: its identity, and the objects that butler reads as data.
 
-use super::{Position};
+use super::Position;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
