@@ -87,18 +87,41 @@ pub struct Comment {
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     /// A ref moved. `after` is all zeros where it was deleted.
-    Push { repo: RepoName, git_ref: String, after: String },
+    Push {
+        repo: RepoName,
+        git_ref: String,
+        after: String,
+    },
     /// A pull request was opened, changed, closed or merged.
-    Pull { repo: RepoName, number: u64, action: String, head_ref: String, base_ref: String },
+    Pull {
+        repo: RepoName,
+        number: u64,
+        action: String,
+        head_ref: String,
+        base_ref: String,
+    },
     /// A new comment. Edits and deletions are [`Event::Ignored`].
     Comment(Comment),
-    Review { repo: RepoName, number: u64 },
+    Review {
+        repo: RepoName,
+        number: u64,
+    },
     /// A check or a commit status changed.
-    Status { repo: RepoName, sha: String },
+    Status {
+        repo: RepoName,
+        sha: String,
+    },
     /// An image was pushed. The tag is a hint: the registry is asked before anything is written.
-    Image { repository: Repository, tag: Option<String> },
+    Image {
+        repository: Repository,
+        tag: Option<String>,
+    },
     /// The App was given these config repositories.
-    Installed { repos: Vec<RepoName> },
+    Installed {
+        repos: Vec<RepoName>,
+    },
     /// Authentic, and of no consequence.
-    Ignored { why: String },
+    Ignored {
+        why: String,
+    },
 }

@@ -77,7 +77,9 @@ impl Reference {
         }
         let (rest, digest) = match text.split_once('@') {
             Some((_, digest)) if !is_digest(digest) => {
-                return Err(error(format!("{digest:?} is not a digest; expected sha256: and 64 lower-case hex digits")));
+                return Err(error(format!(
+                    "{digest:?} is not a digest; expected sha256: and 64 lower-case hex digits"
+                )));
             }
             Some((rest, digest)) => (rest, Some(digest.to_owned())),
             None => (text, None),
@@ -91,7 +93,9 @@ impl Reference {
         if let Some(tag) = tag
             && !is_tag(tag)
         {
-            return Err(error(format!("{tag:?} is not a tag; expected 1 to 128 letters, digits, `_`, `.` or `-`, the first neither `.` nor `-`")));
+            return Err(error(format!(
+                "{tag:?} is not a tag; expected 1 to 128 letters, digits, `_`, `.` or `-`, the first neither `.` nor `-`"
+            )));
         }
         let repository = normalise(name).map_err(error)?;
         Ok(Reference { name: name.to_owned(), repository, tag: tag.map(str::to_owned), digest })
@@ -220,7 +224,10 @@ mod tests {
             assert_eq!(reference.tag.as_deref(), tag, "{text}");
             assert_eq!(reference.to_string(), text, "as written");
             let pinned = Reference::parse(&format!("{text}@{DIGEST}")).unwrap();
-            assert_eq!((pinned.name, pinned.tag.as_deref(), pinned.digest.as_deref()), (reference.name, tag, Some(DIGEST)));
+            assert_eq!(
+                (pinned.name, pinned.tag.as_deref(), pinned.digest.as_deref()),
+                (reference.name, tag, Some(DIGEST))
+            );
         }
     }
 

@@ -1,10 +1,24 @@
-//! Tag policies: filter, then order, then one tag (or a reason why none). (skeleton: helper fills)
+//! Tag policies: exclusions, filter, then order, then one tag (or a reason why none). The answers are those of Flux's
+//! image-reflector-controller, but for numbers, which are compared exactly, and of which a bad one is left out.
 
+mod filter;
+mod newest;
 mod number;
 mod range;
+mod re2;
+mod reason;
+mod select;
 mod version;
 
+pub use filter::DEFAULT_EXCLUSION;
+pub use version::Version;
+
 use crate::engine::image::Tag;
+use filter::{Exclusions, Filter};
+use number::Number;
+use range::Range;
+use re2::{Pattern, PatternError};
+use std::{cmp::Ordering, fmt, str::FromStr};
 
 /// Which end of an order is chosen. Ascending chooses the last, descending the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,15 +28,40 @@ pub enum Direction {
     Descending,
 }
 
-/// A policy that compiled. (skeleton)
-#[derive(Clone, Debug)]
-pub struct TagPolicy {}
+/// What an order compares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The highest version in a range of Masterminds' syntax. `three_part` leaves out `1` and `1.2`, as ImagePolicy does.
+    Semver { range: String, three_part: bool },
+    /// By number, compared exactly; what is no number is left out and reported.
+    Numerical(Direction),
+    /// By bytes.
+    Alphabetical(Direction),
+    /// By the time at which the image was pushed, or else created; a tag without a time is left out and reported.
+    Newest,
+}
 
-/// Why a policy cannot be: which part, and where in it.
+/// A policy that compiled: cheap to use again and again.
+#[derive(Clone, Debug)]
+pub struct TagPolicy {
+    order: CompiledOrder,
+    filter: Option<Filter>,
+    exclusions: Exclusions,
+}
+
+#[derive(Clone, Debug)]
+enum CompiledOrder {
+    Semver { range: Range, text: String, three_part: bool },
+    Numerical(Direction),
+    Alphabetical(Direction),
+    Newest,
+}
+
+/// Why a policy cannot be: which part, and where in it. Someone must fix the policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{part} {text:?}: {why}{}", at.map(|at| format!(" (at byte {at})")).unwrap_or_default())]
 pub struct PolicyError {
-    /// `semver range`, `filter pattern`, `extract`, `exclude pattern`, `order`
+    /// `semver range`, `filter pattern`, `exclude pattern`, `order`
     pub part: &'static str,
     pub text: String,
     pub why: String,
@@ -44,8 +83,139 @@ pub struct Selection<'a> {
 }
 
 impl TagPolicy {
-    /// Chooses one of `tags`; ties go by the order given (see ENGINE: readers sort byte-descending first).
-    pub fn select<'a>(&self, tags: &'a [Tag]) -> Selection<'a> {
-        Selection { selected: None, considered: tags.len(), matched: 0, reason: String::new() }
+    /// Compiles a policy. `filter` is `filterTags`' pattern, in Go's RE2 syntax, and its extract, in that of Go's
+    /// `Regexp.Expand` (empty: the whole tag is compared). `exclude` holds patterns of tags that are never candidates;
+    /// `None` and an empty list mean [`DEFAULT_EXCLUSION`], as they do for Flux.
+    ///
+    /// # Errors
+    /// Where the range or a pattern is none, with its place in it.
+    pub fn new(
+        order: Order,
+        filter: Option<(&str, &str)>,
+        exclude: Option<Vec<String>>,
+    ) -> Result<TagPolicy, PolicyError> {
+        let order = match order {
+            Order::Semver { range: text, three_part } => match Range::parse(&text) {
+                Ok(range) => CompiledOrder::Semver { range, text, three_part },
+                Err(e) => return Err(PolicyError { part: "semver range", text, why: e.why, at: Some(e.at) }),
+            },
+            Order::Numerical(direction) => CompiledOrder::Numerical(direction),
+            Order::Alphabetical(direction) => CompiledOrder::Alphabetical(direction),
+            Order::Newest => CompiledOrder::Newest,
+        };
+        let filter = match filter {
+            Some((pattern, extract)) => Some(Filter::new(compile("filter pattern", pattern)?, pattern, extract)),
+            None => None,
+        };
+        let exclusions = match exclude.unwrap_or_default() {
+            list if list.is_empty() || list == [DEFAULT_EXCLUSION] => Exclusions::Default,
+            list => Exclusions::Patterns(list.iter().map(|p| compile("exclude pattern", p)).collect::<Result<_, _>>()?),
+        };
+        Ok(TagPolicy { order, filter, exclusions })
+    }
+
+    /// Whether a tag passes exclusions, filter and the order's own condition. A policy by time takes any tag that the
+    /// filter takes: its name does not tell the time.
+    pub fn allows(&self, tag: &str) -> bool {
+        self.key(tag).is_some_and(|key| match &self.order {
+            CompiledOrder::Semver { .. } => self.version_in_range(&key).is_some(),
+            CompiledOrder::Numerical(_) => Number::parse(&key).is_some(),
+            CompiledOrder::Alphabetical(_) | CompiledOrder::Newest => true,
+        })
+    }
+
+    /// Compares two tags by the policy's order: `Greater` where `a` would be chosen over `b`. `None` where either does
+    /// not pass, or where the order is by time, which names do not tell.
+    pub fn compare(&self, a: &str, b: &str) -> Option<Ordering> {
+        let (a, b) = (self.key(a)?, self.key(b)?);
+        match &self.order {
+            CompiledOrder::Semver { .. } => Some(self.version_in_range(&a)?.cmp(&self.version_in_range(&b)?)),
+            CompiledOrder::Numerical(direction) => Some(direction.apply(Number::parse(&a)?.cmp(&Number::parse(&b)?))),
+            CompiledOrder::Alphabetical(direction) => Some(direction.apply(a.cmp(&b))),
+            CompiledOrder::Newest => None,
+        }
+    }
+
+    /// The policy in a few words: ``numerical asc of `^main-(?P<ts>[0-9]+)` $ts``.
+    pub fn describe(&self) -> String {
+        let mut text = match &self.order {
+            CompiledOrder::Semver { text, .. } => format!("semver {text}"),
+            CompiledOrder::Numerical(direction) => format!("numerical {direction}"),
+            CompiledOrder::Alphabetical(direction) => format!("alphabetical {direction}"),
+            CompiledOrder::Newest => "newest".to_owned(),
+        };
+        if let Some(filter) = &self.filter {
+            text.push_str(&format!(" of `{}`", filter.pattern_text));
+            if !filter.extract_text.is_empty() {
+                text.push_str(&format!(" {}", filter.extract_text));
+            }
+        }
+        text
+    }
+
+    fn key<'t>(&self, tag: &'t str) -> Option<std::borrow::Cow<'t, str>> {
+        if self.exclusions.exclude(tag) {
+            return None;
+        }
+        match &self.filter {
+            Some(filter) => filter.key(tag, &mut filter.locations()),
+            None => Some(tag.into()),
+        }
+    }
+
+    /// The version that a key is, where the policy's range contains it.
+    fn version_in_range<'k>(&self, key: &'k str) -> Option<Version<'k>> {
+        let CompiledOrder::Semver { range, three_part, .. } = &self.order else { return None };
+        parse_version(key, *three_part).filter(|version| range.contains(version))
     }
 }
+
+fn parse_version(key: &str, three_part: bool) -> Option<Version<'_>> {
+    if three_part { Version::parse_three_part(key) } else { Version::parse(key) }
+}
+
+fn compile(part: &'static str, text: &str) -> Result<Pattern, PolicyError> {
+    Pattern::compile(text).map_err(|PatternError { at, why }| PolicyError {
+        part,
+        text: text.to_owned(),
+        why,
+        at: Some(at),
+    })
+}
+
+impl Direction {
+    fn apply(self, ascending: Ordering) -> Ordering {
+        match self {
+            Direction::Ascending => ascending,
+            Direction::Descending => ascending.reverse(),
+        }
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Direction::Ascending => "asc",
+            Direction::Descending => "desc",
+        })
+    }
+}
+
+/// `asc` and `desc` in any case; empty means `asc`, as for Flux.
+impl FromStr for Direction {
+    type Err = PolicyError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.to_ascii_lowercase().as_str() {
+            "" | "asc" => Ok(Direction::Ascending),
+            "desc" => Ok(Direction::Descending),
+            _ => {
+                let why = "expected `asc` or `desc`".to_owned();
+                Err(PolicyError { part: "order", text: text.to_owned(), why, at: None })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,10 @@ enum Size<'a> {
     Zero,
     /// `0.d1d2d3… × 10^exponent`. `digits` begins and ends with a digit that is not 0; a point and underscores that
     /// stand between them do not count. Never expanded, so that `1e999999999` costs nothing.
-    Finite { exponent: i64, digits: Cow<'a, str> },
+    Finite {
+        exponent: i64,
+        digits: Cow<'a, str>,
+    },
     Infinite,
 }
 

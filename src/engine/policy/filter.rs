@@ -1,0 +1,203 @@
+//! Which tags a policy looks at, and which part of each it compares: exclusions, then `filterTags`' pattern and extract.
+
+use super::re2::Pattern;
+use regex::CaptureLocations;
+use std::borrow::Cow;
+
+/// What Flux leaves out where a repository sets no list of its own (`exclusionList` of ImageRepository): signatures.
+pub const DEFAULT_EXCLUSION: &str = r"^.*\.sig$";
+
+/// Patterns of tags that are never candidates.
+#[derive(Clone, Debug)]
+pub(super) enum Exclusions {
+    /// [`DEFAULT_EXCLUSION`], without the cost of a regular expression.
+    Default,
+    Patterns(Vec<Pattern>),
+}
+
+impl Exclusions {
+    pub fn exclude(&self, tag: &str) -> bool {
+        match self {
+            // `.` matches no line break.
+            Exclusions::Default => tag.strip_suffix(".sig").is_some_and(|rest| !rest.contains('\n')),
+            Exclusions::Patterns(patterns) => patterns.iter().any(|p| p.regex.is_match(tag)),
+        }
+    }
+}
+
+/// A pattern that tags must match, and what of the match is compared.
+#[derive(Clone, Debug)]
+pub(super) struct Filter {
+    pub pattern: Pattern,
+    pub pattern_text: String,
+    pub extract_text: String,
+    extract: Extract,
+}
+
+#[derive(Clone, Debug)]
+enum Extract {
+    /// No template: the whole tag.
+    Tag,
+    /// Only one group, borrowed from the tag.
+    Group(usize),
+    Template(Vec<Piece>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Group(usize),
+}
+
+impl Filter {
+    pub fn new(pattern: Pattern, pattern_text: &str, extract_text: &str) -> Self {
+        let extract = match parse_template(extract_text, &pattern.groups).as_slice() {
+            _ if extract_text.is_empty() => Extract::Tag,
+            [Piece::Group(group)] => Extract::Group(*group),
+            pieces => Extract::Template(pieces.to_vec()),
+        };
+        Filter { pattern, pattern_text: pattern_text.to_owned(), extract_text: extract_text.to_owned(), extract }
+    }
+
+    /// Room for the places of groups, to use again from tag to tag.
+    pub fn locations(&self) -> CaptureLocations {
+        self.pattern.regex.capture_locations()
+    }
+
+    /// The part of a tag that is compared; `None` where the pattern does not match.
+    pub fn key<'t>(&self, tag: &'t str, locations: &mut CaptureLocations) -> Option<Cow<'t, str>> {
+        if let Extract::Tag = self.extract {
+            return self.pattern.regex.is_match(tag).then_some(Cow::Borrowed(tag));
+        }
+        self.pattern.regex.captures_read(locations, tag)?;
+        let group = |index| locations.get(index).map_or("", |(start, end)| &tag[start..end]);
+        Some(match &self.extract {
+            Extract::Tag => Cow::Borrowed(tag),
+            Extract::Group(index) => Cow::Borrowed(group(*index)),
+            Extract::Template(pieces) => {
+                let mut key = String::with_capacity(tag.len());
+                for piece in pieces {
+                    key.push_str(match piece {
+                        Piece::Text(text) => text,
+                        Piece::Group(index) => group(*index),
+                    });
+                }
+                Cow::Owned(key)
+            }
+        })
+    }
+
+    /// The names in the extract that are no group of the pattern: they stand for nothing.
+    pub fn unknown_groups(&self) -> Vec<&str> {
+        let mut unknown = Vec::new();
+        let mut rest = self.extract_text.as_str();
+        while let Some((_, after)) = rest.split_once('$') {
+            rest = match (after.strip_prefix('$'), name(after)) {
+                (Some(rest), _) => rest,
+                (None, Some((name, rest))) => {
+                    if group_of(name, &self.pattern.groups).is_none() {
+                        unknown.push(name);
+                    }
+                    rest
+                }
+                (None, None) => after,
+            };
+        }
+        unknown
+    }
+}
+
+/// Reads a template as Go's `Regexp.Expand` does: `$name` takes the longest name, `${name}` ends it, `$$` is a dollar,
+/// `$1` is a group by number, a group that is not there is empty, a dollar without a name is itself.
+fn parse_template(template: &str, groups: &[Option<String>]) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut text = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('$') {
+        text.push_str(before);
+        if let Some(after) = after.strip_prefix('$') {
+            text.push('$');
+            rest = after;
+        } else if let Some((name, after)) = name(after) {
+            rest = after;
+            if let Some(group) = group_of(name, groups) {
+                if !text.is_empty() {
+                    pieces.push(Piece::Text(std::mem::take(&mut text)));
+                }
+                pieces.push(Piece::Group(group));
+            }
+        } else {
+            text.push('$');
+            rest = after;
+        }
+    }
+    text.push_str(rest);
+    if !text.is_empty() {
+        pieces.push(Piece::Text(text));
+    }
+    pieces
+}
+
+/// Reads the name after a dollar, and what follows it.
+fn name(text: &str) -> Option<(&str, &str)> {
+    let (braced, text) = match text.strip_prefix('{') {
+        Some(text) => (true, text),
+        None => (false, text),
+    };
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    let rest = if braced { rest.strip_prefix('}')? } else { rest };
+    (!name.is_empty()).then_some((name, rest))
+}
+
+/// A number without leading zeros is the group of that number, anything else is a name.
+fn group_of(name: &str, groups: &[Option<String>]) -> Option<usize> {
+    if name.bytes().all(|b| b.is_ascii_digit()) && (name == "0" || !name.starts_with('0')) {
+        return name.parse().ok().filter(|index| *index < groups.len());
+    }
+    groups.iter().position(|group| group.as_deref() == Some(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extracts_as_go_expands() {
+        #[rustfmt::skip]
+        let cases = [
+            // pattern, extract, tag, key, unknown groups
+            (r"^v(?P<a>\d)-(?P<b>\d)", "", "v1-2x", Some("v1-2x"), ""),
+            (r"^v(?P<a>\d)-(?P<b>\d)", "$a", "v1-2x", Some("1"), ""),
+            (r"^v(?P<a>\d)-(?P<b>\d)", "${b}${a}", "v1-2x", Some("21"), ""),
+            (r"^v(?P<a>\d)-(?P<b>\d)", "$a_$b", "v1-2x", Some("2"), "a_"),
+            (r"^v(?P<a>\d)-(?P<b>\d)", "$a.$b", "v1-2x", Some("1.2"), ""),
+            (r"^v(?P<a>\d)-(?P<b>\d)", "$0", "v1-2x", Some("v1-2"), ""),
+            (r"^v(?P<a>\d)-(?P<b>\d)", "$2", "v1-2x", Some("2"), ""),
+            (r"^v(?P<a>\d)-(?P<b>\d)", "x$1x", "v1-2x", Some("x"), "1x"),
+            (r"^v(?P<a>\d)-(?P<b>\d)", "$3", "v1-2x", Some(""), "3"),
+            (r"^v(?P<a>\d)-(?P<b>\d)", "$01", "v1-2x", Some(""), "01"),
+            (r"^v(?P<a>\d)-(?P<b>\d)", "$$a $", "v1-2x", Some("$a $"), ""),
+            (r"^v(?P<a>\d)-(?P<b>\d)", "${a", "v1-2x", Some("${a"), ""),
+            (r"^v(?P<a>\d)-(?P<b>\d)", "${}$-", "v1-2x", Some("${}$-"), ""),
+            (r"^v(?P<a>\d)-(?P<b>\d)", "$ts", "v1-2x", Some(""), "ts"),
+            (r"^v(?P<a>\d)-(?P<b>\d)", "$a", "w1-2x", None, ""),
+            (r"^(a)?(b)?", "[$1|$2]", "b", Some("[|b]"), ""),
+            (r"^(?P<2>x)(y)", "$2", "xy", Some("y"), ""),
+        ];
+        for (pattern, extract, tag, key, unknown) in cases {
+            let filter = Filter::new(Pattern::compile(pattern).unwrap(), pattern, extract);
+            let found = filter.key(tag, &mut filter.locations());
+            assert_eq!(found.as_deref(), key, "{pattern} {extract} {tag}");
+            assert_eq!(filter.unknown_groups().join(" "), unknown, "{extract}");
+        }
+    }
+
+    #[test]
+    fn the_default_exclusion_is_what_its_pattern_says() {
+        let pattern = Pattern::compile(DEFAULT_EXCLUSION).unwrap();
+        for tag in ["1.0.0", "1.0.0.sig", ".sig", "sig", "a.sig.b", "a\nb.sig", "a.SIG", ""] {
+            assert_eq!(Exclusions::Default.exclude(tag), pattern.regex.is_match(tag), "{tag:?}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The sentence that says why a tag was chosen, or why none was.
+
+use super::{CompiledOrder, Direction, TagPolicy, filter::Filter, newest, parse_version, select::Tally};
+use crate::engine::image::Tag;
+use std::fmt::Write;
+
+/// How many tags a sentence names, and how many bytes of each.
+const NAMED: usize = 3;
+const SHOWN: usize = 80;
+
+pub(super) fn chosen(policy: &TagPolicy, tag: &Tag, tally: &Tally<'_>) -> String {
+    let (matched, name) = (tally.matched, quote(&tag.name));
+    let of =
+        if tally.considered == matched { String::new() } else { format!(" (of {})", count(tally.considered, "tag")) };
+    let mut text = match &policy.order {
+        CompiledOrder::Semver { text, .. } => match matched {
+            1 => format!("{name} is the only version in `{text}`{of}"),
+            _ => format!("{name} is the highest of {matched} versions in `{text}`{of}"),
+        },
+        CompiledOrder::Numerical(direction) | CompiledOrder::Alphabetical(direction) => {
+            let numerical = matches!(policy.order, CompiledOrder::Numerical(_));
+            let (place, things) = match (numerical, direction) {
+                (true, Direction::Ascending) => ("highest", "number"),
+                (true, Direction::Descending) => ("lowest", "number"),
+                (false, Direction::Ascending) => ("last", "tag"),
+                (false, Direction::Descending) => ("first", "tag"),
+            };
+            let by_alphabet = if numerical { "" } else { " by alphabet" };
+            let which = match matched {
+                1 => format!("the only {things}"),
+                _ => format!("the {place} of {matched} {things}s{by_alphabet}"),
+            };
+            let of_filter = match &policy.filter {
+                Some(filter) => format!(" that match `{}`", filter.pattern_text),
+                None => String::new(),
+            };
+            format!("{name} is {which}{of_filter}{of}")
+        }
+        CompiledOrder::Newest => {
+            let time = newest::time(tag).map_or_else(String::new, |time| {
+                format!(", {} {time}", if tag.pushed_at.is_some() { "pushed" } else { "created" })
+            });
+            match matched {
+                1 => format!("{name} is the only tag with a time{of}{time}"),
+                _ => format!("{name} is the newest of {matched} tags{of}{time}"),
+            }
+        }
+    };
+    if !tally.left_out.is_empty() {
+        let _ = write!(text, "; left out: {}", left_out(policy, tally));
+    }
+    text
+}
+
+pub(super) fn none(policy: &TagPolicy, tags: &[Tag], tally: &Tally<'_>) -> String {
+    if tags.is_empty() {
+        return "there are no tags to choose from".to_owned();
+    }
+    if tally.excluded == tags.len() {
+        return match tags {
+            [tag] => format!("the only tag, {}, is excluded", quote(&tag.name)),
+            _ => format!("all {} tags are excluded", tags.len()),
+        };
+    }
+    if tally.candidates.is_empty() {
+        // Without a filter, what is not excluded is a candidate.
+        return policy.filter.as_ref().map_or_else(String::new, |filter| unfiltered(policy, filter, tags));
+    }
+    let from = match &policy.filter {
+        Some(filter) => format!("{} that match `{}`", count(tally.candidates.len(), "tag"), filter.pattern_text),
+        None => count(tally.candidates.len(), "tag"),
+    };
+    match &policy.order {
+        CompiledOrder::Semver { text, three_part, .. } => out_of_range(policy, tally, text, *three_part, &from),
+        CompiledOrder::Numerical(_) | CompiledOrder::Alphabetical(_) | CompiledOrder::Newest => {
+            let unknown = policy.filter.as_ref().map_or_else(Vec::new, Filter::unknown_groups);
+            let hint = match unknown.first() {
+                Some(group) => format!("; the extract names `{group}`, which is no group of the pattern"),
+                None => String::new(),
+            };
+            format!("0 of {from} can be ordered; left out: {}{hint}", left_out(policy, tally))
+        }
+    }
+}
+
+/// `0 of 412 tags match …`
+fn unfiltered(policy: &TagPolicy, filter: &Filter, tags: &[Tag]) -> String {
+    let prefix = filter.pattern.prefix.to_lowercase();
+    let alike =
+        |tag: &str| prefix.chars().zip(tag.chars().flat_map(char::to_lowercase)).take_while(|(p, t)| p == t).count();
+    let mut near: Vec<_> = tags
+        .iter()
+        .map(|tag| tag.name.as_str())
+        .filter(|tag| !policy.exclusions.exclude(tag))
+        .map(|tag| (alike(tag), tag))
+        .collect();
+    near.sort_unstable_by(|a, b| b.cmp(a));
+    let word = if near.first().is_some_and(|(alike, _)| *alike > 0) { "nearest" } else { "there are" };
+    let names = list(near.iter().map(|(_, tag)| *tag));
+    format!("0 of {} match `{}`; {word}: {names}", count(tags.len(), "tag"), filter.pattern_text)
+}
+
+/// `0 of 40 tags are versions in …`
+fn out_of_range(policy: &TagPolicy, tally: &Tally<'_>, range_text: &str, three_part: bool, from: &str) -> String {
+    let CompiledOrder::Semver { range, .. } = &policy.order else { return String::new() };
+    let mut versions: Vec<_> =
+        tally.candidates.iter().filter_map(|(tag, key)| Some((parse_version(key, three_part)?, tag))).collect();
+    let head = format!("0 of {from} are versions in `{range_text}`");
+    if versions.is_empty() {
+        let loose = three_part && tally.candidates.iter().any(|(_, key)| parse_version(key, false).is_some());
+        let hint = if loose { " (a version has three parts here, as in 1.2.0)" } else { "" };
+        let names = list(tally.candidates.iter().map(|(tag, _)| tag.name.as_str()));
+        return format!("{head}: none is a version{hint}; there are: {names}");
+    }
+    versions.sort_by(|(a, _), (b, _)| b.cmp(a));
+    if versions.iter().any(|(version, _)| range.would_contain_release(version)) {
+        let pre = versions.iter().filter(|(version, _)| range.would_contain_release(version));
+        let names = list(pre.map(|(_, tag)| tag.name.as_str()));
+        return format!("{head}; it would take pre-releases ({names}) only if it named one, as `>=1.0.0-0` does");
+    }
+    let names = list(versions.iter().map(|(_, tag)| tag.name.as_str()));
+    format!("{head}; the highest of {} are: {names}", count(versions.len(), "version"))
+}
+
+fn left_out(policy: &TagPolicy, tally: &Tally<'_>) -> String {
+    let why = match policy.order {
+        CompiledOrder::Newest => "without a time",
+        _ => "not a number",
+    };
+    let names = list(tally.left_out.iter().copied());
+    format!("{} {why}: {names}", tally.left_out.len())
+}
+
+/// The first few names, and how many more there are.
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut names = names.peekable();
+    let mut text = names.by_ref().take(NAMED).map(quote).collect::<Vec<_>>().join(", ");
+    if names.peek().is_some() {
+        text.push_str(", …");
+    }
+    text
+}
+
+/// A tag as it is; anything that no registry would call a tag is escaped and cut.
+fn quote(text: &str) -> String {
+    if text.len() <= SHOWN && crate::engine::image::is_tag(text) {
+        return text.to_owned();
+    }
+    let short: String = text.chars().take(SHOWN).collect();
+    if short.len() < text.len() { format!("{short:?}…") } else { format!("{short:?}") }
+}
+
+fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
