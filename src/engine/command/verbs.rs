@@ -1,10 +1,12 @@
 //! The table of commands: what each does, who may give it, whether this version has it.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A person's permission on a repository, the least first
 /// (<https://docs.github.com/organizations/managing-user-access-to-your-organizations-repositories/managing-repository-roles/repository-roles-for-an-organization>).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Permission {
     Read,
     Triage,

@@ -25,7 +25,7 @@ const LARGEST: usize = 1_000;
 pub(super) fn check(d: &mut Decoder, config: &Config, ends: &[Ends]) {
     duplicated_promotions(d, config);
     known_environments(d, config, ends);
-    let paths: usize = config.environments.iter().map(|(_, environment)| environment.paths.len()).sum();
+    let paths: usize = config.environments.iter().map(|environment| environment.paths.len()).sum();
     let edges: usize = ends.iter().map(|ends| ends.from.len().saturating_mul(ends.to.len())).sum();
     for (count, what) in [(paths, "paths of environments"), (edges, "edges of promotions")] {
         if count > LARGEST {
@@ -48,12 +48,12 @@ fn duplicated_promotions(d: &mut Decoder, config: &Config) {
 }
 
 fn known_environments(d: &mut Decoder, config: &Config, ends: &[Ends]) {
-    let known: HashSet<&str> = config.environments.iter().map(|(name, _)| name.as_str()).collect();
+    let known: HashSet<&str> = config.environments.iter().map(|environment| environment.name.as_str()).collect();
     let mut check = |name: &str, position: Position| {
         if known.contains(name) {
             return;
         }
-        let names = || config.environments.iter().map(|(name, _)| name.as_str());
+        let names = || config.environments.iter().map(|environment| environment.name.as_str());
         let hint = match nearest(name, names().take(200)) {
             Some(near) => format!("did you mean {near:?}?"),
             None => format!("known: {}", names().take(20).collect::<Vec<_>>().join(", ")),
@@ -117,7 +117,7 @@ fn way<'c>(edges: &HashMap<&'c str, Vec<&'c str>>, from: &'c str, to: &str) -> O
 /// branch, the file does not tell.
 fn overlaps(d: &mut Decoder, config: &Config) {
     let mut by_branch: HashMap<_, Vec<&Environment>> = HashMap::new();
-    for (_, environment) in &config.environments {
+    for environment in &config.environments {
         let earlier = by_branch.entry((&environment.repository, &environment.branch)).or_default();
         for other in earlier.iter() {
             let both = environment.paths.iter().flat_map(|a| other.paths.iter().map(move |b| (a, b)));

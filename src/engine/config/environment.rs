@@ -78,6 +78,26 @@ impl Environment {
     pub fn contains(&self, file: &str) -> bool {
         self.paths.iter().any(|path| path.contains(file))
     }
+
+    /// Where a file stands below the environment's path: what it has in common with its like in other environments.
+    pub fn relative(&self, file: &str) -> Option<String> {
+        self.paths.iter().find_map(|path| path.relative(file))
+    }
+
+    /// The environment that is everything.
+    pub(super) fn whole_repository() -> Environment {
+        Environment {
+            name: String::new(),
+            position: Position { line: 1, column: 1 },
+            repository: None,
+            branch: None,
+            paths: vec![PathPattern::root()],
+            clusters: Vec::new(),
+            update: UpdateMode::Auto,
+            protect: Protect::default(),
+            health: None,
+        }
+    }
 }
 
 /// What must hold before anything is written to an environment, whichever way it comes.
@@ -124,6 +144,16 @@ pub enum Who {
         org: String,
         team: String,
     },
+}
+
+impl Who {
+    /// The permission that suffices; none where a team is asked for.
+    pub fn permission(&self) -> Option<Permission> {
+        match self {
+            Who::Permission(permission) => Some(*permission),
+            Who::Team { .. } => None,
+        }
+    }
 }
 
 impl fmt::Display for Who {

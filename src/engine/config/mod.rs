@@ -71,7 +71,7 @@ pub struct Located<T> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// In the file's order; never empty.
-    pub environments: Vec<(String, Environment)>,
+    pub environments: Vec<Environment>,
     /// In the file's order. Without cycles.
     pub promotions: Vec<Promotion>,
     pub components: Vec<(String, Component)>,
@@ -100,13 +100,38 @@ pub struct Edge<'c> {
 }
 
 impl Config {
+    /// What holds where there is no butler.yaml, for commands that only look: one environment, the whole repository.
+    pub fn whole_repository() -> Config {
+        Config {
+            environments: vec![Environment::whole_repository()],
+            promotions: Vec::new(),
+            components: Vec::new(),
+            images: Vec::new(),
+            updates: Updates::default(),
+            keep: Vec::new(),
+            commits: Commits::default(),
+            accepts: Vec::new(),
+            registries: Vec::new(),
+            dialects: Dialects::default(),
+            deployments: false,
+            commands: Commands::default(),
+            tenants: None,
+            not_yet: Vec::new(),
+        }
+    }
+
+    /// Why nothing that goes by this file may be written.
+    pub fn blocks_everything(&self) -> Option<&ConfigWarning> {
+        self.not_yet.iter().find(|warning| warning.effect == Effect::BlocksEverything)
+    }
+
     /// Where butler.yaml may be, in a config repository's default branch. Both at once is an error: see [`locate`].
     pub fn files() -> [&'static str; 2] {
         FILES
     }
 
     pub fn environment(&self, name: &str) -> Option<&Environment> {
-        self.environments.iter().find(|(known, _)| known == name).map(|(_, environment)| environment)
+        self.environments.iter().find(|environment| environment.name == name)
     }
 
     pub fn promotion(&self, name: &str) -> Option<&Promotion> {
@@ -302,7 +327,7 @@ fn affordable(d: &mut Decoder, defaults: &Node, times: usize) -> bool {
     affordable
 }
 
-fn environments(d: &mut Decoder, fields: &Fields<'_>, defaults: Option<&Node>) -> Vec<(String, Environment)> {
+fn environments(d: &mut Decoder, fields: &Fields<'_>, defaults: Option<&Node>) -> Vec<Environment> {
     let read = |d: &mut Decoder, node: &Node| {
         let entries = d.entries(node)?;
         if entries.is_empty() {
@@ -317,7 +342,8 @@ fn environments(d: &mut Decoder, fields: &Fields<'_>, defaults: Option<&Node>) -
             }
         })
     };
-    fields.require(d, "environments", read).unwrap_or_default()
+    let named = fields.require(d, "environments", read).unwrap_or_default();
+    named.into_iter().map(|(_, environment)| environment).collect()
 }
 
 fn promotions(d: &mut Decoder, node: &Node, defaults: Option<&Node>) -> Option<Vec<(Promotion, Ends)>> {

@@ -65,6 +65,25 @@ impl PathPattern {
         }
     }
 
+    /// What is left of a covered file's path without the pattern's own words: for a folder the path below it; for a
+    /// glob the segments that its wildcards stand for, then what is below. `apps/*/prod` and `apps/*/dev` thus give
+    /// `apps/web/prod/a.yaml` and `apps/web/dev/a.yaml` the same path, `web/a.yaml`.
+    pub fn relative(&self, file: &str) -> Option<String> {
+        if !self.contains(file) {
+            return None;
+        }
+        if self.glob.is_none() {
+            let rest = file.strip_prefix(&self.text)?;
+            return Some(rest.trim_start_matches('/').to_owned());
+        }
+        if self.text.contains("**") {
+            return Some(file.strip_prefix(self.folder())?.trim_start_matches('/').to_owned());
+        }
+        let mut pattern = self.text.split('/');
+        let kept = file.split('/').filter(|_| pattern.next().is_none_or(|segment| segment.contains(['*', '?', '[', '{'])));
+        Some(kept.collect::<Vec<_>>().join("/"))
+    }
+
     /// The deepest folder that everything covered lies in: `helm/charts` for `helm/charts/*`, the folder itself where
     /// the pattern is no glob. Empty for the root.
     pub fn folder(&self) -> &str {

@@ -129,15 +129,15 @@ fn define(
 fn compile(policy: &ImagePolicyObject, source: &ImageRepositoryObject) -> Result<(Repository, TagPolicy), String> {
     let repository = Repository::parse(&source.image).map_err(|error| error.to_string())?;
     let (kind, argument) = &policy.order;
-    let direction = || Direction::parse(argument).map_err(|error| error.to_string());
+    let direction = || argument.parse::<Direction>().map_err(|error| error.to_string());
     let order = match kind.as_str() {
-        "semver" => Order::semver_strict(argument).map_err(|error| error.to_string())?,
+        "semver" => Order::Semver { range: argument.clone(), three_part: true },
         "numerical" => Order::Numerical(direction()?),
         "alphabetical" => Order::Alphabetical(direction()?),
         other => return Err(format!("expected spec.policy to be semver, numerical or alphabetical, found {other:?}")),
     };
     let filter = policy.filter.as_ref().map(|(pattern, extract)| (pattern.as_str(), extract.as_str()));
-    let policy = TagPolicy::new(order, filter, source.exclusion_list.as_deref()).map_err(|error| error.to_string())?;
+    let policy = TagPolicy::new(order, filter, source.exclusion_list.clone()).map_err(|error| error.to_string())?;
     Ok((repository, policy))
 }
 

@@ -24,17 +24,11 @@ pub use edit::{Edit, EditError, apply};
 pub use file::{FileKind, is_candidate};
 pub use line::{FieldPath, ImageLine, LineId, Marker, Part, Position, ScalarStyle, Step};
 pub use object::{
-<<<<<<< HEAD
     Document, FluxObject, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject, InlinePatch,
     Kustomization, KustomizeImage, LabelSelector, ObjectId, SourceRef,
 };
 pub use plain::{is_plain_string, is_string};
 pub use scan::{SIZE_LIMIT, scan};
-=======
-    Document, FluxObject, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject, Kustomization,
-    KustomizeImage, ObjectId,
-};
->>>>>>> policy
 
 use serde::{Deserialize, Serialize};
 

@@ -132,7 +132,7 @@ pub(super) fn change(
     value: String,
 ) -> Option<Change> {
     let id = scan.line_id(file, line);
-    let edit = line.edit(&id, snapshot.blob(file), &value)?;
+    let edit = line.edit(id.clone(), snapshot.blob(file), &value)?;
     Some(Change {
         component: super::component_of(&id, line),
         line: id,

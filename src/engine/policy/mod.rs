@@ -125,11 +125,14 @@ impl TagPolicy {
     }
 
     /// Compares two tags by the policy's order: `Greater` where `a` would be chosen over `b`. `None` where either does
-    /// not pass, or where the order is by time, which names do not tell.
+    /// not pass the filter, or where the order is by time, which names do not tell. A version out of range compares too.
     pub fn compare(&self, a: &str, b: &str) -> Option<Ordering> {
         let (a, b) = (self.key(a)?, self.key(b)?);
         match &self.order {
-            CompiledOrder::Semver { .. } => Some(self.version_in_range(&a)?.cmp(&self.version_in_range(&b)?)),
+            // The range does not count: what stands in the file may well lie outside of it.
+            CompiledOrder::Semver { three_part, .. } => {
+                Some(parse_version(&a, *three_part)?.cmp(&parse_version(&b, *three_part)?))
+            }
             CompiledOrder::Numerical(direction) => Some(direction.apply(Number::parse(&a)?.cmp(&Number::parse(&b)?))),
             CompiledOrder::Alphabetical(direction) => Some(direction.apply(a.cmp(&b))),
             CompiledOrder::Newest => None,
