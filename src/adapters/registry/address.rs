@@ -150,7 +150,7 @@ impl Resolve for Resolver {
             if !trusted {
                 found.retain(|address| public(address.ip()));
                 if found.is_empty() {
-                    return Err(Box::new(NotPublic(host)).into());
+                    return Err(NotPublic(host).into());
                 }
             }
             Ok(Box::new(found.into_iter()) as Addrs)

@@ -32,6 +32,7 @@ use url::form_urlencoded;
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+const BLOB_TYPE: &str = "application/octet-stream";
 const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 /// The largest body that is taken, in bytes.
 const BODY_LIMIT: usize = 256 << 20;
@@ -173,9 +174,10 @@ fn dispatch(shared: &Shared, asked: &Asked, route: Route<'_>, body: &[u8]) -> Re
                 Err(refusal) => refuse(&refusal),
             }
         }
-        (Route::Blob(_, digest), _) if reads => match lock(&shared.store).blob(digest) {
+        (Route::Blob(name, digest), _) if reads => match lock(&shared.store).blob(digest) {
             Some(bytes) => {
-                let headers = [(CONTENT_TYPE, "application/octet-stream"), (CONTENT_DIGEST, digest)];
+                tell_blob(shared, asked, "pull", name, digest, bytes.len());
+                let headers = [(CONTENT_TYPE, BLOB_TYPE), (CONTENT_DIGEST, digest)];
                 (headers, Body::from(bytes.to_vec())).into_response()
             }
             None => error(StatusCode::NOT_FOUND, "BLOB_UNKNOWN", "blob unknown to registry"),
@@ -239,22 +241,26 @@ fn begin_upload(shared: &Shared, asked: &Asked, name: &str, body: &[u8]) -> Resp
 fn blob_stored(shared: &Shared, asked: &Asked, name: &str, digest: &str, stored: Result<usize, Refusal>) -> Response {
     match stored {
         Ok(size) => {
-            shared.notifier.tell(Told {
-                action: "push",
-                media_type: "application/octet-stream",
-                size,
-                digest,
-                repository: name,
-                tag: None,
-                kind: "blobs",
-                method: asked.method.as_str(),
-                agent: asked.header(USER_AGENT),
-                from: &asked.from,
-            });
+            tell_blob(shared, asked, "push", name, digest, size);
             created(&format!("/v2/{name}/blobs/{digest}"), digest)
         }
         Err(refusal) => refuse(&refusal),
     }
+}
+
+fn tell_blob(shared: &Shared, asked: &Asked, action: &'static str, name: &str, digest: &str, size: usize) {
+    shared.notifier.tell(Told {
+        action,
+        media_type: BLOB_TYPE,
+        size,
+        digest,
+        repository: name,
+        tag: None,
+        kind: "blobs",
+        method: asked.method.as_str(),
+        agent: asked.header(USER_AGENT),
+        from: &asked.from,
+    });
 }
 
 fn tell_manifest(
