@@ -3,5 +3,6 @@
 mod git;
 mod git_http;
 mod intake;
+mod registry;
 mod store;
 mod support;

@@ -1,4 +1,6 @@
 //! What several test areas share.
 
+pub mod docker_registry;
+pub mod ear;
 pub mod git_http;
 pub mod person;
