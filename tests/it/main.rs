@@ -1,5 +1,6 @@
 //! The integration tests: one binary, so that it links once.
 
+mod cases;
 mod git;
 mod git_http;
 mod intake;

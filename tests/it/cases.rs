@@ -1,0 +1,146 @@
+//! The behaviour tables under `cases/` of the test data, which were computed with the systems that they describe.
+
+use butler::engine::{
+    image::Tag,
+    policy::{Order, TagPolicy, Version},
+};
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// Reads a table's cases; `None`, with a word about it, where the test data is not there.
+fn cases(name: &str) -> Option<Vec<Value>> {
+    let data = std::env::var_os("BUTLER_TEST_DATA")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let file = data.join("cases").join(name).with_extension("json");
+    let Ok(text) = std::fs::read_to_string(&file) else {
+        println!("{name}: skipped, {} is not there (set BUTLER_TEST_DATA)", file.display());
+        return None;
+    };
+    let table: Value = serde_json::from_str(&text).unwrap();
+    let cases = table["cases"].as_array().unwrap().clone();
+    assert_eq!(table["count"], cases.len(), "{name} is whole");
+    Some(cases)
+}
+
+/// Prints how many cases agree, and fails where others disagree than those that are `meant` to, each with its reason.
+fn report(name: &str, total: usize, disagreements: &[(String, String)], meant: &[(&str, &str)]) {
+    println!("{name}: {} of {total} agree", total - disagreements.len());
+    for (id, what) in disagreements {
+        let why = meant.iter().find(|(meant, _)| meant == id).map_or("NOT MEANT", |(_, why)| why);
+        println!("  {id}: {what} ({why})");
+    }
+    let mut found: Vec<_> = disagreements.iter().map(|(id, _)| id.as_str()).collect();
+    let mut expected: Vec<_> = meant.iter().map(|(id, _)| *id).collect();
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected, "{name}: the cases that disagree");
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().map(|v| text(v).to_owned()).collect()
+}
+
+fn tags(value: &Value) -> Vec<Tag> {
+    strings(value).into_iter().map(Tag::named).collect()
+}
+
+fn policy(case: &Value) -> Result<TagPolicy, String> {
+    let policy = &case["policy"];
+    let direction = || text(&policy["order"]).parse().map_err(|e: butler::engine::policy::PolicyError| e.to_string());
+    let order = match text(&policy["kind"]) {
+        "semver" => Order::Semver { range: text(&policy["range"]).into(), three_part: true },
+        "numerical" => Order::Numerical(direction()?),
+        "alphabetical" => Order::Alphabetical(direction()?),
+        other => panic!("unknown kind {other}"),
+    };
+    let filter = case.get("filter").map(|f| (text(&f["pattern"]), text(&f["extract"])));
+    TagPolicy::new(order, filter, None).map_err(|e| e.to_string())
+}
+
+#[test]
+fn flux2_policy_selection() {
+    let name = "flux2_policy_selection";
+    let Some(cases) = cases(name) else { return };
+    let meant = [
+        ("num-invalid", "one bad tag does not fail the policy: it is left out and reported"),
+        ("e-num-17digit-ts", "numbers are compared exactly; float64 ties 17-digit timestamps"),
+    ];
+    let mut disagreements = Vec::new();
+    for case in &cases {
+        let expect = &case["expect"];
+        let expected = match text(&expect["error_class"]) {
+            "invalid-policy" => "invalid policy".to_owned(),
+            "no-selection" => "no selection".to_owned(),
+            _ => text(&expect["selected"]).to_owned(),
+        };
+        let tags = tags(&case["tags"]);
+        let (found, reason) = match policy(case) {
+            Err(error) => ("invalid policy".to_owned(), error),
+            Ok(policy) => {
+                let selection = policy.select(&tags);
+                (selection.selected.map_or("no selection".to_owned(), |t| t.name.clone()), selection.reason)
+            }
+        };
+        if found != expected {
+            disagreements.push((text(&case["id"]).to_owned(), format!("Flux: {expected}, here: {found}: {reason}")));
+        }
+    }
+    report(name, cases.len(), &disagreements, &meant);
+}
+
+#[test]
+fn semver_constraint_matrix() {
+    let name = "semver_constraint_matrix";
+    let Some(cases) = cases(name) else { return };
+    let mut disagreements = Vec::new();
+    for case in &cases {
+        let order = Order::Semver { range: text(&case["constraint"]).into(), three_part: false };
+        let policy = TagPolicy::new(order, None, None).unwrap();
+        for (version, expected) in case["expect"].as_object().unwrap() {
+            let agrees = match expected {
+                Value::Bool(inside) => Version::parse(version).is_some() && policy.allows(version) == *inside,
+                _ => Version::parse(version).is_none() && !policy.allows(version),
+            };
+            if !agrees {
+                disagreements.push((text(&case["id"]).to_owned(), format!("{version}: Masterminds says {expected}")));
+            }
+        }
+    }
+    report(name, cases.len(), &disagreements, &[]);
+}
+
+#[test]
+fn version_parsing() {
+    let name = "version_parsing";
+    let Some(cases) = cases(name) else { return };
+    let mut disagreements = Vec::new();
+    for case in &cases {
+        let version = text(&case["version"]);
+        let found = (Version::parse_three_part(version).is_some(), Version::parse(version).is_some());
+        let expected = (case["expect"]["flux2_strict3"] == true, case["expect"]["masterminds"] == true);
+        if found != expected {
+            disagreements.push((case["id"].to_string(), format!("{version:?}: {expected:?}, here {found:?}")));
+        }
+    }
+    report(name, cases.len(), &disagreements, &[]);
+}
+
+#[test]
+fn exclusion_list() {
+    let name = "exclusion_list";
+    let Some(cases) = cases(name) else { return };
+    let mut disagreements = Vec::new();
+    for case in &cases {
+        let exclude = case["exclusion"].as_array().map(|_| strings(&case["exclusion"]));
+        let policy = TagPolicy::new(Order::Alphabetical(Default::default()), None, exclude).unwrap();
+        let kept: Vec<_> = strings(&case["tags"]).into_iter().filter(|tag| policy.allows(tag)).collect();
+        if kept != strings(&case["expect"]) {
+            disagreements.push((text(&case["id"]).to_owned(), format!("kept {kept:?}, expected {}", case["expect"])));
+        }
+    }
+    report(name, cases.len(), &disagreements, &[]);
+}
