@@ -1,1 +1,4 @@
 //! The integration tests: one binary, so that it links once.
+
+mod git_http;
+mod support;
