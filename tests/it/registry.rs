@@ -370,7 +370,7 @@ async fn a_redirect_to_another_host_takes_no_credentials_along() {
 async fn hosts_of_butlers_own_network_are_not_asked() {
     let server = registry(Options::default()).await;
     let port = server.host().rsplit(':').next().unwrap();
-    let client = Registry::new(vec![], Reach::Public).unwrap();
+    let client = Registry::anonymous().unwrap();
     for host in [server.host().to_owned(), format!("localhost:{port}")] {
         let error = client.tags(&repository(&host)).await.unwrap_err();
         assert!(

@@ -12,7 +12,7 @@ mod transport;
 pub use address::Reach;
 pub use error::RegistryError;
 
-use crate::engine::image::{Repository, Tag};
+use crate::engine::image::{Repository, Tag, is_tag};
 use address::{Addresses, Endpoint, authority};
 use auth::{Auth, Scope};
 use error::excerpt;
@@ -97,6 +97,11 @@ impl Registry {
         Ok(Registry { shared: Arc::new(Shared { transport, auth: Auth::new(credentials) }) })
     }
 
+    /// A client without credentials, for public registries.
+    pub fn anonymous() -> Result<Self, RegistryError> {
+        Self::new(Vec::new(), Reach::Public)
+    }
+
     /// All tags of a repository, without doubles, in descending byte order: what registries give is in no order that
     /// could be relied on. Names that are no tags by the specification's grammar are left out.
     #[tracing::instrument(skip_all, fields(%repository))]
@@ -120,7 +125,7 @@ impl Registry {
             let answer = found(self.ask(&place, call).await?, &what)?;
             let page: Page = serde_json::from_slice(&answer.body)
                 .map_err(|e| RegistryError::protocol(&what, "JSON with a list of tags", excerpt(&e.to_string())))?;
-            names.extend(page.tags.unwrap_or_default().into_iter().filter(|name| manifest::is_tag(name)));
+            names.extend(page.tags.unwrap_or_default().into_iter().filter(|name| is_tag(name)));
             if names.len() > MOST_TAGS {
                 return Err(too_many(&what, format!("more than {MOST_TAGS} tags")));
             }
@@ -138,14 +143,14 @@ impl Registry {
     /// The digest that a tag names now (`sha256:…`, of an index where it is one); `None` where there is no such tag.
     #[tracing::instrument(skip_all, fields(%repository, tag))]
     pub async fn resolve(&self, repository: &Repository, tag: &str) -> Result<Option<String>, RegistryError> {
-        if !manifest::is_tag(tag) {
+        if !is_tag(tag) {
             return Ok(None);
         }
         let what = format!("{repository}:{tag}");
         let place = self.place(repository, &what)?;
         let url = place.url(&format!("manifests/{tag}"), &what)?;
         let head = self.ask(&place, Call::head(url.clone(), manifest::ACCEPT, &what)).await?;
-        let digest = head.headers.get(CONTENT_DIGEST).and_then(|h| h.to_str().ok()).filter(|d| manifest::is_digest(d));
+        let digest = head.headers.get(CONTENT_DIGEST).and_then(|h| h.to_str().ok()).filter(|d| manifest::is_sha256(d));
         match (head.status, digest) {
             (StatusCode::NOT_FOUND, _) => return Ok(None),
             (StatusCode::OK, Some(digest)) => return Ok(Some(digest.into())),
@@ -194,7 +199,7 @@ impl Registry {
         limit: usize,
         what: &str,
     ) -> Result<Vec<u8>, RegistryError> {
-        if !manifest::is_digest(digest) {
+        if !manifest::is_sha256(digest) {
             return Err(RegistryError::protocol(what, "a digest as sha256:<64 hexadecimal digits>", excerpt(digest)));
         }
         let url = place.url(&format!("{kind}/{digest}"), what)?;
