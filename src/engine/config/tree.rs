@@ -8,17 +8,17 @@ use std::{borrow::Cow, collections::HashMap};
 /// How deep mappings and lists may be nested.
 const DEPTH: usize = 64;
 /// How many nodes a document may hold once its aliases are replaced.
-pub(super) const NODES: usize = 20_000;
+pub(crate) const NODES: usize = 20_000;
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     pub position: Position,
     pub value: Value,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// Written without quotes and tag: may be a boolean, a number or nothing.
     Plain(String),
     /// Quoted, a block scalar, or tagged `!!str`: always a string.
@@ -28,7 +28,7 @@ pub(super) enum Value {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Key {
+pub(crate) struct Key {
     pub name: String,
     pub position: Position,
 }
@@ -82,14 +82,14 @@ impl Node {
 
 /// What a scalar without quotes is to YAML 1.2's core schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Plain {
+pub(crate) enum Plain {
     Nothing,
     Boolean(bool),
     Number,
     Text,
 }
 
-pub(super) fn plain(text: &str) -> Plain {
+pub(crate) fn plain(text: &str) -> Plain {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Plain::Nothing,
         "true" | "True" | "TRUE" => return Plain::Boolean(true),
@@ -108,7 +108,7 @@ pub(super) fn plain(text: &str) -> Plain {
 }
 
 /// A value as a message shows it: in quotes, escaped, not too long.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("{:?}", shortened(text))
 }
 
@@ -121,13 +121,13 @@ fn shortened(text: &str) -> Cow<'_, str> {
 }
 
 /// What was found in the text: the tree, if there is one, and every fault that the tree could be built around.
-pub(super) struct Document {
+pub(crate) struct Document {
     pub root: Option<Node>,
     pub faults: Vec<(Position, String)>,
 }
 
 /// Reads the one document of a text.
-pub(super) fn read(text: &str) -> Document {
+pub(crate) fn read(text: &str) -> Document {
     let options = granit_parser::options! {
         emit_comments: false,
         flow_nesting_limit: 255,
