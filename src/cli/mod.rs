@@ -1,6 +1,5 @@
 //! The command line: one file a subcommand. Exit codes: 0 fine, 1 findings, 2 usage, 3 failure.
 
-<<<<<<< HEAD
 mod lint;
 mod output;
 mod plan;
@@ -10,10 +9,6 @@ mod tags;
 mod worktree;
 
 use clap::{Parser, Subcommand};
-=======
-pub mod policy;
-
->>>>>>> policy
 use std::process::ExitCode;
 
 /// What a command ended with when it could not do its work.

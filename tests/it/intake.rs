@@ -4,7 +4,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use butler::{
     adapters::store::{Debounce, Pending, Store},
     engine::{event::Event, image::Repository},
-    server::intake::{IntakeState, github, registry, router},
+    server::{
+        intake::{IntakeState, github, router},
+        settings::{RegistrySender, SenderKind},
+    },
 };
 use jiff::Timestamp;
 use reqwest::RequestBuilder;
@@ -27,7 +30,11 @@ impl Intake {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().join("butler.db").to_str().unwrap()).await.unwrap();
-        let sender = registry::Sender { host: "registry.example.com".into(), token: "registry token".into() };
+        let sender = RegistrySender {
+            kind: SenderKind::Distribution,
+            host: "registry.example.com".into(),
+            token: "registry token".into(),
+        };
         let state = IntakeState {
             store: store.clone(),
             github: github::Sender { secrets: vec!["first".into(), "second".into()], app_id: 1 },

@@ -65,6 +65,13 @@ impl Store {
         };
         let mut tx = self.database.write(DOING).await?;
         queue::held(&mut tx, lease).await?;
+        // The lease says that this is the newest, whatever the clock says.
+        sqlx::query("DELETE FROM facts WHERE scope = ? AND key = ?")
+            .bind(STATE)
+            .bind(repo.to_string())
+            .execute(&mut *tx)
+            .await
+            .map_err(failed(DOING))?;
         put(&mut *tx, STATE, &repo.to_string(), &commit, now, DOING).await?;
         tx.commit().await.map_err(failed(DOING))
     }

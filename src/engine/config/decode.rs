@@ -9,7 +9,7 @@ use crate::engine::manifest::Position;
 use std::time::Duration;
 
 /// An enumeration whose values are words of butler.yaml.
-pub(super) trait Words: Copy + Sized + 'static {
+pub(crate) trait Words: Copy + Sized + 'static {
     const WORDS: &'static [(&'static str, Self)];
 }
 
@@ -38,11 +38,11 @@ macro_rules! words {
         }
     };
 }
-pub(super) use words;
+pub(crate) use words;
 
 /// Collects what is wrong (and what is not yet done) while values are read.
 #[derive(Default)]
-pub(super) struct Decoder {
+pub(crate) struct Decoder {
     faults: Vec<(Position, String, String)>,
     warnings: Vec<ConfigWarning>,
     /// Where the reader stands: `environments`, `dev`, `update`.
@@ -53,7 +53,7 @@ pub(super) struct Decoder {
 
 /// A mapping whose keys are all known.
 #[derive(Clone, Copy)]
-pub(super) struct Fields<'n> {
+pub(crate) struct Fields<'n> {
     pub position: Position,
     entries: &'n [(Key, Node)],
 }

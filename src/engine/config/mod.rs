@@ -12,7 +12,7 @@
 //! ```
 
 mod check;
-mod decode;
+pub(crate) mod decode;
 mod environment;
 mod nearest;
 mod not_yet;
@@ -21,7 +21,7 @@ mod promotion;
 mod settings;
 #[cfg(test)]
 mod tests;
-mod tree;
+pub(crate) mod tree;
 
 pub use environment::{
     Approvals, ClusterRule, Environment, Health, HealthSource, NotApprover, Protect, UpdateMode, Who, Windows,

@@ -8,17 +8,17 @@ use crate::engine::manifest::{
 use std::{borrow::Cow, collections::HashMap};
 
 /// How many nodes a document may hold once its aliases are replaced.
-pub(super) const NODES: usize = 20_000;
+pub(crate) const NODES: usize = 20_000;
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     pub position: Position,
     pub value: Value,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// Written without quotes and tag: may be a boolean, a number or nothing.
     Plain(String),
     /// Quoted, a block scalar, or tagged `!!str`: always a string.
@@ -28,7 +28,7 @@ pub(super) enum Value {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Key {
+pub(crate) struct Key {
     pub name: String,
     pub position: Position,
 }
@@ -82,7 +82,7 @@ impl Node {
 
 /// What a scalar without quotes is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Plain {
+pub(crate) enum Plain {
     Nothing,
     Boolean(bool),
     Number,
@@ -91,7 +91,7 @@ pub(super) enum Plain {
     Text,
 }
 
-pub(super) fn plain(text: &str) -> Plain {
+pub(crate) fn plain(text: &str) -> Plain {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Plain::Nothing,
         "true" | "True" | "TRUE" => Plain::Boolean(true),
@@ -103,7 +103,7 @@ pub(super) fn plain(text: &str) -> Plain {
 }
 
 /// A value as a message shows it: in quotes, escaped, not too long.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("{:?}", shortened(text))
 }
 
@@ -116,7 +116,7 @@ fn shortened(text: &str) -> Cow<'_, str> {
 }
 
 /// What was found in the text: the tree, if there is one, and every fault that the tree could be built around.
-pub(super) struct Document {
+pub(crate) struct Document {
     pub root: Option<Node>,
     pub faults: Vec<Fault>,
 }
@@ -124,7 +124,7 @@ pub(super) struct Document {
 type Fault = (Position, String);
 
 /// Reads the one document of a text.
-pub(super) fn read(text: &str) -> Document {
+pub(crate) fn read(text: &str) -> Document {
     let stream = yaml::parse(text);
     let mut resolver =
         Resolver { lines: LineIndex::new(text.as_bytes()), anchors: HashMap::new(), nodes: 0, faults: Vec::new() };

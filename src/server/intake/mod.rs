@@ -9,6 +9,7 @@ pub mod registry;
 use crate::{
     adapters::store::{Debounce, JobKey, JobRequest, Store, StoreError},
     engine::event::{Event, RepoName},
+    server::settings::{GithubSettings, RegistrySender, Settings},
 };
 use axum::{
     Json, Router,
@@ -37,10 +38,23 @@ pub struct IntakeState {
     pub store: Store,
     pub github: github::Sender,
     /// Registry senders by their name in the address.
-    pub registries: Arc<BTreeMap<String, registry::Sender>>,
+    pub registries: Arc<BTreeMap<String, RegistrySender>>,
     pub debounce: Debounce,
     /// Tells the time.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+impl IntakeState {
+    pub fn new(store: Store, settings: &Settings, clock: Arc<dyn Fn() -> Timestamp + Send + Sync>) -> Self {
+        let GithubSettings { app_id, webhook_secrets, .. } = &settings.github;
+        IntakeState {
+            store,
+            github: github::Sender { secrets: webhook_secrets.clone(), app_id: *app_id },
+            registries: Arc::new(settings.registry_senders.clone()),
+            debounce: settings.worker.debounce,
+            clock,
+        }
+    }
 }
 
 /// The addresses of the intake.

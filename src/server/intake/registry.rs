@@ -27,16 +27,6 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// A registry that tells of pushes.
-#[derive(Clone, Debug)]
-pub struct Sender {
-    /// The registry's host as image references name it. What the payload calls itself is not believed: it may be an
-    /// address inside the cluster, or anybody's.
-    pub host: String,
-    /// `Authorization` carries it, after `Bearer ` or alone.
-    pub token: SecretString,
-}
-
 /// An envelope's events one by one, so that one that cannot be read does not hide the others.
 #[derive(Deserialize)]
 struct Envelope {
