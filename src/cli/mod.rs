@@ -1,8 +1,66 @@
-//! The command line: one file a subcommand.
+//! The command line: one file a subcommand. Exit codes: 0 fine, 1 findings, 2 usage, 3 failure.
 
+mod lint;
+mod output;
+mod plan;
+mod policy;
+mod set;
+mod tags;
+mod worktree;
+
+use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Parses the arguments and runs the subcommand. Exit codes: 0 fine, 1 findings, 2 usage, 3 failure.
+/// What a command ended with when it could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The arguments, or a file that they name, cannot be: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// The outside was in the way: exit code 3.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+/// Takes the toil out of GitOps releases: image updates, promotions and slash-commands.
+#[derive(Parser)]
+#[command(name = "butler", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show what would change in a checkout, and why
+    Plan(plan::PlanArgs),
+    /// Put given images on the lines that follow a policy, whatever the registry says
+    Set(set::SetArgs),
+    /// Try a tag policy on an image or a list of tags
+    Policy(policy::PolicyArgs),
+    /// Find what keeps lines from being updated
+    Lint(lint::LintArgs),
+}
+
+/// Parses the arguments and runs the subcommand.
 pub fn main() -> ExitCode {
-    ExitCode::from(2)
+    // A bad argument ends here with code 2 (clap's own), `--help` and `--version` with 0.
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Command::Plan(args) => plan::run(args),
+        Command::Set(args) => set::run(&args),
+        Command::Policy(args) => policy::run(args),
+        Command::Lint(args) => lint::run(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(Failure::Usage(message)) => {
+            anstream::eprintln!("{}", output::error(&message));
+            ExitCode::from(2)
+        }
+        Err(Failure::Other(error)) => {
+            anstream::eprintln!("{}", output::error(&format!("{error:#}")));
+            ExitCode::from(3)
+        }
+    }
 }

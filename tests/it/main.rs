@@ -1,1 +1,7 @@
 //! The integration tests: one binary, so that it links once.
+
+mod git;
+mod git_http;
+mod intake;
+mod store;
+mod support;

@@ -1,1 +1,148 @@
-//! (skeleton)
+//! How a repository says "automate this". Each dialect turns a snapshot into bindings: (policy, image line).
+
+mod flux_v2;
+pub(crate) mod kustomize;
+
+use super::{
+    image::Repository,
+    manifest::{Part, Position},
+    plan::Snapshot,
+    policy::TagPolicy,
+};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
+
+/// A policy's name as markers write it: `namespace:name`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PolicyKey {
+    pub namespace: String,
+    pub name: String,
+}
+
+/// When a policy's digest is written beside its tag (Flux: `spec.digestReflectionPolicy`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DigestReflection {
+    #[default]
+    Never,
+    IfNotPresent,
+    Always,
+}
+
+/// A policy that somebody wrote into the repository, with all that keeps it from being followed.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    pub key: PolicyKey,
+    /// The file and place that define it.
+    pub file: String,
+    pub position: Position,
+    /// The image's name as its author wrote it.
+    pub image: String,
+    pub state: PolicyState,
+    pub digest: DigestReflection,
+}
+
+#[derive(Clone, Debug)]
+pub enum PolicyState {
+    Usable { repository: Repository, policy: Arc<TagPolicy> },
+    /// Suspended, or its repository is.
+    Suspended(String),
+    /// It cannot be; the reason says where and what to do.
+    Invalid(String),
+}
+
+/// Why a marker's policy could not be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unresolved {
+    /// Nothing of that name; the text names near ones.
+    Missing(String),
+    /// Several definitions that differ; the text names their files.
+    Ambiguous(String),
+}
+
+/// Who else writes: Flux's own automation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Automation {
+    /// `ImageUpdateAutomation/flux-system/flux-system`
+    pub object: String,
+    pub file: String,
+    /// The folder that it confines itself to; empty is the whole repository.
+    pub path: String,
+    pub suspended: bool,
+}
+
+/// An image line that follows a policy.
+#[derive(Clone, Debug)]
+pub struct Binding {
+    pub file: String,
+    /// Index into the file's [`crate::engine::manifest::Scan::lines`].
+    pub line: usize,
+    pub key: PolicyKey,
+    pub part: Part,
+    pub policy: Result<Arc<Policy>, Unresolved>,
+}
+
+/// What a snapshot's files mean together.
+#[derive(Clone, Debug, Default)]
+pub struct Bindings {
+    pub lines: Vec<Binding>,
+    pub policies: Vec<Arc<Policy>>,
+    pub automations: Vec<Automation>,
+    pub problems: Vec<Problem>,
+}
+
+/// A finding about a policy or an automation itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Stable, kebab-case.
+    pub code: &'static str,
+    pub file: String,
+    pub position: Position,
+    pub message: String,
+}
+
+/// Puts together what the files of a snapshot mean.
+pub fn bind(snapshot: &Snapshot) -> Bindings {
+    flux_v2::bind(snapshot)
+}
+
+impl Bindings {
+    /// The image repositories that some line follows: whose registry events matter here.
+    pub fn images(&self) -> impl Iterator<Item = &Repository> {
+        self.lines.iter().filter_map(|line| match &line.policy.as_ref().ok()?.state {
+            PolicyState::Usable { repository, .. } => Some(repository),
+            _ => None,
+        })
+    }
+
+    /// Automations by the folder they write, looked up for one file.
+    pub fn automations_over<'a>(&'a self, file: &'a str) -> impl Iterator<Item = &'a Automation> {
+        self.automations.iter().filter(move |automation| automation.covers(file))
+    }
+}
+
+impl Automation {
+    /// Whether `file` lies under the automation's path.
+    pub fn covers(&self, file: &str) -> bool {
+        self.path.is_empty() || file == self.path || file.strip_prefix(&self.path).is_some_and(|rest| rest.starts_with('/'))
+    }
+}
+
+impl fmt::Display for PolicyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.namespace, self.name)
+    }
+}
+
+impl FromStr for PolicyKey {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains(':') => {
+                Ok(PolicyKey { namespace: namespace.into(), name: name.into() })
+            }
+            _ => Err(format!("expected a policy as NAMESPACE:NAME, found {text:?}")),
+        }
+    }
+}
+
+/// Policies by key; several files may define one key.
+type Definitions = BTreeMap<PolicyKey, Vec<Arc<Policy>>>;

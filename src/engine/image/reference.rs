@@ -1,9 +1,16 @@
-//! (skeleton: helper fills)
+//! A reference to an image, and the repository that it points into.
 
+use super::grammar::{is_digest, is_host, is_path_component, is_tag};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// An image repository in its normalised form: `docker.io/library/nginx` for `nginx`. Compared by that form only.
+/// The longest path of a repository, in bytes.
+const PATH_MAX: usize = 255;
+/// The registry that a name without a host means.
+const DOCKER_HUB: &str = "docker.io";
+
+/// An image repository in its normalised form: `docker.io/library/nginx` for `nginx`. Compared by that form only; the
+/// host is folded to lower case, `index.docker.io` is `docker.io`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Repository {
@@ -22,7 +29,7 @@ pub struct Reference {
     pub digest: Option<String>,
 }
 
-/// Why a text is no image reference.
+/// Why a text is no image reference. Someone must fix the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not an image reference: {why}")]
 pub struct ReferenceError {
@@ -31,13 +38,23 @@ pub struct ReferenceError {
 }
 
 impl Repository {
+    /// Reads a repository: a reference without tag and digest, in any spelling.
+    ///
+    /// # Errors
+    /// Where the text is no reference, or has a tag or a digest (as Flux's ImageRepository refuses them).
     pub fn parse(text: &str) -> Result<Self, ReferenceError> {
-        Reference::parse(text).map(|r| r.repository)
+        let reference = Reference::parse(text)?;
+        match &text[reference.name.len()..] {
+            "" => Ok(reference.repository),
+            extra => Err(refuse(text, format!("expected a repository without tag and digest; remove `{extra}`"))),
+        }
     }
+
     /// `docker.io`, `localhost:5000`
     pub fn host(&self) -> &str {
         &self.host
     }
+
     /// `library/nginx`
     pub fn path(&self) -> &str {
         &self.path
@@ -45,14 +62,108 @@ impl Repository {
 }
 
 impl Reference {
+    /// Reads a reference as the distribution project's `ParseNormalizedNamed` does: the first component is a host only
+    /// where it has a `.` or a `:`, is `localhost`, or has upper-case letters; anything else is on Docker Hub.
+    ///
+    /// # Errors
+    /// With what stands where, and what is allowed there.
     pub fn parse(text: &str) -> Result<Self, ReferenceError> {
-        Err(ReferenceError { text: text.into(), why: "skeleton".into() })
+        let error = |why: String| refuse(text, why);
+        if text.is_empty() {
+            return Err(error("it is empty; expected [host[:port]/]path[:tag][@digest]".into()));
+        }
+        if text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(error("64 hexadecimal digits are an image's id, not a name".into()));
+        }
+        let (rest, digest) = match text.split_once('@') {
+            Some((_, digest)) if !is_digest(digest) => {
+                return Err(error(format!("{digest:?} is not a digest; expected sha256: and 64 lower-case hex digits")));
+            }
+            Some((rest, digest)) => (rest, Some(digest.to_owned())),
+            None => (text, None),
+        };
+        // A colon after the last slash begins a tag; one before it is a port.
+        let path_at = rest.rfind('/').map_or(0, |slash| slash + 1);
+        let (name, tag) = match rest[path_at..].find(':') {
+            Some(colon) => (&rest[..path_at + colon], Some(&rest[path_at + colon + 1..])),
+            None => (rest, None),
+        };
+        if let Some(tag) = tag
+            && !is_tag(tag)
+        {
+            return Err(error(format!("{tag:?} is not a tag; expected 1 to 128 letters, digits, `_`, `.` or `-`, the first neither `.` nor `-`")));
+        }
+        let repository = normalise(name).map_err(error)?;
+        Ok(Reference { name: name.to_owned(), repository, tag: tag.map(str::to_owned), digest })
     }
+
+    /// The reference with another tag (and digest, where one is given), its name spelled as the author did.
+    pub fn with_tag(&self, tag: &str, digest: Option<&str>) -> String {
+        match digest {
+            Some(digest) => format!("{}:{tag}@{digest}", self.name),
+            None => format!("{}:{tag}", self.name),
+        }
+    }
+}
+
+fn refuse(text: &str, why: String) -> ReferenceError {
+    ReferenceError { text: text.chars().take(500).collect(), why }
+}
+
+fn normalise(name: &str) -> Result<Repository, String> {
+    let (host, path) = match name.split_once('/') {
+        Some((first, path)) if is_named_as_host(first) || has_upper(first) => (first, path),
+        _ => (DOCKER_HUB, name),
+    };
+    if !is_host(host) {
+        return Err(format!("{host:?} is not a host; expected a name or an address, with an optional port"));
+    }
+    if has_upper(path) {
+        return Err(format!("the path {path:?} has upper-case letters; repositories are lower case"));
+    }
+    if let Some(component) = path.split('/').find(|c| !is_path_component(c)) {
+        return Err(format!(
+            "{component:?} in the path is not allowed; expected lower-case letters and digits, joined by `.`, `_`, `__` or `-`"
+        ));
+    }
+    let host = match host.to_ascii_lowercase() {
+        hub if hub == "index.docker.io" => DOCKER_HUB.to_owned(),
+        folded if is_named_as_host(&folded) => folded,
+        // Only its upper-case letters tell that it is a host at all.
+        _ => host.to_owned(),
+    };
+    let path = if host == DOCKER_HUB && !path.contains('/') { format!("library/{path}") } else { path.to_owned() };
+    if path.len() > PATH_MAX {
+        return Err(format!("the path has {} bytes; at most {PATH_MAX} are allowed", path.len()));
+    }
+    Ok(Repository { host, path })
+}
+
+fn is_named_as_host(component: &str) -> bool {
+    component == "localhost" || component.contains(['.', ':'])
+}
+
+fn has_upper(text: &str) -> bool {
+    text.bytes().any(|b| b.is_ascii_uppercase())
 }
 
 impl fmt::Display for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.host, self.path)
+    }
+}
+
+/// As written: the normalised form is [`Reference::repository`].
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        if let Some(tag) = &self.tag {
+            write!(f, ":{tag}")?;
+        }
+        if let Some(digest) = &self.digest {
+            write!(f, "@{digest}")?;
+        }
+        Ok(())
     }
 }
 
@@ -66,5 +177,109 @@ impl TryFrom<String> for Repository {
 impl From<Repository> for String {
     fn from(repository: Repository) -> String {
         repository.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+    #[test]
+    fn names_are_normalised_and_their_spelling_is_kept() {
+        #[rustfmt::skip]
+        let cases = [
+            // text, normalised, tag
+            ("nginx", "docker.io/library/nginx", None),
+            ("nginx:1.27", "docker.io/library/nginx", Some("1.27")),
+            ("docker.io/nginx:1", "docker.io/library/nginx", Some("1")),
+            ("docker.io/library/nginx", "docker.io/library/nginx", None),
+            ("index.docker.io/library/nginx", "docker.io/library/nginx", None),
+            ("registry-1.docker.io/library/nginx", "registry-1.docker.io/library/nginx", None),
+            ("team/app:v1", "docker.io/team/app", Some("v1")),
+            ("localhost/app:v1", "localhost/app", Some("v1")),
+            ("localhost:5000/app", "localhost:5000/app", None),
+            ("host:5000/x", "host:5000/x", None),
+            ("host:5000", "docker.io/library/host", Some("5000")),
+            ("host:5000/x:y", "host:5000/x", Some("y")),
+            ("GHCR.io/team/app", "ghcr.io/team/app", None),
+            ("Team/app", "Team/app", None),
+            ("LOCALHOST/app", "localhost/app", None),
+            ("gcr.io/a/b/c/d:1", "gcr.io/a/b/c/d", Some("1")),
+            ("reg.io/n:1", "reg.io/n", Some("1")),
+            ("[::1]:5000/app", "[::1]:5000/app", None),
+            ("127.0.0.1/x", "127.0.0.1/x", None),
+            ("283234040926.dkr.ecr.us-east-2.amazonaws.com/lrl_falcon_bartender:qa-1",
+             "283234040926.dkr.ecr.us-east-2.amazonaws.com/lrl_falcon_bartender", Some("qa-1")),
+        ];
+        for (text, normalised, tag) in cases {
+            let reference = Reference::parse(text).unwrap();
+            assert_eq!(reference.repository.to_string(), normalised, "{text}");
+            assert_eq!(reference.tag.as_deref(), tag, "{text}");
+            assert_eq!(reference.to_string(), text, "as written");
+            let pinned = Reference::parse(&format!("{text}@{DIGEST}")).unwrap();
+            assert_eq!((pinned.name, pinned.tag.as_deref(), pinned.digest.as_deref()), (reference.name, tag, Some(DIGEST)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_reference_says_why() {
+        let long = "a".repeat(256);
+        #[rustfmt::skip]
+        let cases = [
+            ("", "empty"),
+            ("nginx:", "not a tag"),
+            ("nginx:-x", "not a tag"),
+            (&format!("nginx:{}", "a".repeat(129)), "not a tag"),
+            ("nginx:a:b", "not a tag"),
+            ("nginx@", "not a digest"),
+            ("nginx@sha256:abc", "not a digest"),
+            ("nginx:1@sha256:x@y", "not a digest"),
+            ("App", "upper-case"),
+            ("reg.io/App:1", "upper-case"),
+            ("a//b", "\"\" in the path"),
+            ("/a", "\"\" in the path"),
+            ("reg.io/", "\"\" in the path"),
+            ("https://reg.io/app", "not a host"),
+            ("reg.io:port/app", "not a host"),
+            ("-a.io/app", "not a host"),
+            ("nginx 1", "\"nginx 1\" in the path"),
+            (" nginx", "\" nginx\" in the path"),
+            (&"a".repeat(64), "image's id"),
+            (&format!("reg.io/{long}"), "at most 255"),
+            ("ünï/app", "\"ünï\" in the path"),
+        ];
+        for (text, why) in cases {
+            let error = Reference::parse(text).unwrap_err().to_string();
+            assert!(error.contains(why), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_repository_has_no_tag() {
+        assert_eq!(Repository::parse("nginx").unwrap().to_string(), "docker.io/library/nginx");
+        let error = Repository::parse("localhost:5000/foo:v1").unwrap_err().to_string();
+        assert!(error.contains("remove `:v1`"), "{error}");
+        assert!(Repository::parse(&format!("nginx@{DIGEST}")).is_err());
+    }
+
+    #[test]
+    fn another_tag_keeps_the_spelling() {
+        let reference = Reference::parse(&format!("docker.io/nginx:1@{DIGEST}")).unwrap();
+        assert_eq!(reference.with_tag("2", None), "docker.io/nginx:2");
+        assert_eq!(reference.with_tag("2", Some(DIGEST)), format!("docker.io/nginx:2@{DIGEST}"));
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics_and_prints_what_it_read(text in "\\PC{0,40}|[a-zA-Z.:/@_-]{0,30}") {
+            if let Ok(reference) = Reference::parse(&text) {
+                prop_assert_eq!(reference.to_string(), text);
+                let again = Repository::parse(&reference.repository.to_string()).unwrap();
+                prop_assert_eq!(again, reference.repository);
+            }
+        }
     }
 }

@@ -1,1 +1,238 @@
-//! (skeleton)
+//! What `refs/butler/state` holds: people's decisions, and what butler did about them. It is a file of JSON, one commit
+//! a change, signed (see [`seal`]); never an authority by itself.
+
+mod decide;
+mod seal;
+
+pub use decide::{Decision, Intent, Outcome, Request};
+pub use seal::{Key, SealError, seal, verify};
+
+use super::manifest::LineId;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The ref that holds the memory, in the config repository.
+pub const MEMORY_REF: &str = "refs/butler/state";
+/// The file in its tree.
+pub const MEMORY_FILE: &str = "memory.json";
+/// Ids of commands decided are kept for this many; older comments are covered by [`Memory::cursor`].
+const COMMANDS_KEPT: usize = 500;
+
+/// Everything that butler remembers about a config repository.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    pub version: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Hold>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub declines: Vec<Decline>,
+    /// By head branch: promotions, and updates that go by pull request.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pulls: BTreeMap<String, PullRecord>,
+    /// When a version was first seen healthy in an environment: `environment/component/version`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub first_healthy: BTreeMap<String, Timestamp>,
+    /// Comments whose commands were decided, by the comment's id, with what came of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub commands: BTreeMap<u64, Vec<Decision>>,
+    /// Comments with this id or a lower one need not be read again.
+    #[serde(default)]
+    pub cursor: u64,
+}
+
+/// A person stopped updates and promotions of something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// `None`: every component.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<String>,
+    /// `None`: every environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    pub by: String,
+    pub at: Timestamp,
+}
+
+/// A version that a person turned down, for a line or for an edge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decline {
+    /// A line's identity ([`line_key`]) for updates, `promotion:<name>:<line>` for promotions.
+    pub what: String,
+    /// The value that is not written again.
+    pub value: String,
+    /// How it was turned down: `set back by hand after 1a2b3c4`, `#12 closed by alice`.
+    pub why: String,
+    pub at: Timestamp,
+    /// `/resume` or `/promote` ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+}
+
+/// What butler did with one head branch and its pull request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullRecord {
+    /// The promotion's name, or `update:<environment>`.
+    pub edge: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// The commit that butler last put on the head branch. Anything else there is a person's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub head: String,
+    /// Where the head branch stood when butler decided to put `head` there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// The plan's hash.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub plan: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub base: String,
+    /// The values that the pull request proposes, by line: what is declined when it is closed unmerged.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, String>,
+    /// Somebody asked for it (`open: command`, or to bring it back).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested: Option<Requested>,
+    /// Somebody said `/merge`, of this plan and this head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge: Option<MergeIntent>,
+    /// What butler merged for whom, last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<Merged>,
+    /// The number of the last pull request of this head that ended, so that its end is noticed once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requested {
+    pub by: String,
+    pub comment: u64,
+    pub at: Timestamp,
+    /// Empty: all components.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeIntent {
+    pub by: String,
+    pub comment: u64,
+    pub plan: String,
+    pub head: String,
+    pub at: Timestamp,
+}
+
+/// A merge that a person asked for and butler did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Merged {
+    pub number: u64,
+    /// The comment that asked for it.
+    pub comment: u64,
+    /// The merge's commit.
+    pub commit: String,
+}
+
+/// A line's identity as a key: `apps/dev/app.yaml#Deployment//app#spec…containers[name=app].image`.
+pub fn line_key(line: &LineId) -> String {
+    let object = line.object.as_ref().map_or_else(|| format!("document {}", line.document), ToString::to_string);
+    format!("{}#{object}#{}", line.file, line.path)
+}
+
+/// A promotion's line as a key of [`Decline::what`].
+pub fn promotion_key(promotion: &str, line: &LineId) -> String {
+    format!("promotion:{promotion}:{}", line_key(line))
+}
+
+impl Memory {
+    pub fn new() -> Self {
+        Memory { version: 1, ..Memory::default() }
+    }
+
+    /// Reads the file's bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+
+    /// The file's bytes: stable, so that the same memory is the same blob.
+    pub fn encode(&self) -> Vec<u8> {
+        // Maps with string or integer keys and plain fields: serialising them cannot fail.
+        let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// The hold that stops a component in an environment now.
+    pub fn hold_on(&self, environment: &str, component: &str, now: Timestamp) -> Option<&Hold> {
+        self.holds.iter().find(|hold| {
+            hold.until.is_none_or(|until| now < until)
+                && hold.environment.as_deref().is_none_or(|held| held == environment)
+                && hold.component.as_deref().is_none_or(|held| held == component)
+        })
+    }
+
+    /// Whether this value was declined for this line, and still is.
+    pub fn declined_on_line(&self, line: &LineId, value: &str) -> Option<&Decline> {
+        self.declined(&line_key(line), value)
+    }
+
+    /// Whether this value was declined for this line of a promotion, and still is.
+    pub fn declined_by_promotion(&self, promotion: &str, line: &LineId, value: &str) -> Option<&Decline> {
+        self.declined(&promotion_key(promotion, line), value)
+    }
+
+    fn declined(&self, what: &str, value: &str) -> Option<&Decline> {
+        self.declines.iter().find(|decline| decline.what == what && decline.value == value && decline.ended.is_none())
+    }
+
+    /// Whether a person took back the decline of this value after butler wrote it at `written`.
+    pub fn decline_ended(&self, line: &LineId, value: &str, written: Timestamp) -> bool {
+        let key = line_key(line);
+        self.declines.iter().any(|decline| {
+            decline.what == key && decline.value == value && decline.ended.is_some_and(|ended| ended > written)
+        })
+    }
+
+    /// Remembers a decline; the same one is remembered once.
+    pub fn decline(&mut self, what: String, value: String, why: String, at: Timestamp) {
+        self.declines.retain(|known| !(known.what == what && known.value == value));
+        self.declines.push(Decline { what, value, why, at, ended: None });
+    }
+
+    /// Whether a comment's commands were decided.
+    pub fn decided(&self, comment: u64) -> bool {
+        comment <= self.cursor || self.commands.contains_key(&comment)
+    }
+
+    /// Remembers that a comment's commands were decided; forgets the oldest ids beyond [`COMMANDS_KEPT`].
+    pub fn remember_command(&mut self, comment: u64, decisions: Vec<Decision>) {
+        self.commands.insert(comment, decisions);
+        while self.commands.len() > COMMANDS_KEPT {
+            if let Some((oldest, _)) = self.commands.pop_first() {
+                self.cursor = self.cursor.max(oldest);
+            }
+        }
+    }
+}
+
+impl Hold {
+    /// Why a line stays: who said so, until when.
+    pub fn sentence(&self) -> String {
+        let until = self.until.map(|until| format!(" until {until}")).unwrap_or_default();
+        let reason = if self.reason.is_empty() { String::new() } else { format!(": {}", self.reason) };
+        format!("held by {}{until}{reason}", self.by)
+    }
+}
+
+impl Decline {
+    /// Why a line stays, and what ends it.
+    pub fn sentence(&self) -> String {
+        format!("{} was declined ({}); a newer version, /resume or /promote ends that", self.value, self.why)
+    }
+}

@@ -1,1 +1,79 @@
-//! (skeleton)
+//! What changes and why, or what is still needed to tell. Pure: the server, `butler plan`, a pull request's check run
+//! and the tests all call the very same functions.
+
+mod facts;
+mod hash;
+mod promotion;
+mod snapshot;
+mod update;
+mod value;
+
+pub use facts::{Fact, Facts, Need, OwnWrite, Planned};
+pub use hash::plan_hash;
+pub use promotion::{PromotionInputs, PromotionPlan, PullAction, PullState, Side, component_of, decide_pull, promotion};
+pub use snapshot::{Entry, EntryKind, Snapshot};
+pub use update::{Downgrade, HandEdit, Scope, UpdateInputs, UpdatePlan, update};
+pub use value::{Assignment, AssignmentTarget, WrongKind, assign, check_kind};
+
+use super::{
+    image::Repository,
+    manifest::{Edit, EditError, LineId, Position, apply},
+};
+use std::collections::BTreeMap;
+
+/// One line that changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub line: LineId,
+    pub position: Position,
+    pub edit: Edit,
+    /// The scalar's value before and after.
+    pub old: String,
+    pub new: String,
+    /// The policy that the line follows (`ns:name`), for updates.
+    pub policy: Option<String>,
+    /// What moves as one: the workload or release that the line belongs to.
+    pub component: String,
+    /// The image that the line is about, where the file or the policy tells.
+    pub image: Option<Repository>,
+    /// A sentence: why this value.
+    pub reason: String,
+    /// The new version is lower than the old one under the policy's order.
+    pub downgrade: bool,
+    /// Somebody else writes this line (`Flux: ImageUpdateAutomation/ns/name`): planned and compared, never written.
+    pub written_by: Option<String>,
+}
+
+/// A line that follows a policy, or could be promoted, and does not change: why not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skip {
+    pub file: String,
+    pub position: Position,
+    /// Stable, kebab-case: `no-match`, `policy-unresolved`, …
+    pub code: &'static str,
+    pub reason: String,
+    pub policy: Option<String>,
+}
+
+/// The edits of some changes, by file.
+pub fn edits_by_file<'a>(changes: impl IntoIterator<Item = &'a Change>) -> BTreeMap<String, Vec<Edit>> {
+    let mut files: BTreeMap<String, Vec<Edit>> = BTreeMap::new();
+    for change in changes {
+        files.entry(change.line.file.clone()).or_default().push(change.edit.clone());
+    }
+    files
+}
+
+/// The new bytes of every file that `changes` touch. `read` gives a file's bytes as they were planned on.
+pub fn rewritten<'a, E: From<EditError>>(
+    changes: impl IntoIterator<Item = &'a Change>,
+    mut read: impl FnMut(&str, &str) -> Result<Vec<u8>, E>,
+) -> Result<BTreeMap<String, Vec<u8>>, E> {
+    let mut files = BTreeMap::new();
+    for (file, edits) in edits_by_file(changes) {
+        let blob = edits.first().map_or("", |edit| edit.blob.as_str());
+        let bytes = read(&file, blob)?;
+        files.insert(file, apply(&bytes, &edits)?);
+    }
+    Ok(files)
+}

@@ -1,5 +1,9 @@
 //! Tag policies: filter, then order, then one tag (or a reason why none). (skeleton: helper fills)
 
+mod number;
+mod range;
+mod version;
+
 use crate::engine::image::Tag;
 
 /// Which end of an order is chosen. Ascending chooses the last, descending the first.

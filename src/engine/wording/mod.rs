@@ -1,1 +1,16 @@
-//! (skeleton)
+//! Every sentence that people read on GitHub: commits, pull requests, replies, check runs. Outside text goes through
+//! [`escape`]; nothing of it mentions, links or renders as HTML.
+
+mod commit;
+mod diff;
+mod escape;
+mod findings;
+mod pull;
+mod reply;
+
+pub use commit::{promotion_commit, subject, update_commit};
+pub use diff::unified;
+pub use escape::{code, fenced, plain};
+pub use findings::{CheckText, MemoryTrouble, config_invalid, config_valid, hand_edits, memory_refused};
+pub use pull::{PullText, promotion_pull, update_pull};
+pub use reply::{Standing, reply};

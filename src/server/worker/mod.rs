@@ -1,1 +1,220 @@
-//! (skeleton)
+//! The worker: takes what is stale, under its lease, and makes the world match the plan.
+
+mod commands;
+mod effect;
+mod error;
+mod held;
+mod memory;
+mod promotions;
+mod publish;
+mod pulls;
+mod reconcile;
+mod session;
+mod snapshots;
+mod sweep;
+mod updates;
+
+pub use effect::Effect;
+pub use error::WorkError;
+
+use super::clock::Clock;
+use crate::{
+    adapters::{
+        git::Mirror,
+        github::{AppIdentity, Forge},
+        registry::Registry,
+        store::{JobKey, JobKind, LeasedJob, Outcome, Store, StoreError, backoff},
+    },
+    engine::{event::RepoName, memory::Key},
+};
+use held::Held;
+use snapshots::ScanCache;
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::{OnceCell, watch};
+
+/// How the worker works; all of it has defaults in the settings.
+#[derive(Clone, Debug)]
+pub struct WorkerOptions {
+    /// Where mirrors are kept.
+    pub data_dir: PathBuf,
+    /// Where repositories are fetched from: `https://github.com`.
+    pub git_url: String,
+    /// How long a lease lasts without a heartbeat.
+    pub lease: Duration,
+    /// How often everything is compared with GitHub.
+    pub sweep: Duration,
+    /// Jobs done at once.
+    pub count: usize,
+}
+
+/// Everything that work is done with.
+pub struct Worker {
+    pub(crate) store: Store,
+    pub(crate) forge: Forge,
+    pub(crate) registry: Registry,
+    pub(crate) clock: Clock,
+    pub(crate) options: WorkerOptions,
+    /// The newest first: it signs; all of them are believed.
+    pub(crate) keys: Vec<Key>,
+    owner: String,
+    identity: OnceCell<AppIdentity>,
+    mirrors: Mutex<HashMap<RepoName, Arc<Mirror>>>,
+    scans: Arc<ScanCache>,
+}
+
+/// What [`Worker::step`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A job was done, whatever became of it.
+    Did(JobKey),
+    /// Nothing is due.
+    Idle,
+}
+
+const KINDS: &[JobKind] = &[JobKind::Effect, JobKind::Repository, JobKind::Tags, JobKind::Sweep];
+/// The longest that a worker sleeps: other processes' jobs do not wake it.
+const NAP: Duration = Duration::from_secs(2);
+
+impl Worker {
+    pub fn new(store: Store, forge: Forge, registry: Registry, clock: Clock, keys: Vec<Key>, options: WorkerOptions) -> Self {
+        Worker {
+            store,
+            forge,
+            registry,
+            clock,
+            options,
+            keys,
+            owner: uuid::Uuid::new_v4().to_string(),
+            identity: OnceCell::new(),
+            mirrors: Mutex::default(),
+            scans: Arc::default(),
+        }
+    }
+
+    /// Works until `shutdown` turns true, then finishes what it is at.
+    pub async fn run(self: Arc<Self>, shutdown: watch::Receiver<bool>) {
+        let loops = (0..self.options.count.max(1)).map(|_| self.clone().work(shutdown.clone()));
+        futures::future::join_all(loops).await;
+    }
+
+    async fn work(self: Arc<Self>, mut shutdown: watch::Receiver<bool>) {
+        while !*shutdown.borrow() {
+            let changed = self.store.changed();
+            match self.step().await {
+                Ok(Step::Did(_)) => continue,
+                Ok(Step::Idle) => {}
+                Err(error) => tracing::error!(%error, "the database does not answer"),
+            }
+            let nap = match self.store.next_due().await {
+                Ok(Some(due)) => Duration::try_from(due.duration_since(self.clock.now())).unwrap_or_default().min(NAP),
+                _ => NAP,
+            };
+            tokio::select! {
+                () = changed => {}
+                () = tokio::time::sleep(nap.max(Duration::from_millis(5))) => {}
+                _ = shutdown.changed() => {}
+            }
+        }
+    }
+
+    /// Does the next job that is due, if there is one. Tests pump this by hand.
+    pub async fn step(&self) -> Result<Step, StoreError> {
+        let now = self.clock.now();
+        let Some(job) = self.store.lease(now, &self.owner, self.options.lease, KINDS).await? else {
+            return Ok(Step::Idle);
+        };
+        let key = job.key.clone();
+        self.perform(job).await?;
+        Ok(Step::Did(key))
+    }
+
+    /// Does one job while its lease is renewed, and says how it ended.
+    async fn perform(&self, job: LeasedJob) -> Result<(), StoreError> {
+        let LeasedJob { lease, key, payload, attempts } = job;
+        let span = tracing::info_span!("job", %key, attempts);
+        let held = Held::new(lease);
+        let (result, effects) = {
+            let mut effects = Vec::new();
+            let work = tracing::Instrument::instrument(self.dispatch(&key, payload, &held, &mut effects), span.clone());
+            let result = held.while_renewed(&self.store, &self.clock, self.options.lease, work).await;
+            (result, effects)
+        };
+        let _entered = span.entered();
+        let outcome = match result {
+            Ok(outcome) => outcome,
+            Err(WorkError::LeaseLost) => {
+                tracing::warn!("another worker took over");
+                return Ok(());
+            }
+            Err(error) => self.outcome_of(error, attempts + 1),
+        };
+        match &outcome {
+            Outcome::Done { .. } => tracing::debug!("done"),
+            Outcome::Retry { at, why } => tracing::warn!(%at, why, "to be tried again"),
+            Outcome::Blocked { finding } => tracing::warn!(finding, "somebody has to act"),
+            Outcome::Bug { why } => tracing::error!(why, "a fault of butler's own"),
+        }
+        self.store.finish_with(held.into_lease(), outcome, &effects, self.clock.now()).await
+    }
+
+    fn outcome_of(&self, error: WorkError, attempts: u32) -> Outcome {
+        match error {
+            WorkError::Retry { at, why } => {
+                let wait = jiff::SignedDuration::try_from(backoff(attempts, rand::random())).unwrap_or_default();
+                let soonest = self.clock.now().saturating_add(wait).unwrap_or_else(|_| self.clock.now());
+                Outcome::Retry { at: at.map_or(soonest, |at| at.max(soonest)), why }
+            }
+            WorkError::Again(why) => Outcome::Retry { at: self.clock.now(), why },
+            WorkError::Fix(finding) => Outcome::Blocked { finding },
+            WorkError::Bug(why) => Outcome::Bug { why },
+            // Handled before; the lease is somebody else's.
+            WorkError::LeaseLost => Outcome::Done { again_at: None },
+        }
+    }
+
+    async fn dispatch(
+        &self,
+        key: &JobKey,
+        payload: Option<serde_json::Value>,
+        held: &Held,
+        effects: &mut Vec<crate::adapters::store::JobRequest>,
+    ) -> Result<Outcome, WorkError> {
+        match key {
+            JobKey::Repository(repo) => self.reconcile(repo, held, effects).await,
+            JobKey::Effect { repo, .. } => {
+                let payload = payload.ok_or_else(|| WorkError::Bug("an effect without its payload".into()))?;
+                let effect = serde_json::from_value(payload).map_err(|error| WorkError::Bug(error.to_string()))?;
+                self.make(repo, effect).await?;
+                Ok(Outcome::Done { again_at: None })
+            }
+            JobKey::Tags(_) => Ok(Outcome::Done { again_at: None }),
+            JobKey::Sweep => self.sweep(effects).await,
+        }
+    }
+
+    /// Who butler is on GitHub; asked once.
+    pub(crate) async fn identity(&self) -> Result<&AppIdentity, WorkError> {
+        Ok(self.identity.get_or_try_init(|| self.forge.app()).await?)
+    }
+
+    /// The mirror of a repository; opened once.
+    fn mirror(&self, repo: &RepoName) -> Result<Arc<Mirror>, WorkError> {
+        let mut mirrors = self.mirrors.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mirror) = mirrors.get(repo) {
+            return Ok(mirror.clone());
+        }
+        let dir = self.options.data_dir.join("mirrors").join(repo.owner()).join(format!("{}.git", repo.name()));
+        let url = format!("{}/{repo}.git", self.options.git_url.trim_end_matches('/'));
+        let (forge, name, runtime) = (self.forge.clone(), repo.clone(), tokio::runtime::Handle::current());
+        // Called by libgit2 on a blocking thread.
+        let token = Arc::new(move || runtime.block_on(forge.git_token(&name)).map_err(Into::into));
+        let mirror = Arc::new(Mirror::open_or_create(&dir, &url, token)?);
+        mirrors.insert(repo.clone(), mirror.clone());
+        Ok(mirror)
+    }
+}

@@ -1,0 +1,157 @@
+//! Reading commits: their files, and what changed between two of them.
+
+use super::{
+    error::{GitError, Local, missing, oid},
+    mirror::Mirror,
+};
+use git2::{ObjectType, Oid, Repository, Tree};
+
+/// What a tree's entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    File,
+    Executable,
+    /// Its blob holds the target's path; not followed.
+    Symlink,
+    /// Its id is a commit of another repository; not followed.
+    Submodule,
+}
+
+/// One file of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TreeEntry {
+    /// From the root, with `/`. Bytes that are not UTF-8 show as U+FFFD; such a path cannot be written to.
+    pub path: String,
+    pub id: String,
+    pub mode: Mode,
+}
+
+/// A file that differs between two commits. Either id may be none: added, or removed. Equal ids: the mode changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedPath {
+    pub path: String,
+    pub old: Option<String>,
+    pub new: Option<String>,
+}
+
+impl Mode {
+    /// Of a tree entry's file mode; `None` for a tree.
+    fn of(filemode: i32) -> Option<Mode> {
+        match filemode {
+            0o040000 => None,
+            0o100755 => Some(Mode::Executable),
+            0o120000 => Some(Mode::Symlink),
+            0o160000 => Some(Mode::Submodule),
+            // git of long ago wrote 0100664 too.
+            _ => Some(Mode::File),
+        }
+    }
+}
+
+impl Mirror {
+    /// Every file of a commit, in path order.
+    pub fn tree_entries(&self, commit: &str) -> Result<Vec<TreeEntry>, GitError> {
+        self.local(|repository| {
+            let tree = tree_of(repository, commit)?;
+            let mut entries = Vec::new();
+            list(repository, &tree, "", &mut |path, id, mode| {
+                entries.push(TreeEntry { path, id: id.to_string(), mode })
+            })?;
+            // git sorts a folder as if its name ended in `/`.
+            entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+            Ok(entries)
+        })
+    }
+
+    /// A blob's bytes; [`GitError::TooLarge`] over `limit` bytes, before any is read.
+    pub fn read_blob(&self, id: &str, limit: usize) -> Result<Vec<u8>, GitError> {
+        self.local(|repository| {
+            let id = oid(id)?;
+            let odb = repository.odb()?;
+            let (size, kind) = odb.read_header(id).map_err(missing("blob", id))?;
+            if kind != ObjectType::Blob {
+                return Err(Local::Invalid(format!("expected a blob, found a {} at {id}", kind.str())));
+            }
+            if size > limit {
+                return Err(Local::TooLarge { what: "blob", id: id.to_string(), size, limit });
+            }
+            Ok(odb.read(id)?.data().to_vec())
+        })
+    }
+
+    /// The files that differ between two commits, in path order; equal subtrees are not read. A renamed file is one removed and
+    /// one added.
+    pub fn changed_paths(&self, old: &str, new: &str) -> Result<Vec<ChangedPath>, GitError> {
+        self.local(|repository| {
+            let (old, new) = (tree_of(repository, old)?, tree_of(repository, new)?);
+            let mut changes = Vec::new();
+            compare(repository, Some(&old), Some(&new), "", &mut changes)?;
+            changes.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+            Ok(changes)
+        })
+    }
+}
+
+/// The tree of a commit that a caller named.
+pub(super) fn tree_of<'a>(repository: &'a Repository, commit: &str) -> Result<Tree<'a>, Local> {
+    let id = oid(commit)?;
+    Ok(repository.find_commit(id).map_err(missing("commit", id))?.tree()?)
+}
+
+fn join(folder: &str, name: &[u8]) -> String {
+    let name = String::from_utf8_lossy(name);
+    if folder.is_empty() { name.into_owned() } else { format!("{folder}/{name}") }
+}
+
+fn list(
+    repository: &Repository,
+    tree: &Tree<'_>,
+    folder: &str,
+    found: &mut impl FnMut(String, Oid, Mode),
+) -> Result<(), git2::Error> {
+    for entry in tree {
+        let path = join(folder, entry.name_bytes());
+        match Mode::of(entry.filemode()) {
+            Some(mode) => found(path, entry.id(), mode),
+            None => list(repository, &repository.find_tree(entry.id())?, &path, found)?,
+        }
+    }
+    Ok(())
+}
+
+fn compare(
+    repository: &Repository,
+    old: Option<&Tree<'_>>,
+    new: Option<&Tree<'_>>,
+    folder: &str,
+    changes: &mut Vec<ChangedPath>,
+) -> Result<(), git2::Error> {
+    let entries = |tree: Option<&Tree<'_>>| -> std::collections::BTreeMap<Vec<u8>, (Oid, i32)> {
+        let entries = tree.into_iter().flat_map(|tree| tree.iter());
+        entries.map(|entry| (entry.name_bytes().to_vec(), (entry.id(), entry.filemode()))).collect()
+    };
+    let (mut before, after) = (entries(old), entries(new));
+    let mut pairs: Vec<_> = after.into_iter().map(|(name, new)| (before.remove(&name), Some(new), name)).collect();
+    pairs.extend(before.into_iter().map(|(name, old)| (Some(old), None, name)));
+    for (old, new, name) in pairs {
+        if old == new {
+            continue;
+        }
+        let path = join(folder, &name);
+        let file =
+            |side: Option<(Oid, i32)>| side.filter(|(_, mode)| Mode::of(*mode).is_some()).map(|(id, _)| id.to_string());
+        let tree = |side: Option<(Oid, i32)>| {
+            let folder = side.filter(|(_, mode)| Mode::of(*mode).is_none());
+            folder.map(|(id, _)| repository.find_tree(id)).transpose()
+        };
+        let (old_tree, new_tree) = (tree(old)?, tree(new)?);
+        if old_tree.is_some() || new_tree.is_some() {
+            compare(repository, old_tree.as_ref(), new_tree.as_ref(), &path, changes)?;
+        }
+        let (old, new) = (file(old), file(new));
+        if old.is_some() || new.is_some() {
+            changes.push(ChangedPath { path, old, new });
+        }
+    }
+    Ok(())
+}

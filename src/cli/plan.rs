@@ -1,0 +1,186 @@
+//! `butler plan`: what would change in a checkout, and why.
+
+use super::{
+    Failure,
+    output::{self, PlanFormat},
+    tags::{GivenTags, TagsArgs},
+    worktree::Worktree,
+};
+use crate::{
+    adapters::registry::Registry,
+    engine::{
+        config::{self, Config, Environment, UpdateMode},
+        dialect::{Bindings, bind},
+        memory::Memory,
+        plan::{Fact, Facts, Need, Planned, Scope, UpdateInputs, UpdatePlan, update},
+    },
+    server::facts::ask_registries,
+};
+use jiff::Timestamp;
+use std::{
+    collections::{BTreeSet, HashSet},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+};
+
+/// More rounds of questions than this are a bug in the planner.
+const ROUNDS: usize = 8;
+
+#[derive(clap::Args)]
+pub struct PlanArgs {
+    /// The folder or file to look at
+    #[arg(value_name = "PATH", default_value = ".")]
+    path: PathBuf,
+    #[command(flatten)]
+    tags: TagsArgs,
+    /// Change the files; without it, only show what would change
+    #[arg(long)]
+    write: bool,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t)]
+    output: PlanFormat,
+}
+
+pub fn run(args: PlanArgs) -> Result<ExitCode, Failure> {
+    let given = args.tags.given()?;
+    let tree = Worktree::read(&args.path)?;
+    let config = read_config(&tree)?;
+    let bindings = bind(&tree.snapshot);
+    let plan = plan_all(&tree, &config, &bindings, given.as_ref())?;
+    let files = tree.rewrite(&plan.changes)?;
+    if args.write {
+        tree.write(&files)?;
+    }
+    output::plan(args.output, &plan.changes, &plan.skipped, &files);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The checkout's butler.yaml; without one, the whole folder is one environment.
+pub fn read_config(tree: &Worktree) -> Result<Config, Failure> {
+    let located = config::locate(|file| tree.snapshot.entries.contains_key(file));
+    let file = match located {
+        Ok(Some(file)) => file,
+        Ok(None) => return Ok(Config::whole_repository()),
+        Err(error) => return Err(Failure::Usage(error.to_string())),
+    };
+    let bytes = tree.bytes(file)?;
+    let text = String::from_utf8(bytes).map_err(|_| Failure::Usage(format!("{file}: expected UTF-8 text")))?;
+    config::parse(file, &text).map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Failure::Usage(errors.join("\n"))
+    })
+}
+
+/// The environments of a checkout that butler would update. Which branch it is of is not known: every environment's
+/// path counts.
+fn updated(config: &Config) -> impl Iterator<Item = &Environment> {
+    config.environments.iter().filter(|environment| {
+        environment.repository.is_none() && !matches!(environment.update, UpdateMode::None | UpdateMode::External)
+    })
+}
+
+fn plan_all(
+    tree: &Worktree,
+    config: &Config,
+    bindings: &Bindings,
+    given: Option<&GivenTags>,
+) -> Result<UpdatePlan, Failure> {
+    let now = Timestamp::now();
+    let mut facts = Facts::default();
+    let mut registries = None;
+    for _ in 0..ROUNDS {
+        let (plan, needs) = plan_once(tree, config, bindings, &facts, now);
+        if needs.is_empty() {
+            return Ok(plan);
+        }
+        match given {
+            Some(given) => answer(&needs, given, &mut facts, now),
+            None => {
+                let (runtime, registry) = match &registries {
+                    Some(ready) => ready,
+                    None => registries.insert(connect()?),
+                };
+                runtime.block_on(ask_registries(registry, &needs, &mut facts, now));
+            }
+        }
+    }
+    Err(Failure::Other(anyhow::anyhow!("the plan still asks questions after {ROUNDS} rounds: this is a bug in butler")))
+}
+
+fn plan_once(
+    tree: &Worktree,
+    config: &Config,
+    bindings: &Bindings,
+    facts: &Facts,
+    now: Timestamp,
+) -> (UpdatePlan, BTreeSet<Need>) {
+    let memory = Memory::new();
+    let (mut all, mut needs) = (UpdatePlan::default(), BTreeSet::new());
+    let mut seen = HashSet::new();
+    for environment in updated(config) {
+        let contains = |file: &str| environment.contains(file);
+        let planned = update(&UpdateInputs {
+            environment: Scope { name: &environment.name, contains: &contains },
+            others: &[],
+            branch: "",
+            snapshot: &tree.snapshot,
+            bindings,
+            memory: &memory,
+            facts,
+            now,
+            downgrade: config.updates.downgrade,
+            edit_unparsed: config.dialects.unparsed_files == config::UnparsedFiles::Edit,
+            take_over: config.dialects.flux.take_over,
+            with_history: false,
+        });
+        match planned {
+            Planned::Needs(more) => needs.extend(more),
+            Planned::Ready(plan) => {
+                // Environments on several branches may share a path: a line is shown once.
+                all.changes.extend(plan.changes.into_iter().filter(|change| seen.insert(change.line.clone())));
+                for skip in plan.skipped {
+                    if !all.skipped.contains(&skip) {
+                        all.skipped.push(skip);
+                    }
+                }
+                all.current += plan.current;
+            }
+        }
+    }
+    (all, needs)
+}
+
+/// Answers from the tags given by hand: they are everything that there is.
+fn answer(needs: &BTreeSet<Need>, given: &GivenTags, facts: &mut Facts, now: Timestamp) {
+    let missing = |what: String| format!("{what} is not among the given tags");
+    for need in needs {
+        match need {
+            Need::Tags(repository) => {
+                let fact = match given.get(repository) {
+                    Some(tags) => Fact::Known { value: Arc::new(tags.clone()), as_of: now },
+                    None => Fact::Unavailable { why: missing(repository.to_string()), retry_at: None },
+                };
+                facts.tags.insert(repository.clone(), fact);
+            }
+            Need::Digest { repository, tag } => {
+                let why = missing(format!("the digest of {repository}:{tag}"));
+                facts.digests.insert((repository.clone(), tag.clone()), Fact::Unavailable { why, retry_at: None });
+            }
+            Need::OwnWrites { branch, file } => {
+                let why = "there is no history to read".to_owned();
+                facts.own_writes.insert((branch.clone(), file.clone()), Fact::Unavailable { why, retry_at: None });
+            }
+        }
+    }
+}
+
+/// A runtime and a registry client, for commands that ask registries.
+pub fn connect() -> Result<(tokio::runtime::Runtime, Registry), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot start the network runtime")))?;
+    let registry = Registry::anonymous().map_err(|error| Failure::Other(error.into()))?;
+    Ok((runtime, registry))
+}

@@ -1,0 +1,55 @@
+//! What a plan may know of the world. It gets what is there and says what it still needs; it never asks by itself.
+
+use crate::engine::{
+    image::{Repository, Tag},
+    manifest::Scan,
+};
+use jiff::Timestamp;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// Something that had to be asked of the outside. Absent means not asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact<T> {
+    Known { value: T, as_of: Timestamp },
+    Unavailable { why: String, retry_at: Option<Timestamp> },
+}
+
+/// A question that a plan cannot go on without.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// All tags of an image repository, sorted byte-descending.
+    Tags(Repository),
+    /// The digest that a tag stands for.
+    Digest { repository: Repository, tag: String },
+    /// butler's own commits that changed a file, on a branch's first-parent history.
+    OwnWrites { branch: String, file: String },
+}
+
+/// A commit of butler's own that changed a file.
+#[derive(Clone, Debug)]
+pub struct OwnWrite {
+    pub commit: String,
+    pub at: Timestamp,
+    /// What the file held before and after it.
+    pub before: Arc<Scan>,
+    pub after: Arc<Scan>,
+}
+
+/// Everything asked so far. Facts only grow within an attempt.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    pub tags: BTreeMap<Repository, Fact<Arc<Vec<Tag>>>>,
+    pub digests: BTreeMap<(Repository, String), Fact<Option<String>>>,
+    /// By branch and file, newest first.
+    pub own_writes: BTreeMap<(String, String), Fact<Arc<Vec<OwnWrite>>>>,
+}
+
+/// A plan, or the questions to answer before there can be one.
+#[derive(Clone, Debug)]
+pub enum Planned<T> {
+    Ready(T),
+    Needs(BTreeSet<Need>),
+}

@@ -1,0 +1,289 @@
+//! Promotions in mode `versions`: the image versions of one environment, carried to the corresponding lines of another.
+//!
+//! Lines correspond when they have the same kind, name and field path; the same file below the environments' folders
+//! goes first. Only the version moves: the target keeps its own spelling of the name.
+
+use super::{
+    Change, Skip, Snapshot,
+    hash::plan_hash,
+    value::{change, untouchable, value_for},
+};
+use crate::engine::{
+    image::{Reference, Repository},
+    manifest::{FieldPath, ImageLine, LineId, ObjectId, Part, Scan},
+    memory::{Memory, PullRecord},
+};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// One side of an edge.
+#[derive(Clone, Copy)]
+pub struct Side<'a> {
+    pub environment: &'a str,
+    pub branch: &'a str,
+    pub snapshot: &'a Snapshot,
+    /// The file's path below the environment's folder; `None` where the environment does not hold it.
+    pub relative: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// Everything that a promotion is planned from.
+#[derive(Clone, Copy)]
+pub struct PromotionInputs<'a> {
+    pub name: &'a str,
+    pub from: Side<'a>,
+    pub to: Side<'a>,
+    /// The target follows policies of its own: lines that do are left to them.
+    pub target_updates: bool,
+    pub memory: &'a Memory,
+    pub now: Timestamp,
+    /// Empty: everything.
+    pub components: &'a [String],
+}
+
+/// What a promotion carries, and what it leaves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PromotionPlan {
+    pub name: String,
+    pub from: String,
+    pub to: String,
+    /// The source branch's commit that was read.
+    pub source: String,
+    /// The target branch's commit that the edits apply to.
+    pub base: String,
+    pub changes: Vec<Change>,
+    pub skipped: Vec<Skip>,
+    pub hash: String,
+}
+
+/// Where a line stands, without its file.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    kind: String,
+    name: String,
+    path: FieldPath,
+}
+
+impl Place {
+    fn of(scan: &Scan, line: &ImageLine) -> Self {
+        let document = scan.documents.get(line.document);
+        let object = document.and_then(|document| document.object.as_ref());
+        Place {
+            kind: object.map_or_else(|| document.map(|d| d.kind.clone()).unwrap_or_default(), |o| o.kind.clone()),
+            name: object.map(|object| object.name.clone()).unwrap_or_default(),
+            path: line.path.clone(),
+        }
+    }
+}
+
+/// The lines of the source environment, by where they stand.
+struct Source<'a> {
+    by_file: BTreeMap<(String, Place), &'a ImageLine>,
+    by_place: BTreeMap<Place, Vec<&'a ImageLine>>,
+}
+
+impl<'a> Source<'a> {
+    fn of(side: &Side<'a>) -> Self {
+        let mut source = Source { by_file: BTreeMap::new(), by_place: BTreeMap::new() };
+        for (file, scan, line) in side.snapshot.lines() {
+            let Some(relative) = (side.relative)(file) else { continue };
+            let place = Place::of(scan, line);
+            source.by_place.entry(place.clone()).or_default().push(line);
+            source.by_file.insert((relative, place), line);
+        }
+        source
+    }
+
+    /// The line that corresponds; an unnamed place (a kustomization, Helm values) only in the same file.
+    fn corresponding(&self, relative: &str, place: &Place) -> Option<&'a ImageLine> {
+        let same_file = self.by_file.get(&(relative.to_owned(), place.clone())).copied();
+        same_file.or_else(|| match self.by_place.get(place).map(Vec::as_slice) {
+            Some([only]) if !place.name.is_empty() => Some(*only),
+            _ => None,
+        })
+    }
+}
+
+/// Plans one edge: which lines of the target take which version of the source.
+pub fn promotion(inputs: &PromotionInputs<'_>) -> PromotionPlan {
+    let source = Source::of(&inputs.from);
+    let mut plan = PromotionPlan {
+        name: inputs.name.to_owned(),
+        from: inputs.from.environment.to_owned(),
+        to: inputs.to.environment.to_owned(),
+        source: inputs.from.snapshot.commit.clone().unwrap_or_default(),
+        base: inputs.to.snapshot.commit.clone().unwrap_or_default(),
+        ..PromotionPlan::default()
+    };
+    for (file, scan, line) in inputs.to.snapshot.lines() {
+        let Some(relative) = (inputs.to.relative)(file) else { continue };
+        let Some(from) = source.corresponding(&relative, &Place::of(scan, line)) else { continue };
+        match carry(inputs, file, scan, line, from) {
+            Ok(change) => plan.changes.extend(change),
+            Err((code, reason)) => {
+                plan.skipped.push(Skip { file: file.to_owned(), position: line.position, code, reason, policy: None });
+            }
+        }
+    }
+    plan.hash = plan_hash(&plan.changes);
+    plan
+}
+
+/// The change of one target line, `None` where it holds the source's version already.
+fn carry(
+    inputs: &PromotionInputs<'_>,
+    file: &str,
+    scan: &Scan,
+    line: &ImageLine,
+    from: &ImageLine,
+) -> Result<Option<Change>, (&'static str, String)> {
+    if line.part != from.part || line.part == Part::Name {
+        return Ok(None);
+    }
+    let image = version_of(from).ok_or_else(|| ("no-version", format!("{:?} names no version", from.value)))?;
+    let target = image_of(line);
+    if let (Some(target), Some(source)) = (&target, &image.repository)
+        && target != source
+    {
+        return Err(("different-image", format!("the source runs {source}, this line runs {target}")));
+    }
+    let mut reference = match (&image.reference, &target) {
+        (Some(reference), _) => reference.clone(),
+        // A bare tag or digest: the name does not matter, it is not written.
+        (None, _) => Reference::parse("version").map_err(|error| ("no-version", error.to_string()))?,
+    };
+    reference.tag = image.tag.clone();
+    reference.digest = image.digest.clone();
+    let value = value_for(line, line.part, &reference)
+        .ok_or_else(|| ("no-version", format!("{:?} names no version", from.value)))?;
+    let Some(planned) = change(inputs.to.snapshot, file, scan, line, value) else { return Ok(None) };
+    if let Some((code, reason)) = untouchable(inputs.to.snapshot, file, scan) {
+        return Err((code, reason));
+    }
+    if line.unparsed {
+        return Err(("unparsed-file", "the file is no YAML; promotions leave it alone".into()));
+    }
+    if inputs.target_updates && line.marker.is_some() {
+        return Err(("follows-policy", format!("{} updates this line by its own policy", inputs.to.environment)));
+    }
+    if !inputs.components.is_empty() && !inputs.components.contains(&planned.component) {
+        return Ok(None);
+    }
+    for environment in [inputs.to.environment, inputs.from.environment] {
+        if let Some(hold) = inputs.memory.hold_on(environment, &planned.component, inputs.now) {
+            return Err(("held", hold.sentence()));
+        }
+    }
+    if let Some(decline) = inputs.memory.declined_by_promotion(inputs.name, &planned.line, &planned.new) {
+        return Err(("declined", decline.sentence()));
+    }
+    Ok(Some(Change {
+        image: target.or(image.repository),
+        reason: format!("{} runs it", inputs.from.environment),
+        ..planned
+    }))
+}
+
+/// What a source line says of the version: its tag and digest, and the image where it can be told.
+struct Version {
+    repository: Option<Repository>,
+    reference: Option<Reference>,
+    tag: Option<String>,
+    digest: Option<String>,
+}
+
+fn version_of(line: &ImageLine) -> Option<Version> {
+    let whole = line.image.as_deref().and_then(|text| Reference::parse(text).ok());
+    let (tag, digest) = match line.part {
+        Part::Reference => {
+            let reference = Reference::parse(&line.value).ok()?;
+            (reference.tag, reference.digest)
+        }
+        Part::Tag => (Some(line.value.clone()), None),
+        Part::Digest => (None, Some(line.value.clone())),
+        Part::Name => return None,
+    };
+    let reference = match line.part {
+        Part::Reference => Reference::parse(&line.value).ok(),
+        _ => whole,
+    };
+    let empty = |text: &Option<String>| text.as_deref().is_none_or(str::is_empty);
+    (!(empty(&tag) && empty(&digest))).then_some(Version {
+        repository: reference.as_ref().map(|reference| reference.repository.clone()),
+        reference,
+        tag,
+        digest,
+    })
+}
+
+fn image_of(line: &ImageLine) -> Option<Repository> {
+    let text = line.image.as_deref().or((line.part == Part::Reference).then_some(line.value.as_str()))?;
+    Repository::parse(text).ok()
+}
+
+/// The component that a line belongs to: its workload or HelmRelease; else the image's own name; else its folder.
+pub fn component_of(id: &LineId, line: &ImageLine) -> String {
+    if let Some(ObjectId { name, kind, .. }) = &id.object
+        && kind != "Kustomization"
+        && kind != "ConfigMap"
+    {
+        return name.clone();
+    }
+    let image = image_of(line).map(|image| image.path().rsplit('/').next().unwrap_or_default().to_owned());
+    image.unwrap_or_else(|| {
+        let folder = id.file.rsplit_once('/').map_or("", |(folder, _)| folder);
+        folder.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(&id.file).to_owned()
+    })
+}
+
+/// The pull request of an edge (or of an update), as GitHub has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PullState {
+    None,
+    Open {
+        number: u64,
+        head: String,
+        /// Somebody reviewed it, or it is being merged: nothing moves under a reviewer.
+        reviewed: bool,
+        mergeable: Option<bool>,
+    },
+    /// Somebody else opened one from this head: it is never touched.
+    Foreign { number: u64 },
+}
+
+/// What to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PullAction {
+    /// As it should be.
+    Keep,
+    /// Write the head branch, and open or refresh the pull request.
+    Write,
+    /// Nothing is left to carry: close it.
+    Close,
+    /// A newer plan is only announced: reviewers are at work on the present one.
+    Announce,
+    /// A person committed to the head branch.
+    Edited,
+    /// The head branch has a pull request that is not butler's.
+    Foreign { number: u64 },
+}
+
+/// Decides what becomes of a pull request when `hash` is the plan and `changes` how many lines it has.
+pub fn decide_pull(hash: &str, changes: usize, record: Option<&PullRecord>, pull: &PullState) -> PullAction {
+    match pull {
+        PullState::Foreign { number } => PullAction::Foreign { number: *number },
+        PullState::None if changes == 0 => PullAction::Keep,
+        PullState::None => PullAction::Write,
+        PullState::Open { head, reviewed, mergeable, .. } => {
+            let ours = record.is_some_and(|record| record.head == *head);
+            let same = record.is_some_and(|record| record.plan == hash);
+            match (ours, same) {
+                (false, _) => PullAction::Edited,
+                (true, _) if changes == 0 => PullAction::Close,
+                // One that can no longer be merged is planned again even under review.
+                (true, true) if *mergeable != Some(false) => PullAction::Keep,
+                (true, false) if *reviewed && *mergeable != Some(false) => PullAction::Announce,
+                (true, _) => PullAction::Write,
+            }
+        }
+    }
+}

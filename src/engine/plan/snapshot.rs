@@ -1,0 +1,49 @@
+//! A tree of the config repository at one commit, materialised: its entries, and the scans of the files that can matter.
+
+use crate::engine::manifest::{ImageLine, LineId, Scan};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// What a tree's entry is. Only plain files are ever read or edited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    File,
+    Symlink,
+    Submodule,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The blob's id; what a scan is cached by.
+    pub blob: String,
+    pub kind: EntryKind,
+}
+
+/// Pure data: planning never reads a file.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// `None` for a working tree that is no commit.
+    pub commit: Option<String>,
+    /// By path in the repository, `/`-separated.
+    pub entries: BTreeMap<String, Entry>,
+    /// Of the files that passed the byte search, by path.
+    pub scans: BTreeMap<String, Arc<Scan>>,
+}
+
+impl Snapshot {
+    /// Every image line of every scanned file, with its file.
+    pub fn lines(&self) -> impl Iterator<Item = (&str, &Scan, &ImageLine)> {
+        self.scans.iter().flat_map(|(file, scan)| scan.lines.iter().map(move |line| (file.as_str(), scan.as_ref(), line)))
+    }
+
+    /// The line with this identity, where the tree still has it.
+    pub fn find(&self, id: &LineId) -> Option<(&Scan, &ImageLine)> {
+        let scan = self.scans.get(&id.file)?;
+        let line = scan.lines.iter().find(|line| scan.line_id(&id.file, line) == *id)?;
+        Some((scan, line))
+    }
+
+    /// The id of a file's blob; empty where there is no such file.
+    pub fn blob(&self, file: &str) -> &str {
+        self.entries.get(file).map_or("", |entry| entry.blob.as_str())
+    }
+}

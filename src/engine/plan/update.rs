@@ -1,0 +1,315 @@
+//! Updates: for each line that follows a policy, the newest version that the policy allows, or why the line stays.
+
+use super::{
+    Change, Fact, Facts, Need, OwnWrite, Planned, Skip, Snapshot,
+    value::{change, check_kind, untouchable, value_for},
+};
+use crate::engine::{
+    dialect::{Automation, Binding, Bindings, DigestReflection, Policy, PolicyState, Unresolved, kustomize::Inclusions},
+    image::{Reference, Repository},
+    manifest::{ImageLine, LineId, Part, Scan},
+    memory::Memory,
+    policy::TagPolicy,
+};
+use jiff::{SignedDuration, Timestamp};
+use std::{cmp::Ordering, collections::BTreeSet};
+
+/// More automatic changes of one line than this within [`BREAKER_WINDOW`] park it.
+const BREAKER_CHANGES: usize = 6;
+const BREAKER_WINDOW: SignedDuration = SignedDuration::from_hours(1);
+
+/// What an update never does in silence: go below the current version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Downgrade {
+    /// The change is planned and flagged: it becomes a pull request that says so.
+    #[default]
+    PullRequest,
+    /// As Flux does.
+    Allow,
+    /// Only a finding.
+    Deny,
+}
+
+/// One environment, as far as planning needs it.
+#[derive(Clone, Copy)]
+pub struct Scope<'a> {
+    pub name: &'a str,
+    pub contains: &'a dyn Fn(&str) -> bool,
+}
+
+/// Everything that an update is planned from.
+#[derive(Clone, Copy)]
+pub struct UpdateInputs<'a> {
+    pub environment: Scope<'a>,
+    /// The other environments on the same branch: a line that they render too is not updated for this one alone.
+    pub others: &'a [Scope<'a>],
+    pub branch: &'a str,
+    pub snapshot: &'a Snapshot,
+    pub bindings: &'a Bindings,
+    pub memory: &'a Memory,
+    pub facts: &'a Facts,
+    pub now: Timestamp,
+    pub downgrade: Downgrade,
+    /// Whether marked lines in files that are no YAML (Go templates) are edited.
+    pub edit_unparsed: bool,
+    /// butler is the writer even where a Flux automation is active.
+    pub take_over: bool,
+    /// Whether there is a history to read: people's decisions stand in it. A plain folder has none.
+    pub with_history: bool,
+}
+
+/// What an environment's update does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UpdatePlan {
+    pub environment: String,
+    pub changes: Vec<Change>,
+    pub skipped: Vec<Skip>,
+    /// Lines that a person set back since butler wrote them: to be remembered as declined, and said once.
+    pub hand_edits: Vec<HandEdit>,
+    /// How many lines hold what their policy wants already.
+    pub current: usize,
+}
+
+/// A person replaced the value that butler wrote: that value is declined for the line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandEdit {
+    pub line: LineId,
+    pub declined: String,
+    /// butler's commit that had written it.
+    pub commit: String,
+    pub at: Timestamp,
+}
+
+/// Plans the update of one environment, or says what must be known first.
+pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
+    let mut plan = UpdatePlan { environment: inputs.environment.name.to_owned(), ..UpdatePlan::default() };
+    let mut needs = BTreeSet::new();
+    let inclusions = Inclusions::of(inputs.snapshot);
+    for binding in &inputs.bindings.lines {
+        if !(inputs.environment.contains)(&binding.file) {
+            continue;
+        }
+        let Some((scan, line)) =
+            inputs.snapshot.scans.get(&binding.file).and_then(|scan| Some((scan, scan.lines.get(binding.line)?)))
+        else {
+            continue;
+        };
+        match decide(inputs, &inclusions, binding, scan, line) {
+            Ok(None) => plan.current += 1,
+            Ok(Some(change)) => plan.changes.push(change),
+            Err(Stays::Needs(need)) => {
+                needs.insert(need);
+            }
+            Err(Stays::Because(code, reason)) => plan.skipped.push(skip(binding, line, code, reason)),
+            Err(Stays::Declined(edit, reason)) => {
+                plan.skipped.push(skip(binding, line, "declined", reason));
+                plan.hand_edits.push(edit);
+            }
+        }
+    }
+    if needs.is_empty() { Planned::Ready(plan) } else { Planned::Needs(needs) }
+}
+
+fn skip(binding: &Binding, line: &ImageLine, code: &'static str, reason: String) -> Skip {
+    Skip { file: binding.file.clone(), position: line.position, code, reason, policy: Some(binding.key.to_string()) }
+}
+
+/// Why a line is not changed (yet).
+enum Stays {
+    Needs(Need),
+    Because(&'static str, String),
+    Declined(HandEdit, String),
+}
+
+fn because<T>(code: &'static str, reason: impl Into<String>) -> Result<T, Stays> {
+    Err(Stays::Because(code, reason.into()))
+}
+
+/// One line: its change, `None` where it is current, or why it stays.
+fn decide(
+    inputs: &UpdateInputs<'_>,
+    inclusions: &Inclusions<'_>,
+    binding: &Binding,
+    scan: &Scan,
+    line: &ImageLine,
+) -> Result<Option<Change>, Stays> {
+    if let Some((code, reason)) = untouchable(inputs.snapshot, &binding.file, scan) {
+        return because(code, reason);
+    }
+    if line.unparsed && !inputs.edit_unparsed {
+        return because("unparsed-file", "the file is no YAML; `dialects.unparsed-files: edit` allows marked lines");
+    }
+    if let Err(wrong) = check_kind(line, binding.part) {
+        return because("wrong-kind", wrong.to_string());
+    }
+    let policy = match &binding.policy {
+        Ok(policy) => policy,
+        Err(Unresolved::Missing(why)) => return because("policy-unresolved", why),
+        Err(Unresolved::Ambiguous(why)) => return because("policy-ambiguous", why),
+    };
+    let (repository, tags) = match &policy.state {
+        PolicyState::Usable { repository, policy } => (repository, policy),
+        PolicyState::Suspended(why) => return because("policy-suspended", why),
+        PolicyState::Invalid(why) => return because("policy-invalid", why),
+    };
+    let written_by = other_writer(inputs, &binding.file)?;
+
+    let Some((image, reason)) = select(inputs.facts, policy, repository, tags, line)? else { return Ok(None) };
+    let Some(value) = value_for(line, binding.part, &image) else {
+        return because("no-digest", format!("policy {} has no digest to write", binding.key));
+    };
+    let Some(planned) = change(inputs.snapshot, &binding.file, scan, line, value) else { return Ok(None) };
+
+    if let Some(hold) = inputs.memory.hold_on(inputs.environment.name, &planned.component, inputs.now) {
+        return because("held", hold.sentence());
+    }
+    if let Some(other) = shared_with(inputs, inclusions, &binding.file) {
+        return because(
+            "shared-line",
+            format!("{other} renders this file too; give each environment a value of its own, or update both by hand"),
+        );
+    }
+    let downgrade = goes_down(tags, line, &image) && inputs.downgrade != Downgrade::Allow;
+    if downgrade && inputs.downgrade == Downgrade::Deny {
+        return because("downgrade", format!("{} is lower than {}; `updates.downgrade: deny`", planned.new, planned.old));
+    }
+    if inputs.with_history {
+        heed_history(inputs, &planned)?;
+    }
+    Ok(Some(Change {
+        policy: Some(binding.key.to_string()),
+        image: Some(repository.clone()),
+        reason,
+        downgrade,
+        written_by,
+        ..planned
+    }))
+}
+
+/// The Flux automation that writes this file, where one is active; a skip where the automations leave the file out.
+fn other_writer(inputs: &UpdateInputs<'_>, file: &str) -> Result<Option<String>, Stays> {
+    if inputs.bindings.automations.is_empty() {
+        return Ok(None);
+    }
+    let over: Vec<&Automation> = inputs.bindings.automations_over(file).collect();
+    if over.is_empty() {
+        let paths: Vec<&str> = inputs.bindings.automations.iter().map(|automation| automation.path.as_str()).collect();
+        return because("outside-update-path", format!("outside spec.update.path ({})", paths.join(", ")));
+    }
+    let active = over.iter().find(|automation| !automation.suspended && !inputs.take_over);
+    Ok(active.map(|automation| format!("Flux: {}", automation.object)))
+}
+
+/// The image that the policy wants on this line; `None` where the line's digest is to stay.
+fn select(
+    facts: &Facts,
+    policy: &Policy,
+    repository: &Repository,
+    tags: &TagPolicy,
+    line: &ImageLine,
+) -> Result<Option<(Reference, String)>, Stays> {
+    let known = match facts.tags.get(repository) {
+        None => return Err(Stays::Needs(Need::Tags(repository.clone()))),
+        Some(Fact::Unavailable { why, .. }) => return because("registry-unavailable", why),
+        Some(Fact::Known { value, .. }) => value,
+    };
+    let selection = tags.select(known);
+    let Some(tag) = selection.selected else { return because("no-match", selection.reason) };
+    let mut image = match Reference::parse(&policy.image) {
+        Ok(image) => image,
+        Err(error) => return because("policy-invalid", error.to_string()),
+    };
+    image.tag = Some(tag.name.clone());
+    if policy.digest == DigestReflection::Never {
+        return Ok(Some((image, selection.reason)));
+    }
+    let running = line.image.as_deref().or(Some(&line.value)).and_then(|text| Reference::parse(text).ok());
+    let pinned = running.filter(|running| running.tag.as_deref() == Some(&tag.name) && running.digest.is_some());
+    if pinned.is_some() && policy.digest == DigestReflection::IfNotPresent {
+        return Ok(None);
+    }
+    image.digest = match &tag.digest {
+        Some(digest) => Some(digest.clone()),
+        None => match facts.digests.get(&(repository.clone(), tag.name.clone())) {
+            None => return Err(Stays::Needs(Need::Digest { repository: repository.clone(), tag: tag.name.clone() })),
+            Some(Fact::Unavailable { why, .. }) => return because("registry-unavailable", why),
+            Some(Fact::Known { value: None, .. }) => {
+                return because("no-digest", format!("{repository}:{} has no digest", tag.name));
+            }
+            Some(Fact::Known { value: Some(digest), .. }) => Some(digest.clone()),
+        },
+    };
+    Ok(Some((image, selection.reason)))
+}
+
+/// Whether the new tag is lower than the one that stands there, under the policy's own order.
+fn goes_down(policy: &TagPolicy, line: &ImageLine, image: &Reference) -> bool {
+    let current = match line.part {
+        Part::Tag => Some(line.value.clone()),
+        Part::Reference => Reference::parse(&line.value).ok().and_then(|reference| reference.tag),
+        Part::Name | Part::Digest => None,
+    };
+    match (current, &image.tag) {
+        (Some(current), Some(new)) => policy.compare(new, &current) == Some(Ordering::Less),
+        _ => false,
+    }
+}
+
+/// Another environment of the branch that renders this file: its folder holds it, or a kustomization there includes it.
+fn shared_with(inputs: &UpdateInputs<'_>, inclusions: &Inclusions<'_>, file: &str) -> Option<String> {
+    if inputs.others.is_empty() {
+        return None;
+    }
+    let renderers = inclusions.renderers(file);
+    inputs.others.iter().find_map(|other| {
+        let renders = (other.contains)(file) || renderers.iter().any(|kustomization| (other.contains)(kustomization));
+        renders.then(|| format!("environment {}", other.name))
+    })
+}
+
+/// What people did to this line since butler last wrote it, and how often butler wrote it lately.
+fn heed_history(inputs: &UpdateInputs<'_>, planned: &Change) -> Result<(), Stays> {
+    if let Some(decline) = inputs.memory.declined_on_line(&planned.line, &planned.new) {
+        return because("declined", decline.sentence());
+    }
+    let key = (inputs.branch.to_owned(), planned.line.file.clone());
+    let writes = match inputs.facts.own_writes.get(&key) {
+        None => return Err(Stays::Needs(Need::OwnWrites { branch: key.0, file: key.1 })),
+        Some(Fact::Unavailable { why, .. }) => return because("history-unavailable", why),
+        Some(Fact::Known { value, .. }) => value,
+    };
+    let mut of_line = writes.iter().filter_map(|write| Some((write, written(write, &planned.line)?)));
+    let recent = of_line.clone().filter(|(write, _)| inputs.now.duration_since(write.at) < BREAKER_WINDOW).count();
+    if recent >= BREAKER_CHANGES {
+        return because(
+            "circuit-breaker",
+            format!("{recent} automatic changes of this line within an hour: builds that commit, or commits that build?"),
+        );
+    }
+    // Only the value that butler wrote last can have been replaced by somebody else.
+    match of_line.next() {
+        Some((write, value)) if value == planned.new && !inputs.memory.decline_ended(&planned.line, &value, write.at) => {
+            let edit = HandEdit {
+                line: planned.line.clone(),
+                declined: value.clone(),
+                commit: write.commit.clone(),
+                at: inputs.now,
+            };
+            let short = write.commit.get(..7).unwrap_or(&write.commit);
+            Err(Stays::Declined(
+                edit,
+                format!("{value} was set back to {} by hand after {short}; a newer version, or /resume, ends that", planned.old),
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The value that a commit gave to a line, where it changed it.
+fn written(write: &OwnWrite, line: &LineId) -> Option<String> {
+    let value = |scan: &Scan| {
+        scan.lines.iter().find(|candidate| scan.line_id(&line.file, candidate) == *line).map(|found| found.value.clone())
+    };
+    let after = value(&write.after)?;
+    (value(&write.before).as_ref() != Some(&after)).then_some(after)
+}

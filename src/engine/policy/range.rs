@@ -1,0 +1,379 @@
+//! Version ranges as Masterminds/semver reads and checks them (`NewConstraint` and `Check`, release 3.5):
+//! `1.x`, `~1.2`, `^1`, `>=1 <2`, `1.0 - 2.0`, `^1 || ^2`. A pre-release is in a range only where a term of its group
+//! names one.
+
+use super::version::{Version, is_pre_release};
+
+/// The longest range, in bytes, and the most groups between `||`; Masterminds' own limits.
+const MAX: usize = 512;
+const MAX_GROUPS: usize = 32;
+
+/// A range: any of its groups.
+#[derive(Clone, Debug)]
+pub struct Range {
+    groups: Vec<Group>,
+}
+
+/// All of its terms.
+#[derive(Clone, Debug)]
+struct Group {
+    terms: Vec<Term>,
+    /// Whether a term names a pre-release, which admits those of all its terms.
+    admits_pre: bool,
+}
+
+/// One comparison, `>=1.2`.
+#[derive(Clone, Debug)]
+struct Term {
+    op: Op,
+    major: u64,
+    minor: u64,
+    patch: u64,
+    pre: String,
+    given: Given,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Op {
+    Equal,
+    NotEqual,
+    Greater,
+    Less,
+    GreaterOrEqual,
+    LessOrEqual,
+    Tilde,
+    Caret,
+}
+
+/// How many of the three numbers a term gives; the rest is absent or `x`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Given {
+    None,
+    Major,
+    Minor,
+    Patch,
+}
+
+/// Why a text is no range, and where (byte offset from 0).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RangeError {
+    pub at: usize,
+    pub why: String,
+}
+
+impl Range {
+    /// Reads a range.
+    ///
+    /// # Errors
+    /// With the byte at which it stops being one.
+    pub fn parse(text: &str) -> Result<Self, RangeError> {
+        if text.len() > MAX {
+            return Err(RangeError { at: MAX, why: format!("a range has at most {MAX} bytes") });
+        }
+        let mut groups = Vec::new();
+        let mut at = 0;
+        for part in text.split("||") {
+            if groups.len() == MAX_GROUPS {
+                return Err(RangeError { at, why: format!("a range has at most {MAX_GROUPS} groups between `||`") });
+            }
+            let terms = Scanner { text: &text[..at + part.len()], at }.group()?;
+            let admits_pre = terms.iter().any(|t| !t.pre.is_empty());
+            groups.push(Group { terms, admits_pre });
+            at += part.len() + 2;
+        }
+        Ok(Range { groups })
+    }
+
+    /// Whether a version is in the range.
+    pub fn contains(&self, version: &Version<'_>) -> bool {
+        self.groups.iter().any(|group| {
+            (version.pre.is_empty() || group.admits_pre) && group.terms.iter().all(|term| term.admits(version))
+        })
+    }
+
+    /// Whether the version is left out only because it is a pre-release and the range names none.
+    pub fn would_contain_release(&self, version: &Version<'_>) -> bool {
+        !version.pre.is_empty() && !self.contains(version) && self.contains(&Version { pre: "", ..*version })
+    }
+}
+
+impl Term {
+    fn bound(&self) -> Version<'_> {
+        Version { major: self.major, minor: self.minor, patch: self.patch, pre: &self.pre }
+    }
+
+    fn admits(&self, v: &Version<'_>) -> bool {
+        let bound = self.bound();
+        match self.op {
+            Op::Equal if self.given == Given::Patch => *v == bound,
+            Op::Equal | Op::Tilde => self.tilde(v),
+            Op::NotEqual => match self.given {
+                Given::None | Given::Patch => *v != bound,
+                Given::Minor => {
+                    (v.major, v.minor) != (self.major, self.minor)
+                        || (!v.pre.is_empty() || !self.pre.is_empty()) && v.pre != self.pre
+                }
+                Given::Major => v.major != self.major,
+            },
+            // `>11` wants 12, `>11.1` wants 11.2.
+            Op::Greater => match self.given {
+                Given::Major => v.major > self.major,
+                Given::Minor => (v.major, v.minor) > (self.major, self.minor),
+                Given::None | Given::Patch => *v > bound,
+            },
+            Op::Less => *v < bound,
+            Op::GreaterOrEqual => *v >= bound,
+            // `<=11` takes 11.9.
+            Op::LessOrEqual => match self.given {
+                Given::Patch => *v <= bound,
+                Given::Major => v.major <= self.major,
+                Given::Minor | Given::None => (v.major, v.minor) <= (self.major, self.minor),
+            },
+            Op::Caret => self.caret(v),
+        }
+    }
+
+    /// `~1` is 1.x.x, `~1.2` and `~1.2.3` are 1.2.x from there on; `~0.0.0` and `~*` are everything.
+    fn tilde(&self, v: &Version<'_>) -> bool {
+        if *v < self.bound() {
+            return false;
+        }
+        match self.given {
+            Given::None => true,
+            Given::Patch if (self.major, self.minor, self.patch) == (0, 0, 0) => true,
+            Given::Major => v.major == self.major,
+            Given::Minor | Given::Patch => (v.major, v.minor) == (self.major, self.minor),
+        }
+    }
+
+    /// Up to the next change of the leftmost number that is not 0. `^*` is 0.0.0 only, as for Masterminds.
+    fn caret(&self, v: &Version<'_>) -> bool {
+        if *v < self.bound() || v.major != self.major {
+            return false;
+        }
+        match self.given {
+            Given::Major => true,
+            _ if self.major > 0 => true,
+            Given::Minor => v.minor == self.minor,
+            _ if self.minor > 0 => v.minor == self.minor,
+            Given::None | Given::Patch => v.minor == 0 && v.patch == self.patch,
+        }
+    }
+}
+
+/// Reads one group of `text` from `at` to its end.
+struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl Scanner<'_> {
+    fn rest(&self) -> &str {
+        &self.text[self.at..]
+    }
+
+    fn error<T>(&self, why: impl Into<String>) -> Result<T, RangeError> {
+        Err(RangeError { at: self.at, why: why.into() })
+    }
+
+    fn skip_space(&mut self) -> bool {
+        let start = self.at;
+        while self.rest().starts_with(['\t', '\n', '\x0c', '\r', ' ']) {
+            self.at += 1;
+        }
+        self.at > start
+    }
+
+    fn take(&mut self, prefix: &str) -> bool {
+        let taken = self.rest().starts_with(prefix);
+        if taken {
+            self.at += prefix.len();
+        }
+        taken
+    }
+
+    fn take_while(&mut self, wanted: impl Fn(u8) -> bool) -> &str {
+        let start = self.at;
+        self.at += self.rest().bytes().take_while(|b| wanted(*b)).count();
+        &self.text[start..self.at]
+    }
+
+    fn group(mut self) -> Result<Vec<Term>, RangeError> {
+        let mut terms = Vec::new();
+        self.skip_space();
+        loop {
+            let after_space = terms.last().is_some() && !self.text[..self.at].trim_end().ends_with(',');
+            let start = self.at;
+            let op = self.op();
+            self.skip_space();
+            terms.push(self.term(op.unwrap_or(Op::Equal))?);
+            let spaced = self.skip_space();
+            if spaced && self.rest().starts_with('-') {
+                self.upper_end(op.is_some() || after_space, start, &mut terms)?;
+            }
+            let spaced = self.text[..self.at].ends_with(|c: char| c.is_ascii_whitespace());
+            if self.take(",") {
+                self.skip_space();
+            } else if self.rest().is_empty() {
+                return Ok(terms);
+            } else if !spaced {
+                return self.error("expected a space, a comma, `||` or the end");
+            }
+        }
+    }
+
+    /// ` - 2.0`: the last term read becomes `>=`, and this one `<=`.
+    fn upper_end(&mut self, refused: bool, start: usize, terms: &mut Vec<Term>) -> Result<(), RangeError> {
+        if refused {
+            let why = "a hyphen range is two plain versions, with a comma between it and a term before it";
+            return Err(RangeError { at: start, why: why.into() });
+        }
+        self.at += 1;
+        if !self.skip_space() {
+            return self.error("expected a space after the hyphen, as in `1.0 - 2.0`");
+        }
+        if let Some(lower) = terms.last_mut() {
+            lower.op = Op::GreaterOrEqual;
+        }
+        terms.push(self.term(Op::LessOrEqual)?);
+        self.skip_space();
+        Ok(())
+    }
+
+    fn op(&mut self) -> Option<Op> {
+        const OPS: [(&str, Op); 11] = [
+            ("!=", Op::NotEqual),
+            (">=", Op::GreaterOrEqual),
+            ("=>", Op::GreaterOrEqual),
+            ("<=", Op::LessOrEqual),
+            ("=<", Op::LessOrEqual),
+            ("~>", Op::Tilde),
+            ("=", Op::Equal),
+            (">", Op::Greater),
+            ("<", Op::Less),
+            ("~", Op::Tilde),
+            ("^", Op::Caret),
+        ];
+        OPS.into_iter().find(|(text, _)| self.take(text)).map(|(_, op)| op)
+    }
+
+    /// A version, in which numbers may be absent or `x`, `X` or `*`; what follows an `x` does not count.
+    fn term(&mut self, op: Op) -> Result<Term, RangeError> {
+        self.take("v");
+        let mut numbers = [0u64; 3];
+        let mut given = Given::None;
+        let levels = [Given::Major, Given::Minor, Given::Patch];
+        let mut wild = false;
+        for (i, level) in levels.into_iter().enumerate() {
+            if i > 0 && !self.take(".") {
+                break;
+            }
+            let start = self.at;
+            let number = self.take_while(|b| b.is_ascii_digit() || matches!(b, b'x' | b'X' | b'*'));
+            if number.is_empty() {
+                return self.error("expected a version, such as `1.2.x`");
+            }
+            if wild || matches!(number, "x" | "X" | "*") {
+                wild = true;
+                continue;
+            }
+            let Ok(value) = number.parse() else {
+                let why = format!("`{number}` is neither a number of at most 64 bits nor one of `x`, `X`, `*`");
+                return Err(RangeError { at: start, why });
+            };
+            (numbers[i], given) = (value, level);
+        }
+        let pre = if self.take("-") { self.suffix("pre-release", is_pre_release)?.to_owned() } else { String::new() };
+        if self.take("+") {
+            self.suffix("build metadata", |text| text.split('.').all(|p| !p.is_empty()))?;
+        }
+        let [major, minor, patch] = numbers;
+        Ok(Term { op, major, minor, patch, pre, given })
+    }
+
+    fn suffix(&mut self, what: &str, valid: impl Fn(&str) -> bool) -> Result<&str, RangeError> {
+        let start = self.at;
+        let text = self.take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.')).to_owned();
+        if !valid(&text) {
+            return Err(RangeError { at: start, why: format!("{text:?} is not a {what}") });
+        }
+        Ok(&self.text[start..self.at])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_a_range_contains() {
+        #[rustfmt::skip]
+        let cases = [
+            // range, versions in it, versions not in it
+            ("1.x", "1 1.0.0 1.9.9 v1.2", "0.9 2.0.0 1.2.0-rc.1"),
+            ("*", "0.0.0 99.1.2", "1.0.0-rc.1"),
+            ("1.2", "1.2 1.2.9", "1.3 1.1.9"),
+            ("=1.2.3", "1.2.3 1.2.3+build v1.2.3", "1.2.4"),
+            ("!=1.2.3", "1.2.4 1", "1.2.3"),
+            ("!=1.2", "1.3", "1.2.3"),
+            ("!=1", "2", "1.9"),
+            ("~1", "1.9", "2"),
+            ("~1.2", "1.2.9", "1.3"),
+            ("~1.2.3", "1.2.3 1.2.9", "1.2.2 1.3.0"),
+            ("~>1.2", "1.2.9", "1.3"),
+            ("~0.0.0", "9", ""),
+            ("^1.2", "1.2 1.9", "1.1 2"),
+            ("^0.9", "0.9.5", "0.10 1.9"),
+            ("^0.0.3", "0.0.3", "0.0.4"),
+            ("^0", "0.9", "1"),
+            (">11", "12", "11.1"),
+            (">11.1", "11.2", "11.1.9"),
+            ("<=11", "11.9", "12"),
+            ("=<1.2", "1.2.9", "1.3"),
+            ("=>1.2", "1.2", "1.1"),
+            (">0,<2.0", "1.5", "2.0.0"),
+            (">=1.0 <1.2", "1.1.9", "1.2"),
+            ("1.0 - 1.2", "1.0 1.2.9", "1.3"),
+            ("3, 1 - 2", "", "3 1.5"),
+            ("^1 || 3.x", "1.5 3.1", "2"),
+            (">=1.0.0-0", "1.0.0-rc.1 1.1.0-rc.1", "0.9.0"),
+            ("1.27.x-0", "1.27.1-alpine 1.27.3", "1.28.0"),
+            (">=1.0.0-alpha, <2.0.0-0", "1.3.0-rc.1 1", "2.0.0-alpha 2.0.0"),
+            (">= 0.0.0", "0.0.0 5", "1.0.0-rc"),
+            ("v1.0.x", "v1.0.1 1.0.2", "v1.1.0"),
+        ];
+        for (text, inside, outside) in cases {
+            let range = Range::parse(text).unwrap_or_else(|e| panic!("{text}: {e:?}"));
+            for (versions, expected) in [(inside, true), (outside, false)] {
+                for version in versions.split_whitespace() {
+                    assert_eq!(range.contains(&Version::parse(version).unwrap()), expected, "{version} in {text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_range_says_where() {
+        #[rustfmt::skip]
+        let cases = [
+            ("", 0), ("a", 0), ("-1", 0), ("*-*", 2), ("1x", 0), ("x1", 0), ("1.0.0p", 5), ("1.2.3.4", 5),
+            (">=1.0 || ", 9), ("^1 || oops", 6), (">=1.0.0<2.0.0", 7), ("1.x,", 4), ("~0.", 3), ("1.2.3-01", 6),
+            ("1.2.3-", 6), ("1.0 -2.0", 5), (">1 - 2", 0), ("3 1 - 2", 2), ("99999999999999999999.x", 0), ("1 ü", 2),
+        ];
+        for (text, at) in cases {
+            assert_eq!(Range::parse(text).map(|_| ()).map_err(|e| e.at), Err(at), "{text:?}");
+        }
+        assert!(Range::parse(&"1 ".repeat(300)).is_err(), "longer than 512 bytes");
+        assert!(Range::parse(&vec!["1"; 33].join("||")).is_err(), "33 groups");
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(text in "\\PC{0,20}|[0-9xX*.<>=!~^|, v+a-]{0,24}") {
+            if let Err(error) = Range::parse(&text) {
+                prop_assert!(error.at <= text.len() && text.is_char_boundary(error.at));
+            }
+        }
+    }
+}

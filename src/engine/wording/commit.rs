@@ -1,0 +1,127 @@
+//! Commit messages: a standard subject, a list where there are several, and trailers for people and other tools.
+
+use crate::engine::{
+    image::Reference,
+    plan::{Change, PromotionPlan, UpdatePlan, plan_hash},
+};
+use std::collections::BTreeSet;
+
+/// How many changes a commit's body lists.
+const LISTED: usize = 50;
+
+/// The message of an update's commit.
+pub fn update_commit(plan: &UpdatePlan, changes: &[Change]) -> String {
+    let subject = update_subject(&plan.environment, changes);
+    message(&subject, &list(changes), &trailers(changes, &[("Butler-Plan", plan_hash(changes))]))
+}
+
+/// The message of a promotion's commit.
+pub fn promotion_commit(plan: &PromotionPlan, requested_by: Option<&str>) -> String {
+    let mut own = vec![
+        ("Butler-Promotion", plan.name.clone()),
+        ("Butler-Source-Commit", plan.source.clone()),
+        ("Butler-Base-Commit", plan.base.clone()),
+        ("Butler-Plan", plan.hash.clone()),
+    ];
+    own.extend(requested_by.map(|by| ("Butler-Requested-By", by.to_owned())));
+    message(&subject(&plan.to, &plan.changes), &list(&plan.changes), &trailers(&plan.changes, &own))
+}
+
+/// A promotion's subject and its pull request's title: `promote(<to>): <component> <old> -> <new>`, several = a count.
+pub fn subject(to: &str, changes: &[Change]) -> String {
+    match distinct(changes, |change| format!("{} {}", change.component, versions(change))).as_slice() {
+        [one] => format!("promote({to}): {one}"),
+        several => format!("promote({to}): {} changes", several.len()),
+    }
+}
+
+fn update_subject(environment: &str, changes: &[Change]) -> String {
+    let one = |change: &Change| {
+        let image = change.image.as_ref().map(ToString::to_string).unwrap_or_default();
+        match &change.policy {
+            Some(policy) => format!("{policy} {image} {}", versions(change)),
+            None => format!("{image} {}", versions(change)),
+        }
+    };
+    match distinct(changes, one).as_slice() {
+        [one] => format!("update({environment}): {one}"),
+        several => format!("update({environment}): {} images", several.len()),
+    }
+}
+
+/// `1.2.3 -> 1.2.4`: tags where there are tags, else the values as they stand.
+pub(super) fn versions(change: &Change) -> String {
+    format!("{} -> {}", version(&change.old), version(&change.new))
+}
+
+/// The tag of a reference, a short digest, or the value itself.
+pub(super) fn version(value: &str) -> String {
+    let short = |digest: &str| digest.split_once(':').map_or(digest, |(_, hex)| hex).chars().take(12).collect::<String>();
+    if value.starts_with("sha256:") {
+        return short(value);
+    }
+    match Reference::parse(value) {
+        Ok(Reference { tag: Some(tag), .. }) => tag,
+        Ok(Reference { digest: Some(digest), .. }) => short(&digest),
+        _ if value.is_empty() => "(none)".into(),
+        _ => value.into(),
+    }
+}
+
+fn distinct(changes: &[Change], text: impl Fn(&Change) -> String) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    changes.iter().map(text).filter(|text| seen.insert(text.clone())).collect()
+}
+
+fn list(changes: &[Change]) -> String {
+    if changes.len() < 2 {
+        return String::new();
+    }
+    let mut rows: Vec<String> = changes
+        .iter()
+        .take(LISTED)
+        .map(|change| format!("- {}:{} {}\n", change.line.file, change.position.line, versions(change)))
+        .collect();
+    if changes.len() > LISTED {
+        rows.push(format!("- and {} more\n", changes.len() - LISTED));
+    }
+    rows.concat()
+}
+
+fn trailers(changes: &[Change], own: &[(&str, String)]) -> String {
+    let mut rows: Vec<String> = Vec::new();
+    let mut push = |key: &str, value: &str| {
+        let row = format!("{key}: {}\n", one_line(value));
+        if !rows.contains(&row) && rows.len() < LISTED * 3 {
+            rows.push(row);
+        }
+    };
+    for change in changes {
+        if let Some(policy) = &change.policy {
+            push("Butler-Policy", policy);
+        }
+        if let Some(image) = &change.image {
+            push("Butler-Image", &format!("{image}:{}", version(&change.new)));
+        }
+        if let Some(object) = &change.line.object {
+            push("Butler-Object", &object.to_string());
+        }
+    }
+    for (key, value) in own {
+        push(key, value);
+    }
+    rows.concat()
+}
+
+/// A trailer is one line: what comes from outside cannot add another.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn message(subject: &str, list: &str, trailers: &str) -> String {
+    let subject = one_line(subject);
+    match list.is_empty() {
+        true => format!("{subject}\n\n{trailers}"),
+        false => format!("{subject}\n\n{list}\n{trailers}"),
+    }
+}

@@ -1,0 +1,137 @@
+//! Pull requests: what moves first (mail and phones cut the rest), then why, the diff, and what people can say.
+
+use super::{
+    commit::{subject, version, versions},
+    escape::{code, fenced},
+};
+use crate::engine::plan::{Change, PromotionPlan, Skip, UpdatePlan, plan_hash};
+
+/// GitHub refuses bodies of 65,536 characters.
+const BODY_LIMIT: usize = 60_000;
+const TITLE_LIMIT: usize = 240;
+const SKIPS_SHOWN: usize = 20;
+
+/// A pull request's title and body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PullText {
+    pub title: String,
+    pub body: String,
+}
+
+/// The pull request of a promotion. `diff` is the unified diff of all files; `announcement` a newer plan that waits.
+pub fn promotion_pull(plan: &PromotionPlan, diff: &str, requested_by: Option<&str>) -> PullText {
+    let mut body = format!(
+        "Carries what {} runs to {}.\n\n",
+        code(&plan.from),
+        code(&plan.to)
+    );
+    body.push_str(&table(&plan.changes));
+    body.push_str(&notes(&plan.changes));
+    body.push_str(&format!(
+        "\nFrom {} at {}, planned on {}{}.\n",
+        code(&plan.from),
+        code(short(&plan.source)),
+        code(short(&plan.base)),
+        requested_by.map(|by| format!(", asked for by {}", code(by))).unwrap_or_default()
+    ));
+    body.push_str(&left_out(&plan.skipped));
+    let commands = "\n`/merge` merges it when it may be merged, `/hold` stops it, `/status` says where things stand, \
+                    `/help` lists the rest. Closing it declines these versions.\n";
+    finish(subject(&plan.to, &plan.changes), body, diff, commands, &plan.hash)
+}
+
+/// The pull request of an update that may not be committed directly.
+pub fn update_pull(plan: &UpdatePlan, changes: &[Change], diff: &str, why: &str) -> PullText {
+    let mut body = format!("Updates {}. {why}\n\n", code(&plan.environment));
+    body.push_str(&table(changes));
+    body.push_str(&notes(changes));
+    let commands = "\nMerging it is all there is to do. Closing it declines these versions; a newer one opens another.\n";
+    let title = super::commit::update_commit(plan, changes).lines().next().unwrap_or_default().to_owned();
+    finish(title, body, diff, commands, &plan_hash(changes))
+}
+
+fn table(changes: &[Change]) -> String {
+    let mut rows = String::from("| component | image | from | to |\n| --- | --- | --- | --- |\n");
+    let mut seen: Vec<String> = Vec::new();
+    for change in changes {
+        let image = change.image.as_ref().map(|image| code(&image.to_string())).unwrap_or_default();
+        let row = format!(
+            "| {} | {image} | {} | {} |\n",
+            code(&change.component),
+            code(&version(&change.old)),
+            code(&version(&change.new))
+        );
+        if !seen.contains(&row) {
+            rows.push_str(&row);
+            seen.push(row);
+        }
+    }
+    rows
+}
+
+/// What a reviewer must not miss.
+fn notes(changes: &[Change]) -> String {
+    let mut notes = String::new();
+    for change in changes {
+        let line = format!("{}:{}", change.line.file, change.position.line);
+        if change.downgrade {
+            notes.push_str(&format!("\n> **Downgrade**: {} goes {} ({}).\n", code(&change.component), code(&versions(change)), code(&line)));
+        } else if major(&change.old, &change.new) {
+            notes.push_str(&format!("\n> **Major version**: {} goes {}.\n", code(&change.component), code(&versions(change))));
+        }
+    }
+    notes
+}
+
+/// Whether both are versions, and the first number differs.
+fn major(old: &str, new: &str) -> bool {
+    let first = |value: &str| {
+        let version = version(value);
+        let version = version.strip_prefix('v').unwrap_or(&version).to_owned();
+        semver::Version::parse(&version).ok().map(|version| version.major)
+    };
+    matches!((first(old), first(new)), (Some(old), Some(new)) if old != new)
+}
+
+fn left_out(skipped: &[Skip]) -> String {
+    if skipped.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("\nNot carried:\n");
+    for skip in skipped.iter().take(SKIPS_SHOWN) {
+        text.push_str(&format!("- {}: {}\n", code(&format!("{}:{}", skip.file, skip.position.line)), code(&skip.reason)));
+    }
+    if skipped.len() > SKIPS_SHOWN {
+        text.push_str(&format!("- and {} more\n", skipped.len() - SKIPS_SHOWN));
+    }
+    text
+}
+
+fn finish(title: String, mut body: String, diff: &str, commands: &str, hash: &str) -> PullText {
+    let tail = format!("{commands}\n<!-- butler:plan:{hash} -->\n");
+    let block = format!("\n<details><summary>Diff</summary>\n\n{}\n</details>\n", fenced("diff", diff));
+    if body.len() > BODY_LIMIT {
+        body = cut(&body, BODY_LIMIT);
+        body.push_str("\n\n… cut: the list is longer than GitHub shows.\n");
+    } else if body.len() + block.len() <= BODY_LIMIT {
+        body.push_str(&block);
+    } else {
+        body.push_str("\nThe diff is too long for this text: see *Files changed*.\n");
+    }
+    body.push_str(&tail);
+    PullText { title: cut(&title, TITLE_LIMIT), body }
+}
+
+/// At most `limit` bytes, ending at a line's end where there is one.
+fn cut(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let end = (0..=limit).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    let head = &text[..end];
+    head.rfind('\n').map_or(head, |newline| &head[..newline]).to_owned()
+}
+
+fn short(commit: &str) -> &str {
+    commit.get(..7).unwrap_or(commit)
+}

@@ -1,0 +1,394 @@
+//! butler's own pull requests: one for each head branch, found again by it, refreshed in place, closed when nothing is
+//! left, merged when somebody who may says so.
+//!
+//! What butler is about to put on a head branch is remembered before it is put there: whatever else stands there is a
+//! person's.
+
+use super::{Effect, WorkError, publish::Published, session::Session};
+use crate::{
+    adapters::{
+        github::{ForgeError, MergeMethod, MergeOutcome, Pull, PullSpec},
+        store::JobRequest,
+    },
+    engine::{
+        config::PullRequest,
+        memory::{Merged, Outcome, PullRecord},
+        plan::{Change, PullAction, PullState, decide_pull},
+        wording::{self, PullText},
+    },
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// What a pull request is to carry.
+pub struct PullWork {
+    pub head: String,
+    /// The promotion's name, or `update:<environment>`.
+    pub edge: String,
+    /// The branch that it is to be merged into, and the commit that was planned on.
+    pub branch: String,
+    pub base: String,
+    /// The source's commit, for promotions.
+    pub source: String,
+    pub changes: Vec<Change>,
+    pub hash: String,
+    pub message: String,
+    /// What is declined when a person closes it: decline key and value.
+    pub keys: BTreeMap<String, String>,
+    pub options: PullRequest,
+    /// Title and body, from the unified diff.
+    pub text: Arc<dyn Fn(&str) -> PullText + Send + Sync>,
+    /// Whether one may be opened where there is none.
+    pub may_open: bool,
+}
+
+/// Where a pull request stands after it was looked after: a sentence for people.
+pub struct Stands {
+    pub number: Option<u64>,
+    pub sentence: String,
+}
+
+impl Session<'_> {
+    /// Reads butler's open pull requests, and notices those that ended since: merged, or closed by a person (which
+    /// declines what they proposed).
+    pub async fn settle_pulls(&mut self) -> Result<(), WorkError> {
+        let expects_any = self.memory.pulls.values().any(|record| record.number != record.ended);
+        let has_heads = self.heads.keys().any(|name| name.starts_with("refs/heads/butler/"));
+        self.pulls = match expects_any || has_heads {
+            true => self.worker.forge.own_open_pulls(self.repo).await?.into_iter().map(|p| (p.head_ref.clone(), p)).collect(),
+            false => BTreeMap::new(),
+        };
+        let mut memory = self.memory.clone();
+        let mut ended = Vec::new();
+        for (head, record) in &mut memory.pulls {
+            let Some(number) = record.number.filter(|number| record.ended != Some(*number)) else { continue };
+            if self.pulls.get(head).is_some_and(|pull| pull.number == number) {
+                continue;
+            }
+            let pull = match self.worker.forge.pull(self.repo, number).await {
+                Ok(pull) if pull.state.is_open() => continue,
+                Ok(pull) => pull,
+                Err(ForgeError::NotFound { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            ended.push((head.clone(), pull));
+        }
+        if ended.is_empty() {
+            return Ok(());
+        }
+        let now = self.worker.clock.now();
+        let mut said = Vec::new();
+        for (head, pull) in &ended {
+            let Some(record) = memory.pulls.get_mut(head) else { continue };
+            let (values, merge) = (std::mem::take(&mut record.values), record.merge.take());
+            record.ended = Some(pull.number);
+            record.requested = None;
+            if pull.merged {
+                // butler's own merge whose answer was lost counts for the one who asked.
+                if let (Some(merge), Some(commit)) = (merge, &pull.merge_commit) {
+                    record.merged = Some(Merged { number: pull.number, comment: merge.comment, commit: commit.clone() });
+                }
+                said.push(format!("#{} merged", pull.number));
+            } else {
+                for (what, value) in values {
+                    memory.decline(what, value, format!("#{} was closed", pull.number), now);
+                }
+                said.push(format!("#{} closed", pull.number));
+            }
+        }
+        self.remember(memory, &said.join(", ")).await?;
+        for (head, _) in ended {
+            self.delete_head(&head).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes a head branch that still stands where butler put it.
+    async fn delete_head(&mut self, head: &str) -> Result<(), WorkError> {
+        let Some(at) = self.head(head).cloned() else { return Ok(()) };
+        let ours = self.memory.pulls.get(head).is_some_and(|record| record.head == at);
+        if ours {
+            self.move_branch(head, Some(at), None).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the pull request carry exactly this, and says where it stands.
+    pub async fn converge_pull(&mut self, work: PullWork, jobs: &mut Vec<JobRequest>) -> Result<Stands, WorkError> {
+        let pull = self.pulls.get(&work.head).cloned();
+        let standing_at = self.head(&work.head).cloned();
+        let record = self.memory.pulls.get(&work.head).cloned();
+        let state = match (&pull, &standing_at) {
+            (Some(pull), _) => PullState::Open {
+                number: pull.number,
+                head: self.head_without_updates(&work, pull).await?,
+                reviewed: !self.worker.forge.reviews(self.repo, pull.number).await?.is_empty(),
+                mergeable: pull.mergeable,
+            },
+            // The branch stands there without a pull request: butler's, or somebody else's.
+            (None, Some(at)) if !record.as_ref().is_some_and(|record| record.stands_at(at)) => PullState::Foreign { number: 0 },
+            _ => PullState::None,
+        };
+        if let Some(pull) = &pull {
+            self.note_number(&work.head, pull.number).await?;
+        }
+        let action = decide_pull(&work.hash, work.changes.len(), record.as_ref(), &state);
+        tracing::debug!(head = work.head, ?action, changes = work.changes.len(), "pull request");
+        let open = |number: u64| Stands { number: Some(number), sentence: format!("#{number} is open: {}", wording::summary(&work.changes)) };
+        match (action, pull) {
+            (PullAction::Keep, Some(pull)) => Ok(open(pull.number)),
+            (PullAction::Keep, None) => Ok(Stands { number: None, sentence: "nothing to carry".into() }),
+            (PullAction::Write, None) if !work.may_open => {
+                Ok(Stands { number: None, sentence: format!("waits for {}: {}", wording::code("/promote"), wording::summary(&work.changes)) })
+            }
+            (PullAction::Write, pull) => {
+                let number = self.write_pull(&work, record, pull).await?;
+                Ok(open(number))
+            }
+            (PullAction::Close, Some(pull)) => {
+                self.close(&work.head, &pull).await?;
+                let body = wording::nothing_left();
+                jobs.push(Effect::Say { number: pull.number, key: "closed".into(), body }.job(self.repo)?);
+                Ok(Stands { number: None, sentence: "nothing is left to carry".into() })
+            }
+            (PullAction::Announce, Some(pull)) => {
+                let body = wording::newer_plan(&wording::summary(&work.changes));
+                jobs.push(Effect::Say { number: pull.number, key: "newer".into(), body }.job(self.repo)?);
+                Ok(open(pull.number))
+            }
+            (PullAction::Edited, Some(pull)) => {
+                let body = wording::edited(&work.head);
+                jobs.push(Effect::Say { number: pull.number, key: "edited".into(), body }.job(self.repo)?);
+                Ok(Stands { number: Some(pull.number), sentence: format!("#{} has a person's commits; butler leaves it alone", pull.number) })
+            }
+            (PullAction::Foreign { .. }, _) => Ok(Stands {
+                number: None,
+                sentence: format!("the branch {} is not butler's; delete or rename it", wording::code(&work.head)),
+            }),
+            (action, None) => Err(WorkError::Bug(format!("{action:?} without a pull request"))),
+        }
+    }
+
+    /// The pull request's head; GitHub's "Update branch" merges of the base do not count as a person's commits.
+    async fn head_without_updates(&self, work: &PullWork, pull: &Pull) -> Result<String, WorkError> {
+        let Some(record) = self.memory.pulls.get(&work.head) else { return Ok(pull.head_sha.clone()) };
+        if record.head == pull.head_sha || record.stands_at(&pull.head_sha) {
+            return Ok(record.head.clone());
+        }
+        let (mirror, head, ours) = (self.mirror.clone(), pull.head_sha.clone(), record.head.clone());
+        let base = self.head(&work.branch).cloned().unwrap_or_default();
+        let only_updates = Self::blocking(move || {
+            let mut at = head;
+            // A handful of updates at most; more is somebody working on the branch.
+            for _ in 0..20 {
+                if at == ours {
+                    return Ok(true);
+                }
+                let Some(commit) = mirror.first_parent_history(&at, 1)?.into_iter().next() else { return Ok(false) };
+                let [first, second] = commit.parents.as_slice() else { return Ok(false) };
+                // GitHub commits it; what it brings in must be the base branch's.
+                if commit.committer.email != "noreply@github.com" || !mirror.is_ancestor(second, &base)? {
+                    return Ok(false);
+                }
+                at = first.clone();
+            }
+            Ok(false)
+        })
+        .await
+        .unwrap_or(false);
+        Ok(if only_updates { record.head.clone() } else { pull.head_sha.clone() })
+    }
+
+    async fn write_pull(&mut self, work: &PullWork, record: Option<PullRecord>, pull: Option<Pull>) -> Result<u64, WorkError> {
+        let standing_at = self.head(&work.head).cloned();
+        let (commit, diff) = self.commit(&work.base, &work.changes, &work.message).await?;
+        let already = record.as_ref().is_some_and(|record| {
+            record.plan == work.hash && record.base == work.base && standing_at.as_ref() == Some(&record.head)
+        });
+        if !already {
+            let mut memory = self.memory.clone();
+            let record = memory.pulls.entry(work.head.clone()).or_insert_with(|| PullRecord::of(&work.edge));
+            record.before = standing_at.clone();
+            record.head = commit.clone();
+            record.plan = work.hash.clone();
+            record.source = work.source.clone();
+            record.base = work.base.clone();
+            record.values = work.keys.clone();
+            // An approval or a `/merge` was of the plan that stood there.
+            record.merge = None;
+            self.remember(memory, &format!("plan: {} {}", work.edge, work.hash)).await?;
+            match self.move_branch(&work.head, standing_at, Some(commit)).await? {
+                Published::Done { .. } => {}
+                Published::Protected { message } => {
+                    return Err(WorkError::Fix(format!("the branch {} cannot be written: {message}", work.head)));
+                }
+            }
+        }
+        let PullText { title, body } = (work.text)(&diff);
+        let spec = PullSpec {
+            head: work.head.clone(),
+            base: work.branch.clone(),
+            title,
+            body,
+            labels: work.options.labels.clone(),
+            reviewers: work.options.users.clone(),
+            team_reviewers: work.options.teams.clone(),
+            draft: work.options.draft,
+        };
+        let opened = self.worker.forge.ensure_pull(self.repo, &spec).await?;
+        tracing::info!(number = opened.number, head = work.head, new = pull.is_none(), "pull request");
+        let number = opened.number;
+        self.pulls.insert(work.head.clone(), opened);
+        self.note_number(&work.head, number).await?;
+        Ok(number)
+    }
+
+    /// Remembers the number of the pull request that is open from this head: its end is noticed by it.
+    async fn note_number(&mut self, head: &str, number: u64) -> Result<(), WorkError> {
+        let mut memory = self.memory.clone();
+        if let Some(record) = memory.pulls.get_mut(head) {
+            record.number = Some(number);
+        }
+        self.remember(memory, &format!("pull: {head} is #{number}")).await
+    }
+
+    /// Closes a pull request of butler's that carries nothing any more. It is remembered as ended first: a person's
+    /// close would decline its versions.
+    async fn close(&mut self, head: &str, pull: &Pull) -> Result<(), WorkError> {
+        let mut memory = self.memory.clone();
+        if let Some(record) = memory.pulls.get_mut(head) {
+            record.ended = Some(pull.number);
+            record.number = Some(pull.number);
+            record.values.clear();
+            record.merge = None;
+        }
+        self.remember(memory, &format!("close: #{}", pull.number)).await?;
+        self.worker.forge.close_pull(self.repo, pull.number).await?;
+        self.pulls.remove(head);
+        self.delete_head(head).await
+    }
+
+    /// Merges what somebody asked to be merged, where it may be. Returns the sentence that says what it waits for, and
+    /// whether something was merged.
+    pub async fn merge_if_asked(
+        &mut self,
+        head: &str,
+        automatic: bool,
+        title: &str,
+        jobs: &mut Vec<JobRequest>,
+    ) -> Result<(Option<String>, bool), WorkError> {
+        let Some(record) = self.memory.pulls.get(head).cloned() else { return Ok((None, false)) };
+        let Some(pull) = self.pulls.get(head).cloned() else { return Ok((None, false)) };
+        let asked = record.merge.clone();
+        if asked.is_none() && !automatic {
+            return Ok((None, false));
+        }
+        if let Some(asked) = &asked
+            && (asked.plan != record.plan || asked.head != record.head)
+        {
+            return Ok((Some(format!("#{} changed since {} asked to merge it", pull.number, wording::code(&asked.by))), false));
+        }
+        if let Some(waits) = self.missing_for_merge(&pull).await? {
+            return Ok((Some(format!("#{} waits: {waits}", pull.number)), false));
+        }
+        self.held.confirm(&self.worker.store, &self.worker.clock, self.worker.options.lease).await?;
+        let by = asked.as_ref().map(|asked| format!("Butler-Requested-By: {}\n", asked.by)).unwrap_or_default();
+        let message = format!("Merges #{}.\n\nButler-Plan: {}\n{by}", pull.number, record.plan);
+        let outcome = self
+            .worker
+            .forge
+            .merge(self.repo, pull.number, &pull.head_sha, MergeMethod::Merge, title, &message)
+            .await?;
+        let commit = match outcome {
+            MergeOutcome::Merged { sha } | MergeOutcome::AlreadyMerged { sha } => sha,
+            MergeOutcome::HeadMoved => return Err(WorkError::Again(format!("#{} moved before the merge", pull.number))),
+            MergeOutcome::BaseMoved => return Err(WorkError::Again(format!("the base of #{} moved", pull.number))),
+            MergeOutcome::NotMergeable { why } => return Ok((Some(format!("#{} cannot be merged: {}", pull.number, wording::plain(&why))), false)),
+        };
+        tracing::info!(number = pull.number, commit, "merged");
+        let mut memory = self.memory.clone();
+        if let Some(record) = memory.pulls.get_mut(head) {
+            record.ended = Some(pull.number);
+            record.number = Some(pull.number);
+            record.requested = None;
+            record.merge = None;
+            record.values.clear();
+            record.merged = Some(Merged {
+                number: pull.number,
+                comment: asked.as_ref().map_or(0, |asked| asked.comment),
+                commit: commit.clone(),
+            });
+        }
+        self.remember(memory, &format!("merge: #{} as {commit}", pull.number)).await?;
+        self.pulls.remove(head);
+        self.delete_head(head).await?;
+        if let Some(asked) = asked
+            && let Some(decisions) = self.memory.commands.get(&asked.comment).cloned()
+        {
+            self.mark_merged(head, asked.comment, &commit);
+            jobs.push(self.reply_job(pull.number, asked.comment, &decisions)?);
+        }
+        Ok((None, true))
+    }
+
+    fn mark_merged(&mut self, head: &str, comment: u64, commit: &str) {
+        let standing = self.standings.entry(head.to_owned()).or_insert_with(|| wording::Standing {
+            head: head.to_owned(),
+            from: String::new(),
+            to: String::new(),
+            sentence: "merged".into(),
+            merged_for: None,
+        });
+        standing.merged_for = Some((comment, commit.to_owned()));
+    }
+
+    /// What keeps a pull request from being merged, as far as butler can see. Being on a bypass list is no permission.
+    async fn missing_for_merge(&self, pull: &Pull) -> Result<Option<String>, WorkError> {
+        if pull.draft {
+            return Ok(Some("it is a draft".into()));
+        }
+        if pull.mergeable == Some(false) {
+            return Ok(Some("it conflicts with its base".into()));
+        }
+        let rules = self.worker.forge.branch_rules(self.repo, &pull.base_ref).await?;
+        if rules.required_approvals > 0 {
+            let reviews = self.worker.forge.reviews(self.repo, pull.number).await?;
+            let approvals = wording::latest_approvals(reviews.iter().map(|r| (r.author.as_str(), r.state.as_str())));
+            if approvals < rules.required_approvals as usize {
+                return Ok(Some(format!("{approvals} of {} approvals", rules.required_approvals)));
+            }
+        }
+        if !rules.required_checks.is_empty() {
+            let checks = self.worker.forge.checks(self.repo, &pull.head_sha).await?;
+            let missing: Vec<String> = rules
+                .required_checks
+                .iter()
+                .filter(|name| !checks.succeeded(name))
+                .map(|name| wording::code(name))
+                .collect();
+            if !missing.is_empty() {
+                return Ok(Some(format!("the check {} has not succeeded", missing.join(", "))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Merges that were asked for and done: their replies, for those whose answer an earlier attempt did not live to
+    /// write.
+    pub fn replies_to_merges(&mut self) -> Result<Vec<JobRequest>, WorkError> {
+        let merged: Vec<(String, Merged)> = self
+            .memory
+            .pulls
+            .iter()
+            .filter_map(|(head, record)| Some((head.clone(), record.merged.clone()?)))
+            .collect();
+        let mut jobs = Vec::new();
+        for (head, merged) in merged {
+            self.mark_merged(&head, merged.comment, &merged.commit);
+            let Some(decisions) = self.memory.commands.get(&merged.comment).cloned() else { continue };
+            if decisions.iter().any(|decision| matches!(decision.outcome, Outcome::Merging { .. })) {
+                jobs.push(self.reply_job(merged.number, merged.comment, &decisions)?);
+            }
+        }
+        Ok(jobs)
+    }
+}

@@ -1,0 +1,252 @@
+//! A config repository, reconciled: read it, hear its people, make it as it should be.
+
+use super::{Effect, Held, WorkError, Worker, memory, session::Session};
+use crate::{
+    adapters::{
+        github::{Conclusion, ForgeError, RepositoryInfo},
+        store::{JobRequest, Outcome},
+    },
+    engine::{
+        config::{self, Config},
+        event::RepoName,
+        memory::{MEMORY_REF, Memory},
+        plan::Facts,
+        wording::{self, MemoryTrouble},
+    },
+};
+use jiff::SignedDuration;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+/// Attempts at one job, when the world moves meanwhile.
+const ATTEMPTS: usize = 8;
+/// When something could not be asked (a registry that is away).
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(60);
+/// butler.yaml is never larger.
+const CONFIG_LIMIT: usize = 1024 * 1024;
+
+/// What butler.yaml says, read from the default branch.
+enum Consent {
+    /// There is none: the repository is observed, nothing is written.
+    None,
+    Invalid { blob: String, errors: Vec<String> },
+    Given { blob: String, config: Arc<Config> },
+}
+
+impl Worker {
+    /// Makes a repository as it should be. `jobs` are the effects that follow, whatever the result.
+    pub(super) async fn reconcile(
+        &self,
+        repo: &RepoName,
+        held: &Held,
+        jobs: &mut Vec<JobRequest>,
+    ) -> Result<Outcome, WorkError> {
+        let info = match self.forge.repository(repo).await {
+            Ok(info) => info,
+            Err(ForgeError::NotFound { .. }) => {
+                tracing::info!("not installed on this repository, or it is gone");
+                return Ok(Outcome::Done { again_at: None });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if info.archived || info.fork || info.template {
+            tracing::info!("archived, a fork or a template: never written");
+            return Ok(Outcome::Done { again_at: None });
+        }
+        let mut last = String::new();
+        for _ in 0..ATTEMPTS {
+            match self.attempt(repo, &info, held, jobs).await {
+                Ok(Some(outcome)) => return Ok(outcome),
+                Ok(None) => {}
+                Err(WorkError::Again(why)) => {
+                    tracing::info!(why, "planned again");
+                    last = why;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(WorkError::Retry { at: None, why: format!("the repository keeps moving: {last}") })
+    }
+
+    /// One attempt; `None`: branches moved by butler's own hand, look again.
+    async fn attempt(
+        &self,
+        repo: &RepoName,
+        info: &RepositoryInfo,
+        held: &Held,
+        jobs: &mut Vec<JobRequest>,
+    ) -> Result<Option<Outcome>, WorkError> {
+        let done = Ok(Some(Outcome::Done { again_at: None }));
+        let mirror = self.mirror(repo)?;
+        let fetched = mirror.clone();
+        let heads =
+            Session::blocking(move || Ok(fetched.fetch(&["refs/heads/*", MEMORY_REF])?)).await?;
+        let Some(head) = heads.get(&format!("refs/heads/{}", info.default_branch)).cloned() else { return done };
+
+        let (reading, at) = (mirror.clone(), head.clone());
+        let consent = Session::blocking(move || consent(&reading, &at)).await?;
+        self.report_config(repo, &head, &consent).await?;
+        let Consent::Given { config, .. } = consent else { return done };
+        if config.blocks_everything() {
+            return done;
+        }
+
+        let identity = self.identity().await?;
+        let mut session = Session {
+            worker: self,
+            repo,
+            held,
+            mirror,
+            heads,
+            default_branch: info.default_branch.clone(),
+            config,
+            memory: Memory::new(),
+            memory_commit: None,
+            identity,
+            facts: Facts::default(),
+            branches: HashMap::new(),
+            heard: BTreeSet::new(),
+            standings: BTreeMap::new(),
+            pulls: BTreeMap::new(),
+            look_again: false,
+        };
+        if let Err(trouble) = session.recall().await? {
+            let found = session.heads.get(MEMORY_REF).map(String::as_str);
+            let text = wording::memory_refused(&trouble, found);
+            tracing::error!(%trouble, "butler's memory is not believed: nothing is written");
+            jobs.push(Effect::check(&head, "butler/memory", Conclusion::Failure, text).job(repo)?);
+            return done;
+        }
+        session.settle_pulls().await?;
+        session.hear_what_was_missed().await?;
+        let comments = session.decide_commands().await?;
+        session.update_all(jobs).await?;
+        let moved = session.promote_all(jobs).await?;
+        jobs.extend(session.replies_to_merges()?);
+        session.finish(&comments).await?;
+        if moved {
+            return Ok(None);
+        }
+        let again_at = session.look_again.then(|| self.clock.now().checked_add(LOOK_AGAIN).ok()).flatten();
+        Ok(Some(Outcome::Done { again_at }))
+    }
+
+    /// A check run says whether butler.yaml can be used: once for each version of it, and on each new head while it
+    /// cannot.
+    async fn report_config(
+        &self,
+        repo: &RepoName,
+        head: &str,
+        consent: &Consent,
+    ) -> Result<(), WorkError> {
+        let (told, conclusion, text) = match consent {
+            Consent::None => return Ok(()),
+            Consent::Invalid { blob, errors } => {
+                (format!("{blob} {head}"), Conclusion::Failure, wording::config_invalid(errors))
+            }
+            Consent::Given { blob, config } => {
+                let warnings: Vec<String> = config.not_yet().iter().map(ToString::to_string).collect();
+                let text = wording::config_valid(config.environments.len(), config.promotions.len(), &warnings);
+                (blob.clone(), Conclusion::Success, text)
+            }
+        };
+        let key = repo.to_string();
+        let before: Option<String> = self.store.fact("config-told", &key).await?.map(|(told, _)| told);
+        if before.as_ref() != Some(&told) {
+            let check = Effect::check(head, "butler/config", conclusion, text).job(repo)?;
+            self.store.enqueue(&[check], self.clock.now()).await?;
+            self.store.put_fact("config-told", &key, &told, self.clock.now()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads butler.yaml at a commit.
+fn consent(mirror: &crate::adapters::git::Mirror, commit: &str) -> Result<Consent, WorkError> {
+    let entries = mirror.tree_entries(commit)?;
+    let find = |file: &str| entries.iter().find(|entry| entry.path == file);
+    let file = match config::locate(|file| find(file).is_some()) {
+        Ok(Some(file)) => file,
+        Ok(None) => return Ok(Consent::None),
+        Err(error) => return Ok(Consent::Invalid { blob: commit.to_owned(), errors: vec![error.to_string()] }),
+    };
+    let Some(entry) = find(file) else { return Ok(Consent::None) };
+    let bytes = mirror.read_blob(&entry.id, CONFIG_LIMIT)?;
+    let blob = entry.id.clone();
+    let Ok(text) = String::from_utf8(bytes) else {
+        return Ok(Consent::Invalid { blob, errors: vec![format!("{file}: expected UTF-8 text")] });
+    };
+    Ok(match config::parse(file, &text) {
+        Ok(config) => Consent::Given { blob, config: Arc::new(config) },
+        Err(errors) => Consent::Invalid { blob, errors: errors.iter().map(ToString::to_string).collect() },
+    })
+}
+
+impl Session<'_> {
+    /// Reads the memory, or begins one: before anything else is written, so that own commits without a memory mean that
+    /// it vanished.
+    async fn recall(&mut self) -> Result<Result<(), MemoryTrouble>, WorkError> {
+        let seen = self.worker.store.seen_state(self.repo).await?;
+        let (mirror, heads, keys) = (self.mirror.clone(), self.heads.clone(), self.worker.keys.clone());
+        let (name, last) = (self.repo.to_string(), seen.clone());
+        let found = Self::blocking(move || memory::read(&mirror, &heads, &keys, &name, last.as_deref())).await?;
+        match found {
+            Err(trouble) => Ok(Err(trouble)),
+            Ok(memory::Found::Memory { commit, memory }) => {
+                self.memory = *memory;
+                self.memory_commit = Some(commit.clone());
+                if seen.as_deref() != Some(&commit) {
+                    let lease = self.held.lease().await;
+                    self.worker.store.set_seen_state(&lease, &commit, self.worker.clock.now()).await?;
+                }
+                Ok(Ok(()))
+            }
+            Ok(memory::Found::Absent) => {
+                let mut branches: Vec<String> =
+                    self.config.environments.iter().map(|environment| self.branch_of(environment)).collect();
+                branches.push(self.default_branch.clone());
+                let (mirror, heads, email) = (self.mirror.clone(), self.heads.clone(), self.identity.email());
+                let traces = Self::blocking(move || memory::has_own_commits(&mirror, &heads, &branches, &email)).await?
+                    || !self.worker.forge.own_open_pulls(self.repo).await?.is_empty();
+                if traces {
+                    return Ok(Err(MemoryTrouble::Vanished { last_seen: None }));
+                }
+                self.remember(Memory::new(), "begin: butler's memory of this repository").await?;
+                Ok(Ok(()))
+            }
+        }
+    }
+
+    /// With a database that does not know this repository, comments on butler's open pull requests are read again.
+    async fn hear_what_was_missed(&mut self) -> Result<(), WorkError> {
+        if self.worker.store.is_known(self.repo).await? {
+            return Ok(());
+        }
+        let mut missed = Vec::new();
+        for pull in self.pulls.values() {
+            let comments = self.worker.forge.comments_since(self.repo, pull.number, self.memory.cursor).await?;
+            missed.extend(comments.into_iter().filter(|comment| !comment.author_is_bot && !self.memory.decided(comment.id)));
+        }
+        self.worker.store.inbox_add(&missed).await?;
+        self.worker.store.set_known(self.repo, self.worker.clock.now()).await?;
+        Ok(())
+    }
+
+    /// Remembers which images matter here, and answers these comments: the replies are in the journal before the inbox
+    /// forgets them.
+    async fn finish(&mut self, comments: &[crate::engine::event::Comment]) -> Result<(), WorkError> {
+        let mut images = BTreeSet::new();
+        for state in self.branches.values() {
+            images.extend(state.bindings.images().cloned());
+        }
+        self.worker.store.index_images(self.repo, &images).await?;
+        let now = self.worker.clock.now();
+        self.worker.store.enqueue(&self.replies(comments)?, now).await?;
+        for comment in comments {
+            self.worker.store.inbox_done(self.repo, comment.id, now).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! One attempt at a repository: what was read once, and the state that moves while it is worked on.
+
+use super::{Held, WorkError, Worker, snapshots::BranchState};
+use crate::{
+    adapters::{git::{Heads, Identity, Mirror}, github::AppIdentity},
+    engine::{
+        config::Config,
+        event::RepoName,
+        memory::Memory,
+        plan::Facts,
+        wording::Standing,
+    },
+};
+use std::{collections::{BTreeMap, BTreeSet, HashMap}, sync::Arc};
+
+/// The default branch's refs and everything that was read from it, at the beginning of an attempt.
+pub struct Session<'a> {
+    pub worker: &'a Worker,
+    pub repo: &'a RepoName,
+    pub held: &'a Held,
+    pub mirror: Arc<Mirror>,
+    /// The remote's refs: as fetched, then as moved.
+    pub heads: Heads,
+    pub default_branch: String,
+    pub config: Arc<Config>,
+    pub memory: Memory,
+    /// The commit of `refs/butler/state` that `memory` was read from.
+    pub memory_commit: Option<String>,
+    pub identity: &'a AppIdentity,
+    pub facts: Facts,
+    pub branches: HashMap<String, Arc<BranchState>>,
+    /// Comments that this attempt has read already.
+    pub heard: BTreeSet<u64>,
+    pub standings: BTreeMap<String, Standing>,
+    /// butler's pull requests that are open, by head branch.
+    pub pulls: BTreeMap<String, crate::adapters::github::Pull>,
+    /// Something could not be asked: look again soon.
+    pub look_again: bool,
+}
+
+impl Session<'_> {
+    /// Runs what blocks (libgit2, scanning) off the async threads.
+    pub async fn blocking<T: Send + 'static>(
+        work: impl FnOnce() -> Result<T, WorkError> + Send + 'static,
+    ) -> Result<T, WorkError> {
+        match tokio::task::spawn_blocking(work).await {
+            Ok(result) => result,
+            Err(error) => Err(WorkError::Bug(format!("a blocking task did not end: {error}"))),
+        }
+    }
+
+    /// The commit that a branch is at.
+    pub fn head(&self, branch: &str) -> Option<&String> {
+        self.heads.get(&format!("refs/heads/{branch}"))
+    }
+
+    /// A branch as it is now; read once for each commit.
+    pub async fn branch(&mut self, branch: &str) -> Result<Option<Arc<BranchState>>, WorkError> {
+        let Some(commit) = self.head(branch).cloned() else { return Ok(None) };
+        if let Some(state) = self.branches.get(branch).filter(|state| state.commit == commit) {
+            return Ok(Some(state.clone()));
+        }
+        let (mirror, scans) = (self.mirror.clone(), self.worker.scans.clone());
+        let state = Arc::new(Self::blocking(move || scans.branch(&mirror, &commit)).await?);
+        self.branches.insert(branch.to_owned(), state.clone());
+        Ok(Some(state))
+    }
+
+    /// Who commits: the App; an author from butler.yaml stands beside it.
+    pub fn committer(&self) -> Identity {
+        Identity { name: self.identity.bot_login.clone(), email: self.identity.email() }
+    }
+
+    pub fn author(&self) -> Identity {
+        match &self.config.commits.author {
+            Some(author) => Identity { name: author.name.clone(), email: author.email.clone() },
+            None => self.committer(),
+        }
+    }
+
+    /// The branch that an environment is written to.
+    pub fn branch_of(&self, environment: &crate::engine::config::Environment) -> String {
+        environment.branch.clone().unwrap_or_else(|| self.default_branch.clone())
+    }
+}

@@ -1,0 +1,233 @@
+//! Updates of environments: planned with facts until nothing is missing, then written the environment's way.
+
+use super::{
+    Effect, WorkError,
+    publish::Published,
+    pulls::PullWork,
+    session::Session,
+    snapshots::BranchState,
+};
+use crate::{
+    adapters::{github::Conclusion, store::JobRequest},
+    engine::{
+        config::{Environment, UnparsedFiles, UpdateMode},
+        memory::line_key,
+        plan::{Change, Fact, Need, Planned, Scope, UpdateInputs, UpdatePlan, plan_hash, update},
+        wording::{self, update_commit},
+    },
+    server::facts::ask_registries,
+};
+use jiff::SignedDuration;
+use std::{collections::BTreeSet, sync::Arc};
+
+/// More rounds of questions than this are a bug in the planner.
+const ROUNDS: usize = 8;
+/// How long a list of tags that no event made stale is used again: many pushes in a row cost one question.
+const TAGS_FRESH: SignedDuration = SignedDuration::from_secs(30);
+
+impl Session<'_> {
+    /// Updates every environment that butler writes.
+    pub async fn update_all(&mut self, jobs: &mut Vec<JobRequest>) -> Result<(), WorkError> {
+        let config = self.config.clone();
+        for environment in &config.environments {
+            let written = !matches!(environment.update, UpdateMode::None | UpdateMode::External);
+            if written && environment.repository.is_none() && !config.blocks_environment(&environment.name) {
+                self.update_one(environment, jobs).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn update_one(&mut self, environment: &Environment, jobs: &mut Vec<JobRequest>) -> Result<(), WorkError> {
+        let branch = self.branch_of(environment);
+        let Some(state) = self.branch(&branch).await? else { return Ok(()) };
+        let plan = self.plan_update(environment, &branch, &state).await?;
+        self.look_again |= plan.skipped.iter().any(|skip| skip.code == "registry-unavailable");
+        for skip in &plan.skipped {
+            tracing::info!(environment = environment.name, file = skip.file, code = skip.code, reason = skip.reason, "skipped");
+        }
+        self.note_hand_edits(&plan, &state.commit, jobs).await?;
+
+        let ours = plan.changes.iter().filter(|change| change.written_by.is_none());
+        let (careful, direct): (Vec<Change>, Vec<Change>) = ours.cloned().partition(|change| change.downgrade);
+        let mut by_pull = careful;
+        let mut why = "A downgrade is never committed without a person's word.";
+        match environment.update {
+            _ if direct.is_empty() => {}
+            UpdateMode::PullRequest => {
+                by_pull.extend(direct);
+                why = "This environment is updated by pull request.";
+            }
+            mode => {
+                let message = update_commit(&plan, &direct);
+                let (commit, _) = self.commit(&state.commit, &direct, &message).await?;
+                match self.move_branch(&branch, Some(state.commit.clone()), Some(commit)).await? {
+                    Published::Done { commit } => {
+                        tracing::info!(environment = environment.name, branch, commit, changes = direct.len(), "updated");
+                    }
+                    Published::Protected { message } if mode == UpdateMode::Auto => {
+                        tracing::info!(branch, message, "the branch takes no commits: by pull request");
+                        by_pull.extend(direct);
+                        why = "The branch takes no direct commits.";
+                    }
+                    Published::Protected { message } => {
+                        let text = wording::protected(&environment.name, &branch, &message);
+                        jobs.push(Effect::check(&state.commit, "butler/update", Conclusion::Failure, text).job(self.repo)?);
+                    }
+                }
+            }
+        }
+        self.update_by_pull(environment, &branch, plan, by_pull, why, jobs).await
+    }
+
+    async fn update_by_pull(
+        &mut self,
+        environment: &Environment,
+        branch: &str,
+        plan: UpdatePlan,
+        changes: Vec<Change>,
+        why: &str,
+        jobs: &mut Vec<JobRequest>,
+    ) -> Result<(), WorkError> {
+        let head = format!("butler/update/{}", environment.name);
+        let known = self.memory.pulls.contains_key(&head) || self.pulls.contains_key(&head);
+        if changes.is_empty() && !known {
+            return Ok(());
+        }
+        let Some(state) = self.branch(branch).await? else { return Ok(()) };
+        // A direct commit may have moved the branch: the rest is planned on what is there now.
+        let still: Vec<Change> = changes
+            .into_iter()
+            .filter(|change| state.snapshot.blob(&change.line.file) == change.edit.blob)
+            .collect();
+        let message = update_commit(&plan, &still);
+        let why = why.to_owned();
+        let work = PullWork {
+            head,
+            edge: format!("update:{}", environment.name),
+            branch: branch.to_owned(),
+            base: state.commit.clone(),
+            source: String::new(),
+            hash: plan_hash(&still),
+            message,
+            options: self.config.updates.pull_request.clone(),
+            keys: still.iter().map(|change| (line_key(&change.line), change.new.clone())).collect(),
+            text: Arc::new({
+                let changes = still.clone();
+                move |diff: &str| wording::update_pull(&plan, &changes, diff, &why)
+            }),
+            changes: still,
+            may_open: true,
+        };
+        self.converge_pull(work, jobs).await?;
+        Ok(())
+    }
+
+    /// Plans with what is known, fetches what is missing, plans again.
+    async fn plan_update(
+        &mut self,
+        environment: &Environment,
+        branch: &str,
+        state: &Arc<BranchState>,
+    ) -> Result<UpdatePlan, WorkError> {
+        for _ in 0..ROUNDS {
+            match self.plan_once(environment, branch, state) {
+                Planned::Ready(plan) => return Ok(plan),
+                Planned::Needs(needs) => self.learn(needs).await?,
+            }
+        }
+        Err(WorkError::Bug(format!("the update of {} still asks questions after {ROUNDS} rounds", environment.name)))
+    }
+
+    fn plan_once(&self, environment: &Environment, branch: &str, state: &BranchState) -> Planned<UpdatePlan> {
+        let contains = |file: &str| environment.contains(file);
+        let others: Vec<&Environment> = self
+            .config
+            .environments
+            .iter()
+            .filter(|other| other.name != environment.name && other.repository.is_none() && self.branch_of(other) == branch)
+            .collect();
+        let others: Vec<(&str, Box<dyn Fn(&str) -> bool + '_>)> = others
+            .into_iter()
+            .map(|other| (other.name.as_str(), Box::new(move |file: &str| other.contains(file)) as Box<dyn Fn(&str) -> bool>))
+            .collect();
+        let others: Vec<Scope<'_>> =
+            others.iter().map(|(name, contains)| Scope { name, contains: contains.as_ref() }).collect();
+        update(&UpdateInputs {
+            environment: Scope { name: &environment.name, contains: &contains },
+            others: &others,
+            branch,
+            snapshot: &state.snapshot,
+            bindings: &state.bindings,
+            memory: &self.memory,
+            facts: &self.facts,
+            now: self.worker.clock.now(),
+            downgrade: self.config.updates.downgrade,
+            edit_unparsed: self.config.dialects.unparsed_files == UnparsedFiles::Edit,
+            take_over: self.config.dialects.flux.take_over,
+            with_history: true,
+        })
+    }
+
+    /// Answers a plan's questions: registries, the tag cache, the history.
+    async fn learn(&mut self, needs: BTreeSet<Need>) -> Result<(), WorkError> {
+        let now = self.worker.clock.now();
+        let mut asked = BTreeSet::new();
+        for need in needs {
+            match &need {
+                Need::OwnWrites { branch, file } => {
+                    let Some(head) = self.head(branch).cloned() else { continue };
+                    let (mirror, scans) = (self.mirror.clone(), self.worker.scans.clone());
+                    let (path, email) = (file.clone(), self.identity.email());
+                    let writes = Self::blocking(move || scans.own_writes(&mirror, &head, &path, &email)).await?;
+                    let fact = Fact::Known { value: Arc::new(writes), as_of: now };
+                    self.facts.own_writes.insert((branch.clone(), file.clone()), fact);
+                }
+                Need::Tags(repository) => {
+                    let cached = self.worker.store.cached_tags(repository).await?;
+                    match cached.filter(|cached| !cached.stale && now.duration_since(cached.asked_at) < TAGS_FRESH) {
+                        Some(cached) => {
+                            let fact = Fact::Known { value: Arc::new(cached.tags), as_of: cached.asked_at };
+                            self.facts.tags.insert(repository.clone(), fact);
+                        }
+                        None => {
+                            asked.insert(need);
+                        }
+                    }
+                }
+                Need::Digest { .. } => {
+                    asked.insert(need);
+                }
+            }
+        }
+        ask_registries(&self.worker.registry, &asked, &mut self.facts, now).await;
+        for need in &asked {
+            if let Need::Tags(repository) = need
+                && let Some(Fact::Known { value, .. }) = self.facts.tags.get(repository)
+            {
+                self.worker.store.cache_tags(repository, value, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lines that a person set back are remembered as declined, and said once.
+    async fn note_hand_edits(&mut self, plan: &UpdatePlan, head: &str, jobs: &mut Vec<JobRequest>) -> Result<(), WorkError> {
+        if plan.hand_edits.is_empty() {
+            return Ok(());
+        }
+        let mut memory = self.memory.clone();
+        let mut lines = Vec::new();
+        for edit in &plan.hand_edits {
+            let short = edit.commit.get(..7).unwrap_or(&edit.commit);
+            let why = format!("set back by hand after {short}");
+            memory.decline(line_key(&edit.line), edit.declined.clone(), why.clone(), edit.at);
+            lines.push(format!("{}: {} ({why})", edit.line.file, edit.declined));
+        }
+        self.remember(memory, &format!("decline: {} lines set back by hand", lines.len())).await?;
+        let text = wording::hand_edits(&lines);
+        jobs.push(Effect::check(head, "butler/update", Conclusion::Neutral, text).job(self.repo)?);
+        Ok(())
+    }
+}
+

@@ -1,0 +1,288 @@
+//! The intake over a real socket, with a real database behind it: what is refused, what is recorded, what it causes.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use butler::{
+    adapters::store::{Debounce, Pending, Store},
+    engine::{event::Event, image::Repository},
+    server::intake::{IntakeState, github, registry, router},
+};
+use jiff::Timestamp;
+use reqwest::RequestBuilder;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const NOW: i64 = 1_800_000_000;
+const ROUTES: [&str; 2] = ["/webhooks/github", "/webhooks/registry/main"];
+
+/// A server on a port of its own.
+struct Intake {
+    store: Store,
+    address: SocketAddr,
+    _folder: tempfile::TempDir,
+}
+
+impl Intake {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().join("butler.db").to_str().unwrap()).await.unwrap();
+        let sender = registry::Sender { host: "registry.example.com".into(), token: "registry token".into() };
+        let state = IntakeState {
+            store: store.clone(),
+            github: github::Sender { secrets: vec!["first".into(), "second".into()], app_id: 1 },
+            registries: Arc::new([("main".to_owned(), sender)].into()),
+            debounce: Debounce { quiet: Duration::from_secs(2), at_most: Duration::from_secs(30) },
+            clock: Arc::new(|| Timestamp::from_second(NOW).unwrap()),
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, router(state)).await });
+        Intake { store, address, _folder: folder }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// A delivery as GitHub sends it, signed with this secret.
+    fn github(&self, secret: &str, id: &str, kind: &str, body: impl Into<Vec<u8>>) -> RequestBuilder {
+        let body = body.into();
+        reqwest::Client::new()
+            .post(self.url("/webhooks/github"))
+            .header("content-type", "application/json")
+            .header("x-github-delivery", id)
+            .header("x-github-event", kind)
+            .header("x-hub-signature-256", github::sign(&SecretString::from(secret), &body))
+            .body(body)
+    }
+
+    fn registry(&self, authorization: &str, body: impl Into<String>) -> RequestBuilder {
+        reqwest::Client::new()
+            .post(self.url("/webhooks/registry/main"))
+            .header("content-type", "application/vnd.docker.distribution.events.v2+json")
+            .header("authorization", authorization)
+            .body(body.into())
+    }
+
+    async fn recorded(&self) -> Vec<Event> {
+        self.store.deliveries(100).await.unwrap().into_iter().map(|d| d.event).collect()
+    }
+
+    async fn pending(&self) -> Pending {
+        self.store.pending(Timestamp::from_second(NOW).unwrap()).await.unwrap()
+    }
+}
+
+async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
+    let response = request.send().await.unwrap();
+    let status = response.status();
+    (status, response.json().await.unwrap())
+}
+
+fn push() -> String {
+    let (old, new) = ("a".repeat(40), "b".repeat(40));
+    json!({"ref": "refs/heads/main", "before": old, "after": new, "repository": {"full_name": "acme/config"}})
+        .to_string()
+}
+
+fn comment(body: &str) -> String {
+    json!({
+        "action": "created", "repository": {"full_name": "acme/config"}, "issue": {"number": 7, "pull_request": {}},
+        "comment": {"id": 42, "user": {"login": "alice", "type": "User"}, "body": body, "created_at": "2026-11-02T03:04:05Z"},
+    })
+    .to_string()
+}
+
+fn pushed(id: &str, repository: &str, tag: &str) -> Value {
+    json!({
+        "id": id, "timestamp": "2026-11-02T03:04:05.678Z", "action": "push",
+        "target": {
+            "mediaType": "application/vnd.oci.image.manifest.v1+json", "size": 708, "digest": format!("sha256:{}", "c".repeat(64)),
+            "length": 708, "repository": repository, "url": format!("http://10.0.0.7:5000/v2/{repository}/manifests/x"), "tag": tag,
+        },
+        // What the registry calls itself here is not believed.
+        "request": {"id": "r", "addr": "10.0.0.9:4711", "host": "10.0.0.7:5000", "method": "PUT", "useragent": "docker/27"},
+        "actor": {}, "source": {"addr": "registry:5000", "instanceID": "i"},
+    })
+}
+
+#[tokio::test]
+async fn what_is_not_authentic_is_refused_and_nothing_is_stored() {
+    let t = Intake::start().await;
+    let unsigned = reqwest::Client::new()
+        .post(t.url("/webhooks/github"))
+        .header("x-github-delivery", "d")
+        .header("x-github-event", "push")
+        .body(push());
+    let tampered = t.github("first", "d", "push", push()).body(push().replace("acme", "evil"));
+    let no_token = reqwest::Client::new().post(t.url("/webhooks/registry/main")).body("{\"events\": []}");
+    for (request, status, says) in [
+        (unsigned, 401, "expected the header X-Hub-Signature-256"),
+        (t.github("wrong", "d", "push", push()), 401, "not the body's under any configured webhook secret"),
+        (tampered, 401, "not the body's under any configured webhook secret"),
+        (t.github("", "d", "push", push()), 401, "not the body's under any configured webhook secret"),
+        // Not even told that it is no JSON.
+        (t.github("wrong", "d", "push", "<html>"), 401, "not the body's under any configured webhook secret"),
+        (no_token, 401, "expected the header Authorization with the sender's token"),
+        (t.registry("Bearer wrong", "<html>"), 401, "expected the header Authorization with the sender's token"),
+    ] {
+        let (got, body) = answer(request).await;
+        assert_eq!(got.as_u16(), status, "{body}");
+        assert!(body["error"].as_str().unwrap().contains(says), "{body}");
+    }
+    assert_eq!((t.recorded().await, t.pending().await), (vec![], Pending::default()));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_refused_and_nothing_is_stored() {
+    let t = Intake::start().await;
+    let signed = |body: &'static str| t.github("first", "d", "push", body);
+    let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+    let form = signed("payload=%7B%7D").headers([(header::CONTENT_TYPE, form_type)].into_iter().collect());
+    let bare = |name: &str| {
+        let request = signed("{}").build().unwrap();
+        let mut headers = request.headers().clone();
+        headers.remove(name);
+        reqwest::Client::new().post(t.url("/webhooks/github")).headers(headers).body("{}")
+    };
+    let elsewhere = reqwest::Client::new().post(t.url("/webhooks/registry/unheard-of")).body("{}");
+    for (request, status, says) in [
+        (signed("{\"ref\": "), 400, "expected the body to be JSON: EOF"),
+        (form, 400, "set the webhook's content type to application/json"),
+        (bare("x-github-delivery"), 400, "expected the header x-github-delivery"),
+        (bare("x-github-event"), 400, "expected the header x-github-event"),
+        (t.registry("Bearer registry token", "[]"), 400, "expected distribution's JSON"),
+        (t.registry("Bearer registry token", "events"), 400, "expected distribution's JSON"),
+        (elsewhere, 404, "has no such name"),
+    ] {
+        let (got, body) = answer(request).await;
+        assert_eq!(got.as_u16(), status, "{body}");
+        assert!(body["error"].as_str().unwrap().contains(says), "{body}");
+    }
+    assert_eq!((t.recorded().await, t.pending().await), (vec![], Pending::default()));
+}
+
+/// The limit holds before the body is there: told by its length, or counted while it comes.
+#[tokio::test]
+async fn a_body_above_the_limit_is_cut_off() {
+    let t = Intake::start().await;
+    for path in ROUTES {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: butler\r\nx-hub-signature-256: sha256=00\r\nauthorization: Bearer registry token\r\n"
+        );
+        let mut told = tokio::net::TcpStream::connect(t.address).await.unwrap();
+        told.write_all(format!("{head}content-length: {}\r\n\r\n", 25 * 1024 * 1024 + 1).as_bytes()).await.unwrap();
+
+        let mut counted = tokio::net::TcpStream::connect(t.address).await.unwrap();
+        counted.write_all(format!("{head}transfer-encoding: chunked\r\n\r\n").as_bytes()).await.unwrap();
+        let mut chunk = b"100000\r\n".to_vec();
+        chunk.resize(chunk.len() + 0x10_0000, b' ');
+        chunk.extend_from_slice(b"\r\n");
+        for _ in 0..25 {
+            counted.write_all(&chunk).await.unwrap();
+        }
+        counted.write_all(b"1\r\n \r\n").await.unwrap();
+
+        for mut stream in [told, counted] {
+            let mut answer = vec![0; 4096];
+            let n = stream.read(&mut answer).await.unwrap();
+            let answer = String::from_utf8_lossy(&answer[..n]);
+            assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+            assert!(answer.contains("{\"error\":\"expected a body of at most 25 MB\"}"), "{answer}");
+        }
+    }
+    assert_eq!(t.recorded().await, []);
+}
+
+#[tokio::test]
+async fn a_push_is_recorded_and_its_repository_is_stale() {
+    let t = Intake::start().await;
+    // Either secret signs, while one is replaced.
+    for (secret, id) in [("first", "d1"), ("second", "d2")] {
+        assert_eq!(
+            answer(t.github(secret, id, "push", push())).await,
+            (StatusCode::ACCEPTED, json!({"status": "recorded"}))
+        );
+    }
+    assert!(matches!(t.recorded().await[..], [Event::Push { .. }, Event::Push { .. }]));
+    assert_eq!(t.pending().await, Pending { later: 1, ..Pending::default() }, "one job, debounced");
+
+    // Redelivered: it keeps its id, and changes nothing.
+    assert_eq!(
+        answer(t.github("first", "d1", "push", push())).await,
+        (StatusCode::ACCEPTED, json!({"status": "duplicate"}))
+    );
+    assert_eq!(t.recorded().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_command_is_in_the_inbox_and_due_at_once() {
+    let t = Intake::start().await;
+    assert_eq!(answer(t.github("first", "d1", "issue_comment", comment("/promote"))).await.0, StatusCode::ACCEPTED);
+    assert_eq!(t.pending().await, Pending { ready: 1, inbox: 1, ..Pending::default() });
+    let inbox = t.store.inbox(&"acme/config".parse().unwrap()).await.unwrap();
+    assert_eq!((inbox[0].id, inbox[0].number, inbox[0].body.as_str()), (42, 7, "/promote"));
+}
+
+#[tokio::test]
+async fn what_is_of_no_consequence_is_recorded_as_ignored() {
+    let t = Intake::start().await;
+    let table = [
+        ("star", json!({"action": "created"}).to_string(), "butler has no use for \"star\" events"),
+        ("issue_comment", comment("thank you"), "no line of the comment begins with a command"),
+        ("push", "{}".into(), "a push event without what butler needs: missing field `repository`"),
+    ];
+    for (i, (kind, body, why)) in table.into_iter().enumerate() {
+        let (status, body) = answer(t.github("first", &i.to_string(), kind, body)).await;
+        assert_eq!((status, body["status"].as_str()), (StatusCode::ACCEPTED, Some("ignored")));
+        assert!(body["why"].as_str().unwrap().starts_with(why), "{body}");
+    }
+    assert!(t.recorded().await.iter().all(|event| matches!(event, Event::Ignored { .. })));
+    assert_eq!((t.recorded().await.len(), t.pending().await), (3, Pending::default()));
+}
+
+#[tokio::test]
+async fn an_image_makes_those_stale_that_follow_it() {
+    let t = Intake::start().await;
+    let followed = BTreeSet::from([Repository::parse("registry.example.com/team/app").unwrap()]);
+    for repo in ["acme/one", "acme/two"] {
+        t.store.index_images(&repo.parse().unwrap(), &followed).await.unwrap();
+    }
+    let envelope = json!({"events": [
+        pushed("e1", "team/app", "1.2.3"),
+        pushed("e2", "team/unheard-of", "1.0.0"),
+        pushed("e3", "Not/A Name", "1.0.0"),
+        {"id": "e4", "action": "pull", "target": {"repository": "team/app", "tag": "1.2.3"}},
+    ]});
+    let send = async || answer(t.registry("Bearer registry token", envelope.to_string())).await;
+    assert_eq!(send().await, (StatusCode::ACCEPTED, json!({"recorded": 3, "duplicates": 0, "ignored": 1})));
+    let mut recorded = t.store.deliveries(10).await.unwrap();
+    recorded.sort_by(|a, b| a.id.cmp(&b.id));
+    assert_eq!(recorded[0].sender, "registry/main");
+    let image = Repository::parse("registry.example.com/team/app").unwrap();
+    assert_eq!(recorded[0].event, Event::Image { repository: image, tag: Some("1.2.3".into()) });
+    let nobody = "no config repository follows registry.example.com/team/unheard-of";
+    assert_eq!(recorded[1].event, Event::Ignored { why: nobody.into() });
+    assert!(matches!(&recorded[2].event, Event::Ignored { why } if why.contains("Not/A Name")));
+    assert_eq!(t.pending().await, Pending { later: 2, ..Pending::default() });
+
+    // The registry sends an envelope again until it is taken.
+    assert_eq!(send().await, (StatusCode::ACCEPTED, json!({"recorded": 0, "duplicates": 3, "ignored": 1})));
+    assert_eq!(t.recorded().await.len(), 3);
+}
+
+#[tokio::test]
+async fn health_and_readiness() {
+    let t = Intake::start().await;
+    let get = |path: &str| reqwest::Client::new().get(t.url(path));
+    assert_eq!(answer(get("/healthz")).await.0, StatusCode::OK);
+    assert_eq!(answer(get("/readyz")).await, (StatusCode::OK, json!({"status": "ready"})));
+    t.store.close().await;
+    assert_eq!(answer(get("/healthz")).await.0, StatusCode::OK);
+    assert_eq!(answer(get("/readyz")).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    // No 202 for what could not be kept: the sender has to send it again.
+    let (status, body) = answer(t.github("first", "d1", "push", push())).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(body, json!({"error": "the database is not available; send it again later"}));
+}

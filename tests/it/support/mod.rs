@@ -1,0 +1,4 @@
+//! What several test areas share.
+
+pub mod git_http;
+pub mod person;
