@@ -39,15 +39,16 @@ fn said(text: &str) -> Vec<Range<usize>> {
         !matches!(tag, Tag::Paragraph | Tag::Heading { .. } | Tag::List(_) | Tag::Item | Tag::Emphasis | Tag::Strong)
     };
     let mut ranges: Vec<Range<usize>> = Vec::new();
-    // How many open elements are such that what is in them does not count.
-    let mut open = Vec::new();
+    // The open elements, and how many of them are such that what is in them does not count.
+    let (mut open, mut closed_off) = (Vec::new(), 0usize);
     for (event, range) in Parser::new_ext(text, options).into_offset_iter() {
         match event {
-            Event::Start(tag) => open.push(unsaid(&tag)),
-            Event::End(_) => {
-                open.pop();
+            Event::Start(tag) => {
+                open.push(unsaid(&tag));
+                closed_off += usize::from(unsaid(&tag));
             }
-            Event::Text(_) if open.iter().all(|unsaid| !unsaid) => ranges.push(range),
+            Event::End(_) => closed_off -= usize::from(open.pop() == Some(true)),
+            Event::Text(_) if closed_off == 0 => ranges.push(range),
             _ => {}
         }
     }

@@ -61,19 +61,19 @@ pub struct VerbInfo {
 /// Every command, in the order in which help lists them.
 pub const VERBS: &[VerbInfo] = &[
     verb("promote", "promote [component…] [to <env>] [version]", "open or refresh a promotion", Permission::Write)
-        .now(),
-    verb("merge", "merge", "merge this pull request, or say what is missing", Permission::Maintain).now(),
+        .in_this_version(),
+    verb("merge", "merge", "merge this pull request, or say what is missing", Permission::Maintain).in_this_version(),
     verb(
         "hold",
         "hold [component] [env] [until <when>] [reason]",
         "stop updates and promotions of a component, an environment, or everything",
         Permission::Write,
     )
-    .now(),
+    .in_this_version(),
     verb("resume", "resume [component] [env]", "end a hold, or take a declined version after all", Permission::Write)
-        .now(),
-    verb("status", "status", "what runs where, what waits and why", Permission::Read).now(),
-    verb("help", "help", "list what you may do here", Permission::Read).now(),
+        .in_this_version(),
+    verb("status", "status", "what runs where, what waits and why", Permission::Read).in_this_version(),
+    verb("help", "help", "list what you may do here", Permission::Read).in_this_version(),
     // The gate's team approves; the permission is the floor below it.
     verb("approve", "approve", "approve this promotion for the gate's team", Permission::Write),
     verb(
@@ -110,7 +110,7 @@ const fn verb(name: &'static str, usage: &'static str, does: &'static str, permi
 }
 
 impl VerbInfo {
-    const fn now(self) -> VerbInfo {
+    const fn in_this_version(self) -> VerbInfo {
         VerbInfo { available: true, ..self }
     }
 
