@@ -177,13 +177,11 @@ async fn tokens_are_minted_once_narrowed_and_renewed() {
     assert!(ids.iter().all(Result::is_ok), "{ids:?}");
     assert_eq!(world.count("POST", "/access_tokens"), 1, "ten calls at once share one token");
     let git = world.forge.git_token(&repo()).await.unwrap();
-    let wanted: Vec<_> = world.github.requests().into_iter().filter(|r| r.method == "POST").map(|r| r.request).collect();
+    let wanted: Vec<_> =
+        world.github.requests().into_iter().filter(|r| r.method == "POST").map(|r| r.request).collect();
     assert_eq!(wanted[0]["repositories"], json!(["fleet"]));
     assert!(wanted[0]["permissions"].as_object().unwrap().values().all(|level| level == "read"));
-    assert_eq!(
-        wanted[1],
-        json!({"repositories": ["fleet"], "permissions": {"contents": "write", "metadata": "read"}})
-    );
+    assert_eq!(wanted[1], json!({"repositories": ["fleet"], "permissions": {"contents": "write", "metadata": "read"}}));
 
     world.github.advance(SignedDuration::from_secs(54 * 60));
     look().await.unwrap();
@@ -206,9 +204,17 @@ async fn a_permission_that_is_not_granted_names_who_has_to_act() {
     let world = World::new().await;
     world.github.set_permissions([("metadata".to_owned(), emulator::Access::Read)].into());
     match world.forge.git_token(&repo()).await.unwrap_err() {
-        ForgeError::Refused { fixer: Fixer::Administrator, why, .. } => assert!(why.contains("contents: write"), "{why}"),
+        ForgeError::Refused { fixer: Fixer::Administrator, why, .. } => {
+            assert!(why.contains("contents: write"), "{why}")
+        }
         other => panic!("{other}"),
     }
+}
+
+#[tokio::test]
+async fn a_repository_that_was_taken_from_the_app_is_not_found() {
+    let world = World::new().await;
+    world.forge.repository(&repo()).await.unwrap();
     world.github.uninstall(REPO).unwrap();
     let gone = world.forge.git_token(&repo()).await.unwrap_err();
     assert!(matches!(gone, ForgeError::NotFound { .. }), "{gone}");
@@ -250,7 +256,9 @@ async fn rate_limits_say_when_to_come_back() {
     let world = World::new().await;
     world.forge.app().await.unwrap();
     world.forge.repository(&repo()).await.unwrap();
-    let when = |result: Result<_, ForgeError>| result.map(|_: butler::adapters::github::RepositoryInfo| ()).unwrap_err().retry_at();
+    let when = |result: Result<_, ForgeError>| {
+        result.map(|_: butler::adapters::github::RepositoryInfo| ()).unwrap_err().retry_at()
+    };
     world.github.rate_limit_until(Some(at(600)));
     assert_eq!(when(world.forge.repository(&repo()).await), Some(at(601)));
     world.github.rate_limit_until(None);
@@ -381,7 +389,10 @@ async fn a_merge_happens_once_at_the_head_that_was_judged() {
     let number = world.open("first").await;
     let MergeOutcome::Merged { sha } = merge(number, &first).await.unwrap() else { panic!("not merged") };
     let pull = world.forge.pull(&repo(), number).await.unwrap();
-    assert_eq!((pull.merged, pull.merge_sha.as_deref(), pull.merged_by.as_deref()), (true, Some(sha.as_str()), Some("butler[bot]")));
+    assert_eq!(
+        (pull.merged, pull.merge_sha.as_deref(), pull.merged_by.as_deref()),
+        (true, Some(sha.as_str()), Some("butler[bot]"))
+    );
     assert_eq!(merge(number, &first).await.unwrap(), MergeOutcome::AlreadyMerged { sha });
 
     let second = world.branch("second");
@@ -439,9 +450,13 @@ async fn a_comment_converges_to_one() {
     assert!(world.forge.say(&repo(), number, "status", "three").await.unwrap_err().retry_at().is_some());
     assert_eq!(world.forge.say(&repo(), number, "status", "three").await.unwrap(), id);
 
-    // Two at the same time leave two; the next one leaves the oldest.
+    // Two at the same time, each of which looked before the other wrote, leave two; the next one leaves the oldest.
+    world.strike("POST /repos/acme/fleet/issues/*/comments", Fault::Delay(Duration::from_millis(300)));
+    world.github.clear_requests();
     let other = Forge::clone(&world.forge);
-    let both = join_all([&world.forge, &other].map(|forge| forge.say(&repo(), number, "reply:1", "a"))).await;
+    let name = repo();
+    let both = join_all([&world.forge, &other].map(|forge| forge.say(&name, number, "reply:1", "a"))).await;
+    assert_eq!(world.count("POST", "/comments"), 2);
     let oldest = both.into_iter().map(Result::unwrap).min().unwrap();
     assert_eq!(world.forge.say(&repo(), number, "reply:1", "b").await.unwrap(), oldest);
     assert_eq!(bodies().await[1..], [ours("three", "status"), ours("b", "reply:1")]);

@@ -260,6 +260,29 @@ mod tests {
         }
     }
 
+    /// A grant beyond the manifest would be refused at the first call that needs it.
+    #[test]
+    fn the_manifest_and_the_manual_ask_for_what_is_used_and_no_more() {
+        let manifest = include_str!("../../../app-manifest.yml");
+        let manual = include_str!("../../../docs/install.md");
+        let (_, section) = manifest.split_once("default_permissions:\n").unwrap();
+        let asked: HashMap<_, _> = section
+            .lines()
+            .take_while(|line| line.starts_with(' '))
+            .filter_map(|line| line.split('#').next()?.trim().split_once(": "))
+            .collect();
+        let mut used: HashMap<&str, &str> = HashMap::new();
+        let all = [Grant::Look, Grant::List, Grant::Talk, Grant::AskTeam, Grant::Check, Grant::Merge, Grant::Push];
+        for (name, level) in all.into_iter().flat_map(Grant::permissions) {
+            let entry = used.entry(name).or_insert(level);
+            *entry = if *level == "write" { level } else { entry };
+        }
+        assert_eq!(asked, used);
+        for (name, level) in used {
+            assert!(manual.contains(&format!("&{name}={level}")), "docs/install.md lacks {name}={level}");
+        }
+    }
+
     #[tokio::test]
     async fn a_token_is_minted_once_for_all_who_ask_at_the_same_time() {
         let (tokens, minted) = (Tokens::default(), AtomicU64::new(0));

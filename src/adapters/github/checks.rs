@@ -77,6 +77,14 @@ pub struct CommitChecks {
     pub checks: Vec<Check>,
 }
 
+impl CommitChecks {
+    /// Whether a check or status of that name is there, and holds nothing up.
+    pub fn succeeded(&self, name: &str) -> bool {
+        let mut named = self.checks.iter().filter(|check| check.name == name).peekable();
+        named.peek().is_some() && named.all(|check| matches!(check.state, CheckState::Success | CheckState::Neutral))
+    }
+}
+
 #[derive(Deserialize)]
 struct RunPage {
     check_runs: Vec<RunAnswer>,

@@ -336,7 +336,8 @@ impl Client {
                     call: named,
                     fixer: Fixer::Administrator,
                     why: format!(
-                        "{message}; the App needs {}: accept its permissions where it is installed",
+                        "{}; the App needs {}: accept its permissions where it is installed",
+                        message.trim_end_matches('.'),
                         list.join(", ")
                     ),
                 })

@@ -21,6 +21,13 @@ pub struct AppIdentity {
     pub bot_user_id: u64,
 }
 
+impl AppIdentity {
+    /// The address that GitHub shows as the bot.
+    pub fn commit_email(&self) -> String {
+        format!("{}+{}@users.noreply.github.com", self.bot_user_id, self.bot_login)
+    }
+}
+
 /// A user or organisation that has the App.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installation {

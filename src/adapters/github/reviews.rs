@@ -25,6 +25,15 @@ pub struct Review {
     pub submitted_at: Timestamp,
 }
 
+/// How many people's last word is an approval.
+pub fn approvals(reviews: &[Review]) -> usize {
+    let mut last = std::collections::BTreeMap::new();
+    for review in reviews.iter().filter(|review| review.state != ReviewState::Commented) {
+        last.insert(review.author.as_str(), review.state);
+    }
+    last.values().filter(|state| **state == ReviewState::Approved).count()
+}
+
 impl Forge {
     /// The reviews that were submitted, oldest first.
     pub async fn reviews(&self, repo: &RepoName, number: u64) -> Result<Vec<Review>, ForgeError> {

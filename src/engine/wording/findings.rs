@@ -88,3 +88,17 @@ pub fn hand_edits(lines: &[String]) -> CheckText {
         ),
     }
 }
+
+/// The branch refused a commit that butler.yaml asks for.
+pub fn protected(environment: &str, branch: &str, message: &str) -> CheckText {
+    CheckText {
+        title: format!("{branch} takes no direct commits"),
+        summary: format!(
+            "Environment {} says `update: commit`, but {} refuses butler's push: {}\n\nLet the App push there, or set \
+             `update: auto` or `update: pull-request`.\n",
+            code(environment),
+            code(branch),
+            code(message)
+        ),
+    }
+}

@@ -11,6 +11,6 @@ mod reply;
 pub use commit::{promotion_commit, subject, update_commit};
 pub use diff::unified;
 pub use escape::{code, fenced, plain};
-pub use findings::{CheckText, MemoryTrouble, config_invalid, config_valid, hand_edits, memory_refused};
-pub use pull::{PullText, promotion_pull, update_pull};
+pub use findings::{CheckText, MemoryTrouble, config_invalid, config_valid, hand_edits, memory_refused, protected};
+pub use pull::{PullText, edited, newer_plan, nothing_left, promotion_pull, summary, update_pull};
 pub use reply::{Standing, reply};

@@ -135,3 +135,38 @@ fn cut(text: &str, limit: usize) -> String {
 fn short(commit: &str) -> &str {
     commit.get(..7).unwrap_or(commit)
 }
+
+/// `app 1.2.3 -> 1.2.4, api 2.0.0 -> 2.1.0`: what moves, in one line.
+pub fn summary(changes: &[Change]) -> String {
+    const SHOWN: usize = 5;
+    let mut seen: Vec<String> = Vec::new();
+    for change in changes {
+        let text = code(&format!("{} {}", change.component, versions(change)));
+        if !seen.contains(&text) {
+            seen.push(text);
+        }
+    }
+    let more = seen.len().saturating_sub(SHOWN);
+    seen.truncate(SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", seen.join(", "))
+}
+
+/// Said when butler closes a pull request of its own.
+pub fn nothing_left() -> String {
+    "Nothing is left to carry: the target has these versions, or they were declined or held.\n".into()
+}
+
+/// Said when something newer waits behind a pull request that people are reviewing.
+pub fn newer_plan(summary: &str) -> String {
+    format!("There is something newer: {summary}. This pull request stays as it is while it is under review.\n")
+}
+
+/// Said when a person committed to butler's head branch.
+pub fn edited(head: &str) -> String {
+    format!(
+        "Somebody committed to {}, so butler leaves this pull request alone. Merge it, or close it and delete the \
+         branch: butler then opens a new one.\n",
+        code(head)
+    )
+}

@@ -1,13 +1,13 @@
 //! Slash-commands: comments that wait are decided, once, before anything else is done.
 
-use super::{Effect, WorkError, session::Session};
+use super::{Effect, WorkError, promotions::head_of, session::Session};
 use crate::{
     adapters::{github::Reaction, store::JobRequest},
     engine::{
-        command::{self, Command, Parsed, Permission, Scope},
-        config::{Bare, Config},
+        command::{self, Parsed, Permission, Scope, Verb, VerbInfo},
+        config::{Bare, Config, Who, nearest},
         event::Comment,
-        memory::{Decision, Intent, Memory, Outcome, Request},
+        memory::{Decision, Intent, Memory, Outcome, PullRecord, Request},
         plan::component_of,
         wording::{code, plain, reply},
     },
@@ -99,60 +99,73 @@ impl Session<'_> {
         memory: &mut Memory,
         now: Timestamp,
     ) -> (Intent, Permission) {
-        let environments: BTreeSet<String> =
-            self.config.environments.iter().map(|environment| environment.name.clone()).collect();
         match parsed {
             Parsed::Unknown { verb, nearest, .. } => {
                 let hint = nearest.map(|nearest| format!("; did you mean {}?", code(nearest))).unwrap_or_default();
                 (Intent::Nonsense(format!("there is no command {}{hint}", code(verb))), Permission::Read)
             }
             Parsed::Invalid { why, usage, .. } => {
-                let usage = usage.map(|usage| format!("; {}", code(usage))).unwrap_or_default();
-                (Intent::Nonsense(format!("{}{usage}", plain(why))), Permission::Read)
+                (Intent::Nonsense(format!("{}; {}", plain(why), code(usage))), Permission::Read)
             }
-            Parsed::Command { command, .. } => {
-                let needed = command.verb().permission;
-                let intent = match command {
-                    Command::Promote { words, to, version } => {
-                        promote(&self.config, words, to.as_deref(), version.as_deref(), own_head, components, memory)
-                    }
-                    Command::Merge => Intent::Merge,
-                    Command::Hold { words, until } => {
-                        let hold = command::resolve_hold(words, &environments, components);
-                        match until_time(until.as_deref(), now) {
-                            Ok(until) => Intent::Hold {
-                                component: hold.component,
-                                environment: hold.environment,
-                                until,
-                                reason: hold.reason,
-                            },
-                            Err(why) => Intent::Nonsense(why),
-                        }
-                    }
-                    Command::Resume { words } => {
-                        let named = command::resolve_hold(words, &environments, components);
-                        match named.reason.is_empty() {
-                            true => Intent::Resume { component: named.component, environment: named.environment },
-                            false => Intent::Nonsense(unknown(&named.reason, &environments, components)),
-                        }
-                    }
-                    Command::Status => Intent::Status,
-                    Command::Help => Intent::Help,
+            Parsed::Command(command) => {
+                let intent = match self.asked(&command.verb, own_head, components, memory, now) {
+                    Ok(intent) => intent,
+                    Err(why) => Intent::Nonsense(why),
                 };
-                (intent, self.needed(command, needed))
+                (intent, self.needed(command.verb.name()))
             }
         }
     }
 
+    /// A command's words, told apart with the help of what there is.
+    fn asked(
+        &self,
+        verb: &Verb,
+        own_head: Option<&str>,
+        components: &BTreeSet<String>,
+        memory: &mut Memory,
+        now: Timestamp,
+    ) -> Result<Intent, String> {
+        let environments: Vec<&str> = self.config.environments.iter().map(|known| known.name.as_str()).collect();
+        let known: Vec<&str> = components.iter().map(String::as_str).collect();
+        Ok(match verb {
+            Verb::Promote { components: words, to, version } => {
+                promote(&self.config, words, to.as_deref(), version.as_deref(), own_head, components, memory)?
+            }
+            Verb::Merge => Intent::Merge,
+            Verb::Hold { words, until, reason } => {
+                let named = command::resolve_hold(words, &environments, &known).map_err(|why| plain(&why))?;
+                let until = until.as_deref().map(|when| command::until(when, now)).transpose();
+                let mut why = named.rest;
+                why.extend(reason.clone());
+                Intent::Hold {
+                    component: named.component,
+                    environment: named.environment,
+                    until: until.map_err(|why| plain(&why))?,
+                    reason: why.join(" "),
+                }
+            }
+            Verb::Resume { words } => {
+                let named = command::resolve_hold(words, &environments, &known).map_err(|why| plain(&why))?;
+                if let Some(word) = named.rest.first() {
+                    return Err(unknown(word, &environments, &known));
+                }
+                Intent::Resume { component: named.component, environment: named.environment }
+            }
+            Verb::Status => Intent::Status,
+            Verb::Help => Intent::Help,
+        })
+    }
+
     /// The permission that butler.yaml asks for, where it does: the strictest of all environments.
-    fn needed(&self, command: &Command, usual: Permission) -> Permission {
-        let verb = command.verb().name;
+    fn needed(&self, verb: &str) -> Permission {
+        let usual = VerbInfo::of(verb).map_or(Permission::Admin, |info| info.permission);
         self.config
             .environments
             .iter()
             .flat_map(|environment| &environment.protect.commands)
             .filter(|(named, _)| named == verb)
-            .filter_map(|(_, who)| who.iter().filter_map(crate::engine::config::Who::permission).min())
+            .filter_map(|(_, who)| who.iter().filter_map(Who::permission).min())
             .max()
             .unwrap_or(usual)
     }
@@ -199,72 +212,47 @@ fn promote(
     own_head: Option<&str>,
     components: &BTreeSet<String>,
     memory: &mut Memory,
-) -> Intent {
+) -> Result<Intent, String> {
     if let Some(version) = version {
-        return Intent::Nonsense(format!(
+        return Err(format!(
             "choosing a version ({}) is not available in this version of butler; it promotes what the source runs",
             code(version)
         ));
     }
-    let known = |name: &str| config.environments.iter().any(|environment| environment.name == name);
-    let mut targets: Vec<&str> = to.into_iter().collect();
-    let mut chosen = Vec::new();
+    let environments: Vec<&str> = config.environments.iter().map(|known| known.name.as_str()).collect();
+    let known: Vec<&str> = components.iter().map(String::as_str).collect();
+    let (mut targets, mut chosen): (Vec<&str>, Vec<String>) = (to.into_iter().collect(), Vec::new());
     for word in words {
-        match known(word) {
+        match environments.contains(&word.as_str()) {
             true => targets.push(word),
             false => chosen.push(word.clone()),
         }
     }
-    let environments: BTreeSet<String> = config.environments.iter().map(|environment| environment.name.clone()).collect();
-    if let Some(word) = targets.iter().find(|name| !known(name)) {
-        return Intent::Nonsense(unknown(word, &environments, &BTreeSet::new()));
+    if let Some(word) = targets.iter().find(|name| !environments.contains(name)) {
+        return Err(unknown(word, &environments, &[]));
     }
     if let Some(word) = chosen.iter().find(|name| !components.contains(*name)) {
-        return Intent::Nonsense(unknown(word, &environments, components));
+        return Err(unknown(word, &environments, &known));
     }
+    let on_its_own = targets.is_empty();
     let heads: Vec<(String, String)> = config
         .edges()
         .into_iter()
-        .filter(|edge| targets.is_empty() || targets.contains(&edge.to.name.as_str()))
-        .map(|edge| (super::promotions::head_of(config, &edge), edge.promotion.name.clone()))
-        .filter(|(head, _)| !(targets.is_empty() && own_head.is_some()) || own_head == Some(head))
+        .filter(|edge| on_its_own || targets.contains(&edge.to.name.as_str()))
+        .map(|edge| (head_of(config, &edge), edge.promotion.name.clone()))
+        .filter(|(head, _)| !on_its_own || own_head.is_none_or(|own| own == head))
         .collect();
     if heads.is_empty() {
-        return Intent::Nonsense("no promotion of butler.yaml leads there".into());
+        return Err("no promotion of butler.yaml leads there".into());
     }
     for (head, edge) in &heads {
-        memory.pulls.entry(head.clone()).or_insert_with(|| crate::engine::memory::PullRecord::of(edge));
+        memory.pulls.entry(head.clone()).or_insert_with(|| PullRecord::of(edge));
     }
-    Intent::Promote { heads: heads.into_iter().map(|(head, _)| head).collect(), components: chosen }
+    Ok(Intent::Promote { heads: heads.into_iter().map(|(head, _)| head).collect(), components: chosen })
 }
 
-fn unknown(word: &str, environments: &BTreeSet<String>, components: &BTreeSet<String>) -> String {
-    let known = environments.iter().chain(components).map(String::as_str);
-    let hint = match crate::engine::config::nearest(word, known) {
-        Some(near) => format!("; did you mean {}?", code(near)),
-        None => String::new(),
-    };
+fn unknown(word: &str, environments: &[&str], components: &[&str]) -> String {
+    let known = environments.iter().chain(components).copied();
+    let hint = nearest(word, known).map(|near| format!("; did you mean {}?", code(near))).unwrap_or_default();
     format!("{} is neither an environment nor a component here{hint}", code(word))
-}
-
-/// `2h`, `3d`, an RFC 3339 time or a date (its beginning, UTC).
-fn until_time(text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, String> {
-    let Some(text) = text else { return Ok(None) };
-    if let Ok(at) = text.parse::<Timestamp>() {
-        return Ok(Some(at));
-    }
-    if let Ok(date) = text.parse::<jiff::civil::Date>()
-        && let Ok(zoned) = date.to_zoned(jiff::tz::TimeZone::UTC)
-    {
-        return Ok(Some(zoned.timestamp()));
-    }
-    let hours = text.strip_suffix('h').map(|n| (n, 1)).or_else(|| text.strip_suffix('d').map(|n| (n, 24)));
-    if let Some((number, factor)) = hours
-        && let Ok(number) = number.parse::<i64>()
-        && (1..=10_000).contains(&number)
-        && let Ok(at) = now.checked_add(jiff::SignedDuration::from_hours(number * factor))
-    {
-        return Ok(Some(at));
-    }
-    Err(format!("expected a time as `2h`, `3d`, `2026-01-31` or `2026-01-31T10:00:00Z`, found {}", code(text)))
 }

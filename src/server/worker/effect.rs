@@ -53,7 +53,7 @@ impl Worker {
                     conclusion,
                     title,
                     summary,
-                    text: None,
+                    text: String::new(),
                     annotations: Vec::new(),
                 };
                 self.forge.conclude(repo, &sha, &check).await?;

@@ -46,7 +46,7 @@ impl Session<'_> {
         jobs: &mut Vec<JobRequest>,
     ) -> Result<(String, bool), WorkError> {
         let name = &edge.promotion.name;
-        if edge.promotion.mode != Mode::Versions || config.blocks_promotion(name) {
+        if edge.promotion.mode != Mode::Versions || config.blocks_promotion(name).is_some() {
             return Ok(("not available in this version of butler: see the check on butler.yaml".into(), false));
         }
         if edge.from.repository.is_some() || edge.to.repository.is_some() {
@@ -103,7 +103,7 @@ impl Session<'_> {
         if plan.changes.is_empty() {
             return Ok((nothing(&plan), false));
         }
-        if config.blocks_environment(&edge.to.name) {
+        if config.blocks_environment(&edge.to.name).is_some() {
             return Ok(("the target is protected by settings that this version does not know".into(), false));
         }
         if !asked_for {
@@ -167,7 +167,7 @@ impl Session<'_> {
         if empty {
             return Ok((nothing, false));
         }
-        if config.blocks_environment(&edge.to.name) {
+        if config.blocks_environment(&edge.to.name).is_some() {
             return Ok((format!("{}; people merge it: the target is protected by settings that this version does not know", stands.sentence), false));
         }
         let automatic = edge.promotion.pull_request.merge == Merge::Auto;

@@ -7,7 +7,7 @@
 use super::{Effect, WorkError, publish::Published, session::Session};
 use crate::{
     adapters::{
-        github::{ForgeError, MergeMethod, MergeOutcome, Pull, PullSpec},
+        github::{ForgeError, MergeMethod, MergeOutcome, Pull, PullSpec, PullState as PullStatus, approvals},
         store::JobRequest,
     },
     engine::{
@@ -65,7 +65,7 @@ impl Session<'_> {
                 continue;
             }
             let pull = match self.worker.forge.pull(self.repo, number).await {
-                Ok(pull) if pull.state.is_open() => continue,
+                Ok(pull) if pull.state == PullStatus::Open => continue,
                 Ok(pull) => pull,
                 Err(ForgeError::NotFound { .. }) => continue,
                 Err(error) => return Err(error.into()),
@@ -84,7 +84,7 @@ impl Session<'_> {
             record.requested = None;
             if pull.merged {
                 // butler's own merge whose answer was lost counts for the one who asked.
-                if let (Some(merge), Some(commit)) = (merge, &pull.merge_commit) {
+                if let (Some(merge), Some(commit)) = (merge, &pull.merge_sha) {
                     record.merged = Some(Merged { number: pull.number, comment: merge.comment, commit: commit.clone() });
                 }
                 said.push(format!("#{} merged", pull.number));
@@ -234,7 +234,11 @@ impl Session<'_> {
             team_reviewers: work.options.teams.clone(),
             draft: work.options.draft,
         };
-        let opened = self.worker.forge.ensure_pull(self.repo, &spec).await?;
+        let ensured = self.worker.forge.ensure_pull(self.repo, &spec).await?;
+        for finding in &ensured.findings {
+            tracing::warn!(head = work.head, finding, "pull request");
+        }
+        let opened = ensured.pull;
         tracing::info!(number = opened.number, head = work.head, new = pull.is_none(), "pull request");
         let number = opened.number;
         self.pulls.insert(work.head.clone(), opened);
@@ -278,6 +282,11 @@ impl Session<'_> {
     ) -> Result<(Option<String>, bool), WorkError> {
         let Some(record) = self.memory.pulls.get(head).cloned() else { return Ok((None, false)) };
         let Some(pull) = self.pulls.get(head).cloned() else { return Ok((None, false)) };
+        // Lists do not tell whether it can be merged.
+        let pull = match record.merge.is_some() || automatic {
+            true => self.worker.forge.pull(self.repo, pull.number).await?,
+            false => pull,
+        };
         let asked = record.merge.clone();
         if asked.is_none() && !automatic {
             return Ok((None, false));
@@ -352,7 +361,7 @@ impl Session<'_> {
         let rules = self.worker.forge.branch_rules(self.repo, &pull.base_ref).await?;
         if rules.required_approvals > 0 {
             let reviews = self.worker.forge.reviews(self.repo, pull.number).await?;
-            let approvals = wording::latest_approvals(reviews.iter().map(|r| (r.author.as_str(), r.state.as_str())));
+            let approvals = approvals(&reviews);
             if approvals < rules.required_approvals as usize {
                 return Ok(Some(format!("{approvals} of {} approvals", rules.required_approvals)));
             }

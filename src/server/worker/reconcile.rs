@@ -89,7 +89,7 @@ impl Worker {
         let consent = Session::blocking(move || consent(&reading, &at)).await?;
         self.report_config(repo, &head, &consent).await?;
         let Consent::Given { config, .. } = consent else { return done };
-        if config.blocks_everything() {
+        if config.blocks_everything().is_some() {
             return done;
         }
 
@@ -207,7 +207,7 @@ impl Session<'_> {
                 let mut branches: Vec<String> =
                     self.config.environments.iter().map(|environment| self.branch_of(environment)).collect();
                 branches.push(self.default_branch.clone());
-                let (mirror, heads, email) = (self.mirror.clone(), self.heads.clone(), self.identity.email());
+                let (mirror, heads, email) = (self.mirror.clone(), self.heads.clone(), self.identity.commit_email());
                 let traces = Self::blocking(move || memory::has_own_commits(&mirror, &heads, &branches, &email)).await?
                     || !self.worker.forge.own_open_pulls(self.repo).await?.is_empty();
                 if traces {

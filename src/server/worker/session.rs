@@ -68,7 +68,7 @@ impl Session<'_> {
 
     /// Who commits: the App; an author from butler.yaml stands beside it.
     pub fn committer(&self) -> Identity {
-        Identity { name: self.identity.bot_login.clone(), email: self.identity.email() }
+        Identity { name: self.identity.bot_login.clone(), email: self.identity.commit_email() }
     }
 
     pub fn author(&self) -> Identity {

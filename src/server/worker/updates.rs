@@ -31,7 +31,7 @@ impl Session<'_> {
         let config = self.config.clone();
         for environment in &config.environments {
             let written = !matches!(environment.update, UpdateMode::None | UpdateMode::External);
-            if written && environment.repository.is_none() && !config.blocks_environment(&environment.name) {
+            if written && environment.repository.is_none() && config.blocks_environment(&environment.name).is_none() {
                 self.update_one(environment, jobs).await?;
             }
         }
@@ -178,7 +178,7 @@ impl Session<'_> {
                 Need::OwnWrites { branch, file } => {
                     let Some(head) = self.head(branch).cloned() else { continue };
                     let (mirror, scans) = (self.mirror.clone(), self.worker.scans.clone());
-                    let (path, email) = (file.clone(), self.identity.email());
+                    let (path, email) = (file.clone(), self.identity.commit_email());
                     let writes = Self::blocking(move || scans.own_writes(&mirror, &head, &path, &email)).await?;
                     let fact = Fact::Known { value: Arc::new(writes), as_of: now };
                     self.facts.own_writes.insert((branch.clone(), file.clone()), fact);
