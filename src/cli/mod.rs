@@ -49,7 +49,7 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Plan(args) => plan::run(args),
         Command::Set(args) => set::run(&args),
-        Command::Policy(args) => policy::run(args),
+        Command::Policy(args) => policy::run(args, plan::tags_of).map_err(Failure::Other),
         Command::Lint(args) => lint::run(&args),
     };
     match result {

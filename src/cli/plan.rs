@@ -11,6 +11,7 @@ use crate::{
     engine::{
         config::{self, Config, Environment, UpdateMode},
         dialect::{Bindings, bind},
+        image::{Repository, Tag},
         memory::Memory,
         plan::{Fact, Facts, Need, Planned, Scope, UpdateInputs, UpdatePlan, update},
     },
@@ -183,4 +184,10 @@ pub fn connect() -> Result<(tokio::runtime::Runtime, Registry), Failure> {
         .map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot start the network runtime")))?;
     let registry = Registry::anonymous().map_err(|error| Failure::Other(error.into()))?;
     Ok((runtime, registry))
+}
+
+/// The tags of one image, asked of its registry.
+pub fn tags_of(repository: &Repository) -> anyhow::Result<Vec<Tag>> {
+    let (runtime, registry) = connect()?;
+    Ok(runtime.block_on(registry.tags(repository))?)
 }

@@ -77,7 +77,7 @@ impl Worktree {
         if size <= FILE_LIMIT {
             let bytes = fs::read(&full).with_context(|| format!("cannot read {}", full.display()))?;
             entry.blob = hex::encode(Sha256::digest(&bytes));
-            if is_candidate(&bytes) {
+            if is_candidate(kind, &bytes) {
                 self.snapshot.scans.insert(path.to_owned(), Arc::new(scan(kind, &bytes)));
             }
         }

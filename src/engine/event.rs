@@ -125,32 +125,3 @@ pub enum Event {
         why: String,
     },
 }
-
-/// What a person may do in a repository, least first. GitHub's repository roles:
-/// <https://docs.github.com/en/organizations/managing-user-access-to-your-organizations-repositories/managing-repository-roles/repository-roles-for-an-organization>
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    None,
-    Read,
-    Triage,
-    Write,
-    Maintain,
-    Admin,
-}
-
-impl Role {
-    /// GitHub's `role_name`; `None` for a role that an organisation made itself. (`permission`, beside it, folds maintain
-    /// into write and triage into read.)
-    pub fn from_role_name(name: &str) -> Option<Role> {
-        Some(match name {
-            "none" => Role::None,
-            "read" => Role::Read,
-            "triage" => Role::Triage,
-            "write" => Role::Write,
-            "maintain" => Role::Maintain,
-            "admin" => Role::Admin,
-            _ => return None,
-        })
-    }
-}

@@ -6,7 +6,7 @@ use butler::{
         Annotation, AnnotationLevel, AppKey, Change, CheckRun, CheckState, Conclusion, Fixer, Forge, ForgeError,
         ForgeSettings, MergeMethod, MergeOutcome, Patience, PullLookup, PullSpec, PullState, Reaction, ReviewState,
     },
-    engine::event::{RepoName, Role},
+    engine::{command::Permission, event::RepoName},
     sandbox::github as emulator,
 };
 use emulator::{Fault, Github, Options, Person, Protection};
@@ -130,18 +130,18 @@ async fn roles_are_read_by_their_names() {
     let world = World::new().await;
     use emulator::Role as Given;
     for (login, given, found) in [
-        ("r", Some(Given::Read), Some(Role::Read)),
-        ("t", Some(Given::Triage), Some(Role::Triage)),
-        ("w", Some(Given::Write), Some(Role::Write)),
-        ("m", Some(Given::Maintain), Some(Role::Maintain)),
-        ("a", Some(Given::Admin), Some(Role::Admin)),
-        ("n", None, Some(Role::None)),
+        ("r", Some(Given::Read), Some(Permission::Read)),
+        ("t", Some(Given::Triage), Some(Permission::Triage)),
+        ("w", Some(Given::Write), Some(Permission::Write)),
+        ("m", Some(Given::Maintain), Some(Permission::Maintain)),
+        ("a", Some(Given::Admin), Some(Permission::Admin)),
+        ("n", None, None),
     ] {
         world.github.set_role(REPO, login, given).unwrap();
         assert_eq!(world.forge.role(&repo(), login).await.unwrap(), found, "{login}");
     }
     assert_eq!(world.forge.role(&repo(), "nobody-of-this-name").await.unwrap(), None);
-    assert!(Role::Write > Role::Triage);
+    assert!(Permission::Write > Permission::Triage);
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ const LIST: &str = "/repos/{owner}/{repo}/issues/{issue_number}/comments";
 const ONE: &str = "/repos/{owner}/{repo}/issues/comments/{comment_id}";
 
 /// How butler answers a command before it has words for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reaction {
     /// Seen.

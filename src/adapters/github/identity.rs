@@ -6,7 +6,7 @@ use super::{
     call::{As, Call},
     error::{Fixer, ForgeError},
 };
-use crate::engine::event::{RepoName, Role};
+use crate::engine::{command::Permission, event::RepoName};
 use axum::http::Method;
 use serde::Deserialize;
 
@@ -105,7 +105,7 @@ impl Forge {
     }
 
     /// What a person may do in a repository; `None` where GitHub knows no such person or shows no role of theirs.
-    pub async fn role(&self, repo: &RepoName, login: &str) -> Result<Option<Role>, ForgeError> {
+    pub async fn role(&self, repo: &RepoName, login: &str) -> Result<Option<Permission>, ForgeError> {
         #[derive(Deserialize)]
         struct Answer {
             permission: String,
@@ -118,8 +118,8 @@ impl Forge {
             other => other?,
         };
         // A role that an organisation made itself counts as the base role that `permission` tells, which never is more.
-        let named = answer.role_name.as_deref().and_then(Role::from_role_name);
-        Ok(named.or_else(|| Role::from_role_name(&answer.permission)))
+        let named = answer.role_name.as_deref().and_then(Permission::from_role_name);
+        Ok(named.or_else(|| Permission::from_role_name(&answer.permission)))
     }
 
     /// The login that comments, pull requests and check runs of butler's carry.

@@ -5,6 +5,7 @@ use super::{
     value::{change, check_kind, untouchable, value_for},
 };
 use crate::engine::{
+    config::Downgrade,
     dialect::{Automation, Binding, Bindings, DigestReflection, Policy, PolicyState, Unresolved, kustomize::Inclusions},
     image::{Reference, Repository},
     manifest::{ImageLine, LineId, Part, Scan},
@@ -17,18 +18,6 @@ use std::{cmp::Ordering, collections::BTreeSet};
 /// More automatic changes of one line than this within [`BREAKER_WINDOW`] park it.
 const BREAKER_CHANGES: usize = 6;
 const BREAKER_WINDOW: SignedDuration = SignedDuration::from_hours(1);
-
-/// What an update never does in silence: go below the current version.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Downgrade {
-    /// The change is planned and flagged: it becomes a pull request that says so.
-    #[default]
-    PullRequest,
-    /// As Flux does.
-    Allow,
-    /// Only a finding.
-    Deny,
-}
 
 /// One environment, as far as planning needs it.
 #[derive(Clone, Copy)]

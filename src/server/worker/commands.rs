@@ -48,7 +48,7 @@ impl Session<'_> {
         }
         let eyes = Effect::React { comment: comment.id, reaction: Reaction::Eyes }.job(self.repo)?;
         self.worker.store.enqueue(&[eyes], self.worker.clock.now()).await?;
-        let permission = self.worker.forge.role(self.repo, &comment.author).await?.permission();
+        let permission = self.worker.forge.role(self.repo, &comment.author).await?;
         let components = self.components().await?;
 
         let mut memory = self.memory.clone();

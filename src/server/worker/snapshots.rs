@@ -39,7 +39,7 @@ impl ScanCache {
             return Ok(known.clone());
         }
         let found = match mirror.read_blob(blob, FILE_LIMIT) {
-            Ok(bytes) if is_candidate(&bytes) => Some(Arc::new(scan(kind, &bytes))),
+            Ok(bytes) if is_candidate(kind, &bytes) => Some(Arc::new(scan(kind, &bytes))),
             Ok(_) | Err(crate::adapters::git::GitError::TooLarge { .. }) => None,
             Err(error) => return Err(error.into()),
         };

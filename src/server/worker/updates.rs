@@ -185,9 +185,9 @@ impl Session<'_> {
                 }
                 Need::Tags(repository) => {
                     let cached = self.worker.store.cached_tags(repository).await?;
-                    match cached.filter(|cached| !cached.stale && now.duration_since(cached.asked_at) < TAGS_FRESH) {
+                    match cached.filter(|cached| now.duration_since(cached.as_of) < TAGS_FRESH) {
                         Some(cached) => {
-                            let fact = Fact::Known { value: Arc::new(cached.tags), as_of: cached.asked_at };
+                            let fact = Fact::Known { value: Arc::new(cached.tags), as_of: cached.as_of };
                             self.facts.tags.insert(repository.clone(), fact);
                         }
                         None => {
