@@ -59,7 +59,7 @@ pub enum Auth {
 }
 
 /// A failure to order for one request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Fault {
     #[default]
     None,
@@ -67,6 +67,8 @@ pub enum Fault {
     Delay(Duration),
     /// Drop the connection without doing anything.
     Close,
+    /// The repository is now called so: git is sent there (301), as GitHub does after a rename.
+    Renamed(String),
     /// Answer with this status instead, and with `Retry-After` in seconds where one is given.
     Status { code: u16, retry_after: Option<u32> },
     /// Do everything, the push callback included, then drop the connection instead of answering.
@@ -160,10 +162,15 @@ impl GitHttp {
         let info = RequestInfo { repo, service, advertise };
 
         let fault = (self.before)(&info);
-        match fault {
+        match &fault {
+            Fault::Renamed(name) => {
+                let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+                let to = format!("/{name}.git/{tail}{query}");
+                return (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, to)]).into_response();
+            }
             Fault::Close => return hang_up(),
-            Fault::Delay(time) => tokio::time::sleep(time).await,
-            Fault::Status { code, retry_after } => return refusal(code, retry_after),
+            Fault::Delay(time) => tokio::time::sleep(*time).await,
+            Fault::Status { code, retry_after } => return refusal(*code, *retry_after),
             Fault::None | Fault::LoseResponse => {}
         }
 

@@ -18,8 +18,8 @@ pub enum GitError {
     Unreachable { url: String, why: String },
     #[error("{url}: redirected to {to}, which is another host; put the repository's own address into the settings")]
     Redirected { url: String, to: String },
-    #[error("{url}: expected {expected}, found {found}: this is no git server")]
-    NoGit { url: String, expected: String, found: String },
+    #[error("{url}: expected {expected}, found {found}; check that this is a git repository's address")]
+    Unexpected { url: String, expected: String, found: String },
     #[error("no token for {url}: {source}")]
     Token { url: String, source: TokenError },
     /// Asked for an object that was never fetched, or is gone since a history was rewritten.
@@ -62,7 +62,7 @@ impl GitError {
             GitError::Forbidden { .. }
             | GitError::NotFound { .. }
             | GitError::Redirected { .. }
-            | GitError::NoGit { .. }
+            | GitError::Unexpected { .. }
             | GitError::TooLarge { .. } => Remedy::Fix,
             GitError::Invalid(_) => Remedy::Bug,
         }
@@ -98,10 +98,19 @@ impl Local {
             Local::Missing { what, id } => GitError::Missing { what, id },
             Local::TooLarge { what, id, size, limit } => GitError::TooLarge { what, id, size, limit },
             Local::Invalid(why) => GitError::Invalid(why),
+            Local::Git(error) if passing(&error) => {
+                GitError::Disk { dir: dir.to_owned(), source: std::io::Error::other(error.message().to_owned()) }
+            }
             // What is left has to do with objects or refs that should be there and are not, or cannot be read.
             Local::Git(error) => GitError::Damaged { dir: dir.to_owned(), why: error.message().to_owned() },
         }
     }
+}
+
+/// A full disk or missing rights say nothing about what is on the disk; a lock or a file that is gone does.
+fn passing(error: &git2::Error) -> bool {
+    use git2::{ErrorClass, ErrorCode};
+    error.class() == ErrorClass::Os && !matches!(error.code(), ErrorCode::Locked | ErrorCode::NotFound)
 }
 
 /// Reads an id as callers write it.

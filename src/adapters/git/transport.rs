@@ -237,7 +237,7 @@ fn check(response: Response, url: &str, expected: &str, moves_refs: bool) -> Res
             let found = text(header::CONTENT_TYPE).unwrap_or_default().to_owned();
             if found != expected {
                 let found = format!("{found:?}");
-                return Err(GitError::NoGit { url, expected: expected.to_owned(), found });
+                return Err(GitError::Unexpected { url, expected: expected.to_owned(), found });
             }
             Ok(response)
         }
@@ -254,7 +254,7 @@ fn check(response: Response, url: &str, expected: &str, moves_refs: bool) -> Res
         }
         other => {
             let found = format!("status {other}: {}", detail(response));
-            Err(GitError::NoGit { url, expected: "status 200".to_owned(), found })
+            Err(GitError::Unexpected { url, expected: "status 200".to_owned(), found })
         }
     }
 }

@@ -18,6 +18,8 @@ pub const TOKEN: &str = "the-writing-token";
 /// A token that may read only.
 pub const READER: &str = "the-reading-token";
 
+/// A repository and the refs that one push moved in it.
+pub type Push = (String, Vec<RefUpdate>);
 type Rule = Box<dyn FnMut(&RequestInfo) -> Fault + Send>;
 
 /// Bare repositories in a folder that goes with the server, served on a port of its own.
@@ -25,7 +27,7 @@ pub struct GitServer {
     root: TempDir,
     address: SocketAddr,
     rule: Arc<Mutex<Rule>>,
-    pushes: Arc<Mutex<Vec<(String, Vec<RefUpdate>)>>>,
+    pushes: Arc<Mutex<Vec<Push>>>,
     _runtime: Runtime,
 }
 
@@ -87,12 +89,20 @@ impl GitServer {
         *self.rule.lock().unwrap() = Box::new(rule);
     }
 
+    /// Sends git from one name to another on this server.
+    pub fn rename(&self, from: &'static str, to: &'static str) {
+        self.fault(move |request| match request.repo == from {
+            true => Fault::Renamed(to.to_owned()),
+            false => Fault::None,
+        });
+    }
+
     pub fn heal(&self) {
         self.fault(|_| Fault::None);
     }
 
     /// The pushes told of since the last call, oldest first.
-    pub fn take_pushes(&self) -> Vec<(String, Vec<RefUpdate>)> {
+    pub fn take_pushes(&self) -> Vec<Push> {
         std::mem::take(&mut self.pushes.lock().unwrap())
     }
 
