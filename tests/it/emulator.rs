@@ -64,7 +64,16 @@ async fn the_check_finds_what_github_does_not_know() {
     let mut wrong = github.recorded().pop().unwrap();
     wrong.response["private"] = "yes".into();
     records.push(wrong);
-    insta::assert_snapshot!(description.check(&records).join("\n"), @"");
+    insta::assert_snapshot!(description.check(&records).join("\n"), @r#"
+    GET /nonsense: GitHub has no such path
+    GET /repos/acme/config/pulls: unknown query parameter colour
+    GET /repos/acme/config: 200: /private: "yes" is not of type "boolean"
+    PATCH /repos/acme/config/pulls/1: request: /title: 1 is not of type "string"
+    PATCH /repos/acme/config/pulls/1: unknown field colour in the request
+    POST /repos/acme/config/issues/1/comments: request: : "body" is a required property
+    POST /repos/acme/config/issues/1/comments: unknown field text in the request
+    PUT /repos/acme/config/pulls/1: /repos/{owner}/{repo}/pulls/{pull_number} has no put
+    "#);
 }
 
 #[tokio::test]

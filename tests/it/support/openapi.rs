@@ -85,7 +85,8 @@ impl Description {
         let body = format!("{at}/requestBody/content/application~1json/schema");
         match self.rest.pointer(&body) {
             Some(schema) if !record.request.is_null() => {
-                faults.extend(self.validate(&self.rest, "request", &body, &record.request));
+                let found = self.validate(&self.rest, "request", &body, &record.request);
+                faults.extend(found.into_iter().map(|fault| format!("request: {fault}")));
                 let fields = self.properties(schema);
                 let unknown =
                     record.request.as_object().into_iter().flatten().filter(|(name, _)| !fields.contains(*name));
