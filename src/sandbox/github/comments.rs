@@ -1,7 +1,7 @@
 //! Comments on issues and pull requests, and reactions to them.
 
 use super::{
-    auth::Need,
+    auth::{Caller, Need},
     issues::{self, READ},
     render::node_id,
     rest::{Answer, Call, Reply},
@@ -72,17 +72,14 @@ pub fn create(state: &mut State, call: &Call, name: &RepoName, number: u64) -> A
     Ok(Reply::created(state.comment_json(repo, find(repo, id)?)))
 }
 
-/// The actor, if the comment is theirs or they may change other people's.
+/// The actor, if they may change the comment.
 fn editor(state: &State, call: &Call, name: &RepoName, id: u64) -> Result<String, Reply> {
-    let repo = state.allowed(call, name, WRITE)?;
-    let comment = find(repo, id)?;
+    state.allowed(call, name, WRITE)?;
     let actor = state.actor(&call.caller)?;
-    let app = state.via_app(&call.caller);
-    if app || comment.author.eq_ignore_ascii_case(&actor) || state.role(repo, &actor) >= Some(MODERATE) {
-        Ok(actor)
-    } else {
-        Err(Reply::error(403, "Must have admin rights to Repository."))
+    if !matches!(call.caller, Caller::Installation(_)) {
+        state.may_edit(name, id, &actor)?;
     }
+    Ok(actor)
 }
 
 pub fn update(state: &mut State, call: &Call, name: &RepoName, id: u64) -> Answer {
@@ -153,6 +150,17 @@ impl State {
         repo.comments.insert(id, comment);
         self.emit_comment(name, id, "created", actor, json!({}));
         Ok(id)
+    }
+
+    /// Refuses those who neither wrote a comment nor may change other people's.
+    pub fn may_edit(&self, name: &RepoName, id: u64, actor: &str) -> Result<(), Reply> {
+        let repo = self.repos.get(name).ok_or_else(Reply::not_found)?;
+        let own = find(repo, id)?.author.eq_ignore_ascii_case(actor);
+        if own || self.role(repo, actor) >= Some(MODERATE) {
+            Ok(())
+        } else {
+            Err(Reply::error(403, "Must have admin rights to Repository."))
+        }
     }
 
     /// Changes what a comment says.

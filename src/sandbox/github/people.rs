@@ -105,11 +105,17 @@ impl Person {
     }
 
     pub fn edits_comment(&self, repo: &str, id: u64, body: &str) -> Done<()> {
-        self.act(repo, Role::Read, |state, name, me| state.edit_comment(name, id, me, body))
+        self.act(repo, Role::Read, |state, name, me| {
+            state.may_edit(name, id, me)?;
+            state.edit_comment(name, id, me, body)
+        })
     }
 
     pub fn deletes_comment(&self, repo: &str, id: u64) -> Done<()> {
-        self.act(repo, Role::Read, |state, name, me| state.delete_comment(name, id, me))
+        self.act(repo, Role::Read, |state, name, me| {
+            state.may_edit(name, id, me)?;
+            state.delete_comment(name, id, me)
+        })
     }
 
     /// Reviews the present head; the review's id.

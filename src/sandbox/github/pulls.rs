@@ -1,7 +1,7 @@
 //! Pull requests: list, open, read, change; their files and commits.
 
 use super::{
-    auth::{Caller, Need},
+    auth::Need,
     git::FileChange,
     refs::{maybe, pull_ref},
     render::node_id,
@@ -293,10 +293,5 @@ impl State {
             json["previous_filename"] = previous.clone().into();
         }
         json
-    }
-
-    /// Whether the App made the request; for `performed_via_github_app`.
-    pub fn via_app(&self, caller: &Caller) -> bool {
-        matches!(caller, Caller::Installation(_))
     }
 }

@@ -178,7 +178,7 @@ impl State {
             "client_id": format!("Iv23li{:08}", app.id),
             "owner": self.user_json(&app.owner),
             "name": app.name,
-            "description": null,
+            "description": "An App of the sandbox",
             "external_url": format!("{}/apps/{}", self.base, app.slug),
             "html_url": format!("{}/apps/{}", self.base, app.slug),
             "created_at": time(app.created_at),

@@ -71,6 +71,8 @@ pub enum SetupError {
     Name(String),
     #[error("repository {0} is not there; create it first")]
     Missing(String),
+    #[error("repository {0} has no branch or commit {1}")]
+    Commit(String, String),
 }
 
 /// A running GitHub. Clones are the same one; it ends with the last.
@@ -323,9 +325,16 @@ impl Github {
         })
     }
 
-    /// A check run of another App (GitHub Actions) on a commit; `conclusion` as GitHub spells it, `None` while it runs.
-    pub fn check(&self, repo: &str, sha: &str, check: &str, conclusion: Option<&str>) -> Result<(), SetupError> {
-        let name = parse(repo)?;
+    /// The repository's name and the commit that a branch, tag or id names.
+    fn commit(&self, repo: &str, at: &str) -> Result<(RepoName, String), SetupError> {
+        let sha = self.repo(repo, |repo| repo.git.resolve(at))?;
+        Ok((parse(repo)?, sha.ok_or_else(|| SetupError::Commit(repo.to_owned(), at.to_owned()))?))
+    }
+
+    /// A check run of another App (GitHub Actions) on a branch's tip or a commit; `conclusion` as GitHub spells it, `None`
+    /// while it runs.
+    pub fn check(&self, repo: &str, at: &str, check: &str, conclusion: Option<&str>) -> Result<(), SetupError> {
+        let (name, head_sha) = self.commit(repo, at)?;
         let mut state = self.shared().state();
         state.ensure_account("github-actions[bot]", Kind::Bot);
         let (id, suite, now) = (state.id(), state.id(), state.now());
@@ -334,7 +343,7 @@ impl Github {
             suite,
             app: "github-actions".into(),
             name: check.to_owned(),
-            head_sha: sha.to_owned(),
+            head_sha,
             external_id: String::new(),
             details_url: None,
             status: if conclusion.is_some() { "completed" } else { "in_progress" }.into(),
@@ -351,10 +360,10 @@ impl Github {
         Ok(())
     }
 
-    /// A commit status: `success`, `failure`, `pending`, `error`.
-    pub fn status(&self, repo: &str, sha: &str, context: &str, verdict: &str) -> Result<(), SetupError> {
-        let name = parse(repo)?;
-        self.shared().state().status(&name, sha, context, verdict, None, None, name.owner());
+    /// A commit status on a branch's tip or a commit: `success`, `failure`, `pending`, `error`.
+    pub fn status(&self, repo: &str, at: &str, context: &str, verdict: &str) -> Result<(), SetupError> {
+        let (name, sha) = self.commit(repo, at)?;
+        self.shared().state().status(&name, &sha, context, verdict, None, None, name.owner());
         Ok(())
     }
 
