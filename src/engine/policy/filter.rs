@@ -46,14 +46,15 @@ enum Extract {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Text(String),
-    Group(usize),
+    /// The first of these that took part in the match: several groups may have one name.
+    Groups(Vec<usize>),
 }
 
 impl Filter {
     pub fn new(pattern: Pattern, pattern_text: &str, extract_text: &str) -> Self {
         let extract = match parse_template(extract_text, &pattern.groups).as_slice() {
             _ if extract_text.is_empty() => Extract::Tag,
-            [Piece::Group(group)] => Extract::Group(*group),
+            [Piece::Groups(groups)] if groups.len() == 1 => Extract::Group(groups[0]),
             pieces => Extract::Template(pieces.to_vec()),
         };
         Filter { pattern, pattern_text: pattern_text.to_owned(), extract_text: extract_text.to_owned(), extract }
@@ -79,7 +80,10 @@ impl Filter {
                 for piece in pieces {
                     key.push_str(match piece {
                         Piece::Text(text) => text,
-                        Piece::Group(index) => group(*index),
+                        Piece::Groups(groups) => groups
+                            .iter()
+                            .find_map(|index| locations.get(*index))
+                            .map_or("", |(from, to)| &tag[from..to]),
                     });
                 }
                 Cow::Owned(key)
@@ -95,7 +99,7 @@ impl Filter {
             rest = match (after.strip_prefix('$'), name(after)) {
                 (Some(rest), _) => rest,
                 (None, Some((name, rest))) => {
-                    if group_of(name, &self.pattern.groups).is_none() {
+                    if groups_of(name, &self.pattern.groups).is_empty() {
                         unknown.push(name);
                     }
                     rest
@@ -120,11 +124,12 @@ fn parse_template(template: &str, groups: &[Option<String>]) -> Vec<Piece> {
             rest = after;
         } else if let Some((name, after)) = name(after) {
             rest = after;
-            if let Some(group) = group_of(name, groups) {
+            let found = groups_of(name, groups);
+            if !found.is_empty() {
                 if !text.is_empty() {
                     pieces.push(Piece::Text(std::mem::take(&mut text)));
                 }
-                pieces.push(Piece::Group(group));
+                pieces.push(Piece::Groups(found));
             }
         } else {
             text.push('$');
@@ -151,11 +156,12 @@ fn name(text: &str) -> Option<(&str, &str)> {
 }
 
 /// A number without leading zeros is the group of that number, anything else is a name.
-fn group_of(name: &str, groups: &[Option<String>]) -> Option<usize> {
+fn groups_of(name: &str, groups: &[Option<String>]) -> Vec<usize> {
     if name.bytes().all(|b| b.is_ascii_digit()) && (name == "0" || !name.starts_with('0')) {
-        return name.parse().ok().filter(|index| *index < groups.len());
+        return name.parse().ok().filter(|index| *index < groups.len()).into_iter().collect();
     }
-    groups.iter().position(|group| group.as_deref() == Some(name))
+    let named = groups.iter().enumerate().filter(|(_, group)| group.as_deref() == Some(name));
+    named.map(|(index, _)| index).collect()
 }
 
 #[cfg(test)]
@@ -184,6 +190,7 @@ mod tests {
             (r"^v(?P<a>\d)-(?P<b>\d)", "$a", "w1-2x", None, ""),
             (r"^(a)?(b)?", "[$1|$2]", "b", Some("[|b]"), ""),
             (r"^(?P<2>x)(y)", "$2", "xy", Some("y"), ""),
+            (r"^a-(?P<n>x)|^b-(?P<n>y)", "$n", "b-y", Some("y"), ""),
         ];
         for (pattern, extract, tag, key, unknown) in cases {
             let filter = Filter::new(Pattern::compile(pattern).unwrap(), pattern, extract);

@@ -1,6 +1,7 @@
 //! Version ranges as Masterminds/semver reads and checks them (`NewConstraint` and `Check`, release 3.5):
 //! `1.x`, `~1.2`, `^1`, `>=1 <2`, `1.0 - 2.0`, `^1 || ^2`. A pre-release is in a range only where a term of its group
-//! names one.
+//! names one. One difference: Masterminds reads `|` as part of a number and so refuses `3||1.0 - 2.0` without a space
+//! before the range; here it is read.
 
 use super::version::{Version, is_pre_release};
 
@@ -200,44 +201,47 @@ impl Scanner<'_> {
 
     fn group(mut self) -> Result<Vec<Term>, RangeError> {
         let mut terms = Vec::new();
+        // Whether a hyphen range may begin here: Masterminds wants a comma between it and a plain term before it.
+        let mut fresh = true;
         self.skip_space();
         loop {
-            let after_space = terms.last().is_some() && !self.text[..self.at].trim_end().ends_with(',');
             let start = self.at;
             let op = self.op();
             self.skip_space();
-            terms.push(self.term(op.unwrap_or(Op::Equal))?);
-            let spaced = self.skip_space();
-            if spaced && self.rest().starts_with('-') {
-                self.upper_end(op.is_some() || after_space, start, &mut terms)?;
+            let term = self.term(op.unwrap_or(Op::Equal))?;
+            let mut separated = self.skip_space();
+            let hyphen = separated && self.rest().starts_with('-');
+            if !hyphen {
+                terms.push(term);
+            } else if op.is_some() || !fresh {
+                let why = "a hyphen range is two plain versions, with a comma between it and a term before it";
+                return Err(RangeError { at: start, why: why.into() });
+            } else {
+                terms.push(Term { op: Op::GreaterOrEqual, ..term });
+                terms.push(self.upper_end()?);
+                separated = true;
             }
-            let spaced = self.text[..self.at].ends_with(|c: char| c.is_ascii_whitespace());
-            if self.take(",") {
+            let comma = self.take(",");
+            fresh = comma || hyphen;
+            if comma {
                 self.skip_space();
             } else if self.rest().is_empty() {
                 return Ok(terms);
-            } else if !spaced {
+            } else if !separated {
                 return self.error("expected a space, a comma, `||` or the end");
             }
         }
     }
 
-    /// ` - 2.0`: the last term read becomes `>=`, and this one `<=`.
-    fn upper_end(&mut self, refused: bool, start: usize, terms: &mut Vec<Term>) -> Result<(), RangeError> {
-        if refused {
-            let why = "a hyphen range is two plain versions, with a comma between it and a term before it";
-            return Err(RangeError { at: start, why: why.into() });
-        }
+    /// ` - 2.0`, from the hyphen on.
+    fn upper_end(&mut self) -> Result<Term, RangeError> {
         self.at += 1;
         if !self.skip_space() {
             return self.error("expected a space after the hyphen, as in `1.0 - 2.0`");
         }
-        if let Some(lower) = terms.last_mut() {
-            lower.op = Op::GreaterOrEqual;
-        }
-        terms.push(self.term(Op::LessOrEqual)?);
+        let term = self.term(Op::LessOrEqual)?;
         self.skip_space();
-        Ok(())
+        Ok(term)
     }
 
     fn op(&mut self) -> Option<Op> {
@@ -336,6 +340,7 @@ mod tests {
             (">=1.0 <1.2", "1.1.9", "1.2"),
             ("1.0 - 1.2", "1.0 1.2.9", "1.3"),
             ("3, 1 - 2", "", "3 1.5"),
+            ("1 - 3 2 - 4", "2.5 3", "1.5 4"),
             ("^1 || 3.x", "1.5 3.1", "2"),
             (">=1.0.0-0", "1.0.0-rc.1 1.1.0-rc.1", "0.9.0"),
             ("1.27.x-0", "1.27.1-alpine 1.27.3", "1.28.0"),

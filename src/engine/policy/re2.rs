@@ -25,7 +25,7 @@ pub struct PatternError {
 #[derive(Clone, Debug)]
 pub struct Pattern {
     pub regex: regex::Regex,
-    /// The name of each group, by number; group 0 is the whole match.
+    /// The name of each group, by number; group 0 is the whole match. Go lets several groups have one name.
     pub groups: Vec<Option<String>>,
     /// The text that every match begins with, as far as it is plain to see.
     pub prefix: String,
@@ -251,9 +251,6 @@ impl<'a> Translator<'a> {
             else {
                 return self.error(start, "expected a group name of letters, digits and `_`, as in `(?P<name>…)`");
             };
-            if self.groups.iter().flatten().any(|known| known == name) {
-                return self.error(start, format!("the group name `{name}` is used twice"));
-            }
             self.groups.push(Some(name.to_owned()));
             self.at += skip + name.len() + 1;
             self.out.push('(');

@@ -76,7 +76,6 @@ fn what_go_refuses_is_refused_with_its_place() {
         ("(?x)a", 0, "no lookaround"),
         ("(?i-)a", 0, "no lookaround"),
         ("(?P<a b>x)", 0, "group name"),
-        ("(?P<a>x)(?P<a>y)", 8, "used twice"),
         ("ab[c", 2, "missing `]`"),
         ("[]", 0, "missing `]`"),
         ("[z-a]", 1, "backwards"),
