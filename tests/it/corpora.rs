@@ -117,6 +117,41 @@ fn replayed_blobs() {
     assert!(counts.markers > 0 && counts.lines > counts.markers);
 }
 
+/// What Flux bots committed: given the values that they chose, our edits to the same lines make the same file, byte for
+/// byte (`expected` is the bot's file without its reformatting).
+#[test]
+fn replayed_commits() {
+    let Some(root) = data("replay") else { return };
+    let blob = |row: &Value, key: &str| fs::read(root.join("blobs").join(row[key].as_str().unwrap())).unwrap();
+    let (mut same, mut other) = (BTreeMap::<String, usize>::new(), Vec::new());
+    for (name, bytes) in files(&root).into_iter().filter(|(name, _)| name.ends_with(".jsonl")) {
+        for row in String::from_utf8(bytes).unwrap().lines() {
+            let row: Value = serde_json::from_str(row).unwrap();
+            let path = row["path"].as_str().unwrap();
+            let kind = FileKind::of(path).unwrap();
+            let (before, expected) = (blob(&row, "before"), blob(&row, "expected"));
+            let (old, new) = (scan(kind, &before), scan(kind, &expected));
+            let chosen: BTreeMap<_, _> = new.lines.iter().map(|line| (new.line_id(path, line), &line.value)).collect();
+            let edits: Vec<Edit> = old
+                .lines
+                .iter()
+                .filter_map(|line| {
+                    let id = old.line_id(path, line);
+                    let value = chosen.get(&id)?;
+                    line.edit(id, "blob", value)
+                })
+                .collect();
+            if apply(&before, &edits).unwrap() == expected {
+                *same.entry(name.clone()).or_default() += 1;
+            } else {
+                other.push(format!("{name} {} {path}", row["commit"]));
+            }
+        }
+    }
+    println!("the same: {same:?}");
+    assert_eq!(other, [""; 0], "other bytes than the bot's");
+}
+
 /// What Flux answered to files made for the purpose: the same values change here, save for the differences listed.
 #[test]
 fn flux_marker_table() {

@@ -61,6 +61,7 @@ fn workloads() {
         "kind: CronJob\nspec: {jobTemplate: {spec: {template: {spec: {containers: [{name: c, image: 'c:1'}]}}}}}\n",
         &[r#"spec.jobTemplate.spec.template.spec.containers[name=c].image reference "c:1" = c:1"#],
     );
+    check("kind: FluxHelmRelease\nspec: {values: {image: 'a:1'}}\n", &[r#"spec.values.image reference "a:1" = a:1"#]);
     check("kind: Rollout\nspec: {template: {spec: {containers: [{name: c, image: 'c:1'}]}}}\n", &[]);
     check("kind: ConfigMap\ndata:\n  image: a:1\n  tag: v1\n", &[]);
 }
