@@ -1,6 +1,7 @@
 //! The integration tests: one binary, so that it links once.
 
 mod cases;
+mod corpora;
 mod emulator;
 mod forge;
 mod git;

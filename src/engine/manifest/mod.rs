@@ -24,8 +24,8 @@ pub use edit::{Edit, EditError, apply};
 pub use file::{FileKind, is_candidate};
 pub use line::{FieldPath, ImageLine, LineId, Marker, Part, Position, ScalarStyle, Step};
 pub use object::{
-    Document, FluxObject, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject, InlinePatch,
-    Kustomization, KustomizeImage, LabelSelector, ObjectId, SourceRef,
+    Annotation, Document, FluxObject, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject,
+    InlinePatch, Kustomization, KustomizeImage, LabelSelector, ObjectId, SourceRef,
 };
 pub use plain::{is_plain_string, is_string};
 pub use scan::{SIZE_LIMIT, scan};
@@ -68,6 +68,7 @@ impl Scan {
 /// | `marker-not-json`, `marker-trailing-text`, `marker-leading-text`, `marker-reference` | the comment is no marker, though its author believes so |
 /// | `marker-above-value` | on a line of its own |
 /// | `marker-on-mapping`, `marker-on-block-scalar`, `marker-in-flow-sequence`, `marker-on-alias`, `marker-on-multiline-value`, `marker-on-escaped-value`, `marker-on-tagged-value`, `marker-without-value`, `marker-ambiguous` | not behind one scalar on its line |
+/// | `marker-in-block-scalar` | in a text that looks like YAML |
 /// | `marker-wrong-kind` | it would write a reference into a tag, or the like |
 /// | `value-not-a-string` | an unquoted value is a number, boolean or date: `newTag: 1.10` |
 /// | `duplicate-key` | a field is there twice; which one counts depends on the reader |

@@ -30,9 +30,21 @@ pub struct Document {
     pub position: Position,
     /// How many documents of the file before this one have the same identity; 0 for all but the second of two.
     pub occurrence: usize,
+    /// `metadata.annotations`, in the order of the file. kubectl's copy of the object is left out.
+    pub annotations: Vec<Annotation>,
     /// `None` too where the object is invalid: a finding says why.
     pub flux: Option<FluxObject>,
     pub kustomization: Option<Kustomization>,
+}
+
+/// One of an object's annotations. Dialects find theirs by their prefix.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Annotation {
+    pub key: String,
+    /// As text, also where the file has a boolean or number.
+    pub value: String,
+    /// Of the value; in a block scalar, of its content.
+    pub position: Position,
 }
 
 /// A Flux v2 image object, read as data (v1alpha1 to v1).

@@ -54,7 +54,8 @@ impl Place {
             }
             "CronJob" => Place::CronJob,
             "PodTemplate" => Place::PodTemplate,
-            "HelmRelease" => Place::HelmRelease,
+            // The second is what Flux v1 called them in its first years.
+            "HelmRelease" | "FluxHelmRelease" => Place::HelmRelease,
             "Kustomization" if group == FLUX_KUSTOMIZE => Place::FluxKustomization,
             "Kustomization" | "Component" if group == KUSTOMIZE => Place::Kustomize,
             _ => Place::Other,

@@ -18,12 +18,14 @@ pub fn is_plain_string(text: &str) -> bool {
         && text.bytes().all(safe)
         && !text.ends_with(':')
         && text.chars().all(|c| c.is_ascii() || c.is_alphanumeric())
+        // Booleans in YAML 1.1's text, though no reader that Kubernetes' tools use takes them for that.
+        && !matches!(text, "y" | "Y" | "n" | "N")
         && is_string(text)
 }
 
 /// Words that mean a boolean or null, however they are capitalised.
 fn is_word(text: &str) -> bool {
-    const WORDS: [&str; 9] = ["null", "true", "false", "yes", "no", "y", "n", "on", "off"];
+    const WORDS: [&str; 7] = ["null", "true", "false", "yes", "no", "on", "off"];
     WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 

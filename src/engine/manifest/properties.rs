@@ -69,7 +69,7 @@ fn value() -> impl Strategy<Value = String> {
     let text =
         prop_oneof!["[a-z]{1,6}", "v[0-9]{1,2}", "[a-z]{1,3}/[a-z]{1,3}:[a-z0-9.]{1,4}", Just("é:ü".to_string())];
     (text, 0..9u8).prop_map(|(text, style)| match style {
-        0 | 1 | 2 => text,
+        0..=2 => text,
         3 => format!("\"{text}\""),
         4 => format!("'{text}'"),
         5 => format!("&a {text}"),

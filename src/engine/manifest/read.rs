@@ -169,7 +169,10 @@ impl<'n> Fields<'n> {
     fn missing(&self, what: &str) -> Invalid {
         let offset = self.node.unwrap_or(self.object).span.start;
         let place = if self.path.is_empty() { String::new() } else { format!(" in {}", self.path) };
-        Invalid { offset, message: format!("expected {what}{place}, found nothing") }
+        Invalid {
+            offset,
+            message: format!("expected {what}{place}, found nothing; a patch of an object is not read as one"),
+        }
     }
 
     fn wrong(&self, key: &str, expected: &str, found: &Node<'_>) -> Invalid {
@@ -239,5 +242,168 @@ impl<'n> Fields<'n> {
                 _ => Err(self.wrong(key, "true or false", node)),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{FileKind, FluxObject, scan};
+
+    fn flux(kind: &str, version: &str, spec: &str) -> Result<FluxObject, String> {
+        let text = format!(
+            "apiVersion: image.toolkit.fluxcd.io/{version}\nkind: {kind}\nmetadata: {{name: a, labels: {{x: y}}}}\n{spec}"
+        );
+        let mut scanned = scan(FileKind::Yaml, text.as_bytes());
+        match scanned.documents.remove(0).flux {
+            Some(object) => Ok(object),
+            None => {
+                let finding = scanned.findings.remove(0);
+                assert_eq!(finding.code, "flux-object-invalid");
+                Err(format!("{} {}", finding.position, finding.message))
+            }
+        }
+    }
+
+    #[test]
+    fn image_repositories() {
+        for version in ["v1alpha1", "v1beta2", "v1"] {
+            let read =
+                flux("ImageRepository", version, "spec: {image: r/a, exclusionList: ['^.*\\.sig$'], suspend: true}");
+            let Ok(FluxObject::ImageRepository(repository)) = read else { panic!("{read:?}") };
+            assert_eq!((repository.image.as_str(), repository.suspend), ("r/a", true));
+            assert_eq!(repository.exclusion_list, Some(vec!["^.*\\.sig$".to_string()]));
+        }
+    }
+
+    #[test]
+    fn image_policies() {
+        let policy =
+            |rest: &str| flux("ImagePolicy", "v1", &format!("spec:\n  imageRepositoryRef: {{name: a}}\n  {rest}"));
+        let cases = [
+            ("policy: {semver: {range: '>=1.0'}}", ("semver", ">=1.0")),
+            ("policy: {semver: {range: 1.x}}", ("semver", "1.x")),
+            ("policy: {numerical: {order: desc}}", ("numerical", "desc")),
+            ("policy: {numerical: {}}", ("numerical", "asc")),
+            ("policy:\n    alphabetical:", ("alphabetical", "asc")),
+        ];
+        for (text, (name, argument)) in cases {
+            let read = policy(text);
+            let Ok(FluxObject::ImagePolicy(policy)) = read else { panic!("{text}: {read:?}") };
+            assert_eq!(policy.order, (name.to_string(), argument.to_string()), "{text}");
+            assert_eq!(policy.labels["x"], "y");
+        }
+        let read = policy(
+            "filterTags: {pattern: '^(?P<n>.*)$', extract: $n}\n  policy: {numerical: {}}\n  digestReflectionPolicy: Always",
+        );
+        let Ok(FluxObject::ImagePolicy(policy)) = read else { panic!("{read:?}") };
+        assert_eq!(policy.filter, Some(("^(?P<n>.*)$".to_string(), "$n".to_string())));
+        assert_eq!(policy.digest_reflection.as_deref(), Some("Always"));
+    }
+
+    #[test]
+    fn image_update_automations() {
+        let v1 = "spec:\n  sourceRef: {kind: GitRepository, name: s}\n  git:\n    checkout: {ref: {branch: main}}\n    push: {branch: p}\n    commit: {author: {email: a@b.c, name: bot}, messageTemplate: two words}\n  update: {path: ./x, strategy: Setters}\n  policySelector: {matchLabels: {x: y}, matchExpressions: [{key: k, operator: In, values: [v]}]}";
+        let alpha = "spec:\n  checkout: {branch: main}\n  push: {branch: p}\n  commit: {authorName: bot, authorEmail: a@b.c, messageTemplate: two words}\n  update: {path: ./x}";
+        for (version, spec) in [("v1", v1), ("v1alpha1", alpha)] {
+            let read = flux("ImageUpdateAutomation", version, spec);
+            let Ok(FluxObject::ImageUpdateAutomation(automation)) = read else { panic!("{read:?}") };
+            let fields = [
+                automation.path,
+                automation.checkout_branch,
+                automation.push_branch,
+                automation.message_template,
+                automation.author_name,
+                automation.author_email,
+            ];
+            assert_eq!(
+                fields.map(Option::unwrap_or_default),
+                ["./x", "main", "p", "two words", "bot", "a@b.c"],
+                "{version}"
+            );
+            assert_eq!(automation.policy_selector.is_some(), version == "v1");
+        }
+        assert!(flux("ImageUpdateAutomation", "v1", "spec: {}").is_ok());
+    }
+
+    #[test]
+    fn invalid_objects_say_what_was_expected() {
+        let cases = [
+            (
+                "ImageRepository",
+                "spec: {}",
+                "4:7 ImageRepository a: expected image in spec, found nothing; a patch of an object is not read as one",
+            ),
+            (
+                "ImageRepository",
+                "",
+                "1:1 ImageRepository a: expected image in spec, found nothing; a patch of an object is not read as one",
+            ),
+            ("ImageRepository", "spec: [x]", "4:7 ImageRepository a: expected a mapping at spec, found a sequence"),
+            (
+                "ImageRepository",
+                "spec: {image: 17}",
+                "4:15 ImageRepository a: expected a string at spec.image, found a number, boolean or date",
+            ),
+            (
+                "ImageRepository",
+                "spec: {image: *x}",
+                "4:15 ImageRepository a: expected a string at spec.image, found an alias",
+            ),
+            (
+                "ImageRepository",
+                "spec: {image: a, suspend: 'true'}",
+                "4:27 ImageRepository a: expected true or false at spec.suspend, found a string",
+            ),
+            (
+                "ImageRepository",
+                "spec: {image: a, exclusionList: x}",
+                "4:33 ImageRepository a: expected a sequence at spec.exclusionList, found a string",
+            ),
+            (
+                "ImagePolicy",
+                "spec: {imageRepositoryRef: {name: a}, policy: {newest: {}}}",
+                "4:47 ImagePolicy a: expected one of semver, alphabetical, numerical in spec.policy, found nothing; a patch of an object is not read as one",
+            ),
+            (
+                "ImagePolicy",
+                "spec: {policy: {semver: {range: 1.x}}}",
+                "1:1 ImagePolicy a: expected name in spec.imageRepositoryRef, found nothing; a patch of an object is not read as one",
+            ),
+            (
+                "ImagePolicy",
+                "spec: {imageRepositoryRef: {name: a}, policy: {semver: {range: 1.10}}}",
+                "4:64 ImagePolicy a: expected a string at spec.policy.semver.range, found a number, boolean or date",
+            ),
+            (
+                "ImageUpdateAutomation",
+                "spec: {update: {path: [a]}}",
+                "4:23 ImageUpdateAutomation a: expected a string at spec.update.path, found a sequence",
+            ),
+            (
+                "ImageUpdateAutomation",
+                "spec: {git: {push: main}}",
+                "4:20 ImageUpdateAutomation a: expected a mapping at spec.git.push, found a string",
+            ),
+        ];
+        for (kind, spec, expected) in cases {
+            assert_eq!(flux(kind, "v1", spec), Err(expected.to_string()), "{spec}");
+        }
+    }
+
+    #[test]
+    fn kustomizations() {
+        let text = "namespace: n\nresources: [a.yaml, ../b]\nbases: [c]\ncomponents: [d]\npatchesStrategicMerge:\n- e.yaml\n- |-\n  kind: A\n  x: y\npatches:\n- path: f.yaml\n- target: {kind: K, name: n}\n  patch: |-\n    - op: replace\npatchesJson6902:\n- target: {kind: K, name: n}\n  path: g.yaml\nimages:\n- {name: a, newName: b, newTag: v1}\n- {name: c, digest: 'sha256:00'}\n- newTag: lost\n";
+        let scanned = scan(FileKind::Kustomization, text.as_bytes());
+        let read = scanned.documents[0].kustomization.as_ref().unwrap();
+        assert_eq!(read.namespace.as_deref(), Some("n"));
+        assert_eq!(read.resources, ["a.yaml", "../b", "c", "d"]);
+        assert_eq!(read.patches, ["e.yaml", "f.yaml", "g.yaml"]);
+        let inline: Vec<_> =
+            read.inline_patches.iter().map(|p| (p.kind.as_str(), p.name.as_str(), p.text.as_str())).collect();
+        assert_eq!(inline, [("", "", "kind: A\nx: y"), ("K", "n", "- op: replace")]);
+        assert_eq!(read.images.len(), 2);
+        assert_eq!(read.images[0].new_name.as_deref(), Some("b"));
+        assert_eq!(read.images[1].digest.as_deref(), Some("sha256:00"));
+        assert!(scan(FileKind::Yaml, text.as_bytes()).documents[0].kustomization.is_none());
     }
 }

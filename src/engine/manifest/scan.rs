@@ -1,7 +1,8 @@
 //! One pass over a file: documents, objects, image lines, findings.
 
 use super::{
-    Document, FieldPath, FileKind, ImageLine, ObjectId, Part, ScalarStyle, Scan, ScanFinding, Step, is_string,
+    Annotation, Document, FieldPath, FileKind, ImageLine, ObjectId, Part, ScalarStyle, Scan, ScanFinding, Step,
+    is_string, marker,
     place::{Fields, Place},
     read,
     sites::{Obstacle, Sites},
@@ -20,6 +21,9 @@ pub const SIZE_LIMIT: usize = 8 << 20;
 
 /// Group of Flux's image objects.
 const FLUX_IMAGE: &str = "image.toolkit.fluxcd.io";
+
+/// kubectl's copy of a whole object.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Reads a file. Never fails: what cannot be read is a finding, and one bad document or marker does not stop the others.
 pub fn scan(kind: FileKind, bytes: &[u8]) -> Scan {
@@ -122,6 +126,7 @@ impl<'s, 'a> Walk<'s, 'a> {
             kind: kind.into(),
             position: self.index.position(root.span.start),
             occurrence: 0,
+            annotations: self.annotations(root),
             flux,
             kustomization: (place == Place::Kustomize).then(|| read::kustomization(root)),
         });
@@ -133,6 +138,16 @@ impl<'s, 'a> Walk<'s, 'a> {
         } else {
             self.node(root, place, None);
         }
+    }
+
+    fn annotations(&self, root: &Node<'a>) -> Vec<Annotation> {
+        let entries = root.at(&["metadata", "annotations"]).map(Node::entries).unwrap_or_default();
+        let annotation = |(key, value): &(Node<'a>, Node<'a>)| {
+            let key = key.as_str().filter(|key| *key != LAST_APPLIED)?;
+            let position = self.index.position(value.span.start);
+            Some(Annotation { key: key.into(), value: value.as_str()?.into(), position })
+        };
+        entries.iter().filter_map(annotation).collect()
     }
 
     /// A `kind: List`: each item is an object of its own, the rest is the list's.
@@ -234,7 +249,7 @@ impl<'s, 'a> Walk<'s, 'a> {
             Style::Plain => ScalarStyle::Plain,
             Style::SingleQuoted => ScalarStyle::SingleQuoted,
             Style::DoubleQuoted => ScalarStyle::DoubleQuoted,
-            Style::Literal | Style::Folded => return,
+            Style::Literal | Style::Folded => return self.block_scalar(&node.span),
         };
         let site = if node.span.is_empty() { None } else { self.sites.behind(&node.span) };
         let field = field.filter(|_| !node.is_null());
@@ -271,6 +286,22 @@ impl<'s, 'a> Walk<'s, 'a> {
         }
         if let Some(site) = site {
             self.sites.value(site, line.ok_or(obstacle.unwrap_or(Obstacle::Escaped)));
+        }
+    }
+
+    /// What stands in a block scalar is text, also where it looks like YAML with markers (a patch in a kustomization).
+    fn block_scalar(&mut self, span: &Range<usize>) {
+        let content = self.text.get(span.clone()).unwrap_or_default();
+        if !content.contains(marker::KEY) {
+            return;
+        }
+        for found in unparsed::find(content) {
+            let message = format!(
+                "expected the marker behind a value of the file's own YAML, found it in a block scalar, which is text: \
+                 move the value into a file or field of its own: `{}: value # {}`",
+                found.key, found.marker
+            );
+            self.finding("marker-in-block-scalar", span.start + found.span.start, message);
         }
     }
 

@@ -61,6 +61,7 @@ fn workloads() {
         "kind: CronJob\nspec: {jobTemplate: {spec: {template: {spec: {containers: [{name: c, image: 'c:1'}]}}}}}\n",
         &[r#"spec.jobTemplate.spec.template.spec.containers[name=c].image reference "c:1" = c:1"#],
     );
+    check("kind: FluxHelmRelease\nspec: {values: {image: 'a:1'}}\n", &[r#"spec.values.image reference "a:1" = a:1"#]);
     check("kind: Rollout\nspec: {template: {spec: {containers: [{name: c, image: 'c:1'}]}}}\n", &[]);
     check("kind: ConfigMap\ndata:\n  image: a:1\n  tag: v1\n", &[]);
 }
@@ -199,7 +200,6 @@ fn markers() {
         ),
         ("kind: H\ntag: r.io/a:v1 %APP", &[r#"tag reference "r.io/a:v1" < ns:app"#]),
         ("a: 1\n# was: tag: v0 %TAG\n#tag: v0 %TAG\n# tag: v0 %TAG\ntag: v1 %TAG", &[r#"tag tag "v1" < ns:app"#]),
-        ("kind: H\nscript: |\n  tag: v1 %TAG\n  x %TAG\ndoc: >-\n  tag: v1 %TAG\n", &[]),
         ("kind: H\nx: \"tag: v1 # $imagepolicy\"", &[]),
         ("# Values are updated by {\"$imagepolicy\": ...} comments.\nkind: H\n", &[]),
         ("kind: H\nx: v1 # see $imagepolicy\n", &[]),
@@ -221,6 +221,10 @@ fn markers_that_bind_nothing() {
         ("kind: H\nimage: %APP\n  repository: r\n  tag: v1\n", &["! marker-on-mapping 2:8"]),
         ("kind: H\nx: %TAG\n- v1\n", &["! marker-on-mapping 2:4"]),
         ("kind: H\nx: | %TAG\n  v1\n", &["! marker-on-block-scalar 2:6"]),
+        (
+            "kind: H\nscript: |\n  tag: v1 %TAG\n  x %TAG\ndoc: >-\n  tag: v1 %TAG\n",
+            &["! marker-in-block-scalar 3:8", "! marker-in-block-scalar 6:8"],
+        ),
         ("kind: H\nargs: [v1] %TAG", &["! marker-in-flow-sequence 2:12"]),
         ("kind: H\na: &x v1\nb: *x %TAG", &["! marker-on-alias 3:7"]),
         ("kind: H\na: v1\n  v2 %TAG", &["! marker-on-multiline-value 3:6"]),
@@ -356,4 +360,29 @@ fn scans_survive_the_cache() {
     let scanned = scan(FileKind::Yaml, text.as_bytes());
     let json = serde_json::to_string(&scanned).unwrap();
     assert_eq!(serde_json::from_str::<Scan>(&json).unwrap(), scanned);
+}
+
+#[test]
+fn annotations() {
+    let text = "kind: A\nmetadata:\n  annotations:\n    a/b: \"true\"\n    c: true\n    d: |\n      [{\"x\": 1}]\n    e:\n    \
+                kubectl.kubernetes.io/last-applied-configuration: x\n";
+    let scanned = scan(FileKind::Yaml, text.as_bytes());
+    let shown: Vec<_> =
+        scanned.documents[0].annotations.iter().map(|a| format!("{} {} {:?}", a.position, a.key, a.value)).collect();
+    assert_eq!(shown, ["4:10 a/b \"true\"", "5:8 c \"true\"", "7:7 d \"[{\\\"x\\\": 1}]\\n\""]);
+}
+
+#[test]
+fn deep_nesting_is_walked_on_a_small_stack() {
+    let deep = |open: &str, close: &str, n: usize| format!("{}image: a:1{}", open.repeat(n), close.repeat(n));
+    let lists = |n: usize| format!("{}{{x: y}}{}", "{kind: List, items: [".repeat(n), "]}".repeat(n));
+    let read = move || {
+        let nested = deep("{a: ", "}", yaml::DEPTH_LIMIT).replace("image: a:1", "{image: 'a:1'}");
+        assert_eq!(scan(FileKind::Yaml, nested.as_bytes()).findings[0].code, "unparsed-file");
+        let within = nested.replacen("{a: ", "", 1).replacen('}', "", 1);
+        assert_eq!(scan(FileKind::Yaml, within.as_bytes()).lines.len(), 1);
+        assert_eq!(scan(FileKind::Yaml, lists(60).as_bytes()).documents.len(), 61);
+    };
+    // Half of what the standard library gives a thread.
+    std::thread::Builder::new().stack_size(1 << 20).spawn(read).unwrap().join().unwrap();
 }
