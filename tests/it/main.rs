@@ -2,6 +2,8 @@
 
 mod cases;
 mod forge;
+mod commands;
+mod config;
 mod git;
 mod git_http;
 mod intake;
