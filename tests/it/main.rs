@@ -4,6 +4,8 @@ mod cases;
 mod corpora;
 mod emulator;
 mod forge;
+mod commands;
+mod config;
 mod git;
 mod git_http;
 mod intake;

@@ -25,7 +25,7 @@ mod markdown;
 mod verbs;
 
 pub use hold::{Held, resolve_hold, until};
-pub use verbs::{Permission, VERBS, VerbInfo, available, help};
+pub use verbs::{Permission, VERBS, VerbInfo};
 
 use crate::engine::config::nearest;
 
@@ -192,7 +192,7 @@ fn arguments(info: &VerbInfo, words: &[&str]) -> Result<Verb, String> {
         "resume" if words.len() > 2 => Err(format!("expected a component and an environment at most, found {words:?}")),
         "resume" => Ok(Verb::Resume { words: owned(words) }),
         _ => {
-            let available = available().collect::<Vec<_>>().join(", ");
+            let available = verbs::available().collect::<Vec<_>>().join(", ");
             Err(format!("{} is not available in this version; available: {available}", info.name))
         }
     }

@@ -121,14 +121,8 @@ impl VerbInfo {
 }
 
 /// The names of the commands that this version carries out.
-pub fn available() -> impl Iterator<Item = &'static str> {
+pub(super) fn available() -> impl Iterator<Item = &'static str> {
     VERBS.iter().filter(|verb| verb.available).map(|verb| verb.name)
-}
-
-/// The commands of this version that `may` lets through, as a Markdown list.
-pub fn help(may: impl Fn(&VerbInfo) -> bool) -> String {
-    let line = |verb: &VerbInfo| format!("- `/butler {}`: {}\n", verb.usage, verb.does);
-    VERBS.iter().filter(|verb| verb.available && may(verb)).map(line).collect()
 }
 
 #[cfg(test)]
@@ -151,14 +145,6 @@ mod tests {
             assert_eq!(Permission::from_role_name(role), permission, "{role:?}");
         }
         assert!(Permission::ALL.is_sorted());
-    }
-
-    #[test]
-    fn help_lists_what_a_reader_may_do() {
-        insta::assert_snapshot!(help(|verb| verb.permission <= Permission::Read), @r"
-        - `/butler status`: what runs where, what waits and why
-        - `/butler help`: list what you may do here
-        ");
     }
 
     #[test]

@@ -27,12 +27,6 @@ pub enum Effect {
     BlocksEverything,
 }
 
-impl Effect {
-    pub fn blocks(&self) -> bool {
-        *self != Effect::Ignored
-    }
-}
-
 impl fmt::Display for ConfigWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ConfigWarning { position, key, effect } = self;

@@ -80,7 +80,8 @@ impl PathPattern {
             return Some(file.strip_prefix(self.folder())?.trim_start_matches('/').to_owned());
         }
         let mut pattern = self.text.split('/');
-        let kept = file.split('/').filter(|_| pattern.next().is_none_or(|segment| segment.contains(['*', '?', '[', '{'])));
+        let kept =
+            file.split('/').filter(|_| pattern.next().is_none_or(|segment| segment.contains(['*', '?', '[', '{'])));
         Some(kept.collect::<Vec<_>>().join("/"))
     }
 

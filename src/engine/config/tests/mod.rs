@@ -258,6 +258,21 @@ promotions: [{name: p, from: dev, to: prod}, {name: q, from: dev, to: live, gate
 }
 
 #[test]
+fn limits_of_tenants_that_nobody_enforces_stop_everything() {
+    let config = valid(&file("promotions: [{name: p, from: dev, to: qa}]\ntenants: {limits: {merge: manual}}"));
+    assert!(config.blocks_everything().is_some());
+    assert!(config.blocks_environment("dev").is_some() && config.blocks_promotion("p").is_some());
+    assert!(valid(&file("tenants: {repositories: [o/x]}")).blocks_everything().is_none());
+}
+
+#[test]
+fn a_checkout_without_the_file_is_one_environment() {
+    let config = Config::whole_repository();
+    assert!(config.environments[0].contains("any/file.yaml"));
+    assert!(config.not_yet().is_empty() && config.edges().is_empty());
+}
+
+#[test]
 fn native_policies_say_where_their_expressions_stand() {
     let config = valid(&file(
         "images:\n  - image: ghcr.io/o/web\n    environments: [dev]\n    policy: {semver: '>=1.0', filter: '^v(.*)$', extract: $1}",
