@@ -4,6 +4,7 @@ mod lint;
 mod output;
 mod plan;
 mod policy;
+mod serve;
 mod set;
 mod tags;
 mod worktree;
@@ -40,6 +41,11 @@ enum Command {
     Policy(policy::PolicyArgs),
     /// Find what keeps lines from being updated
     Lint(lint::LintArgs),
+    /// Serve GitHub's and registries' webhooks, and keep config repositories up to date
+    Serve(serve::ServeArgs),
+    /// Look after the server's settings
+    #[command(subcommand)]
+    Config(serve::ConfigCommand),
 }
 
 /// Parses the arguments and runs the subcommand.
@@ -51,6 +57,8 @@ pub fn main() -> ExitCode {
         Command::Set(args) => set::run(&args),
         Command::Policy(args) => policy::run(args, plan::tags_of).map_err(Failure::Other),
         Command::Lint(args) => lint::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Config(command) => serve::check(&command),
     };
     match result {
         Ok(code) => code,

@@ -24,6 +24,12 @@ impl Clock {
         }
     }
 
+    /// The clock as a function, for adapters.
+    pub fn source(&self) -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
+        let clock = self.clone();
+        Arc::new(move || clock.now())
+    }
+
     /// Moves a manual clock on; the system's clock is left alone.
     pub fn advance(&self, by: jiff::SignedDuration) {
         if let Clock::Manual(now) = self {

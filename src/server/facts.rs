@@ -1,11 +1,14 @@
 //! Answers to a plan's questions, from registries. Shared by the worker and `butler plan`.
 
 use crate::{
-    adapters::registry::Registry,
-    engine::plan::{Fact, Facts, Need},
+    adapters::registry::{Registry, RegistryError},
+    engine::{
+        image::{Repository, Tag},
+        plan::{Fact, Facts, Need},
+    },
 };
 use futures::{StreamExt, stream};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Registry calls under way at once.
@@ -13,38 +16,55 @@ const CONCURRENCY: usize = 8;
 
 /// Asks registries what the needs name, in parallel, and adds the answers. A failure is an answer too.
 pub async fn ask_registries(registry: &Registry, needs: &BTreeSet<Need>, facts: &mut Facts, now: Timestamp) {
-    let tags = needs.iter().filter_map(|need| match need {
-        Need::Tags(repository) => Some(repository.clone()),
-        _ => None,
-    });
-    let answers: Vec<_> = stream::iter(tags)
-        .map(|repository| async move {
-            let answer = registry.tags(&repository).await.map(Arc::new);
-            (repository, answer)
-        })
+    // Owned by the futures: borrowing from `needs` across them is more than the compiler can prove `Send`.
+    let questions: Vec<Need> = needs.iter().cloned().collect();
+    let answers: Vec<Answer> = stream::iter(questions)
+        .map(|need| ask(registry.clone(), need, now))
         .buffer_unordered(CONCURRENCY)
         .collect()
         .await;
-    facts.tags.extend(answers.into_iter().map(|(repository, answer)| (repository, fact(answer, now))));
-
-    let digests = needs.iter().filter_map(|need| match need {
-        Need::Digest { repository, tag } => Some((repository.clone(), tag.clone())),
-        _ => None,
-    });
-    let answers: Vec<_> = stream::iter(digests)
-        .map(|(repository, tag)| async move {
-            let answer = registry.resolve(&repository, &tag).await;
-            ((repository, tag), answer)
-        })
-        .buffer_unordered(CONCURRENCY)
-        .collect()
-        .await;
-    facts.digests.extend(answers.into_iter().map(|(key, answer)| (key, fact(answer, now))));
+    for answer in answers {
+        match answer {
+            Answer::Tags(repository, fact) => {
+                facts.tags.insert(repository, fact);
+            }
+            Answer::Digest(key, fact) => {
+                facts.digests.insert(key, fact);
+            }
+            Answer::NotForRegistries => {}
+        }
+    }
 }
 
-fn fact<T, E: std::fmt::Display>(answer: Result<T, E>, now: Timestamp) -> Fact<T> {
+enum Answer {
+    Tags(Repository, Fact<Arc<Vec<Tag>>>),
+    Digest((Repository, String), Fact<Option<String>>),
+    NotForRegistries,
+}
+
+async fn ask(registry: Registry, need: Need, now: Timestamp) -> Answer {
+    match need {
+        Need::Tags(repository) => {
+            let answer = fact(registry.tags(&repository).await.map(Arc::new), now);
+            Answer::Tags(repository, answer)
+        }
+        Need::Digest { repository, tag } => {
+            let answer = fact(registry.resolve(&repository, &tag).await, now);
+            Answer::Digest((repository, tag), answer)
+        }
+        Need::OwnWrites { .. } => Answer::NotForRegistries,
+    }
+}
+
+fn fact<T>(answer: Result<T, RegistryError>, now: Timestamp) -> Fact<T> {
     match answer {
         Ok(value) => Fact::Known { value, as_of: now },
-        Err(error) => Fact::Unavailable { why: error.to_string(), retry_at: None },
+        Err(error) => Fact::Unavailable {
+            retry_at: error
+                .retry_after()
+                .and_then(|after| SignedDuration::try_from(after).ok())
+                .and_then(|after| now.checked_add(after).ok()),
+            why: error.to_string(),
+        },
     }
 }

@@ -5,3 +5,115 @@ pub mod facts;
 pub mod intake;
 pub mod settings;
 pub mod worker;
+
+use crate::{
+    adapters::{
+        git,
+        github::{AppKey, AppKeyError, Forge, ForgeError, ForgeSettings, Patience},
+        registry::{Credentials, Reach, Registry, RegistryError},
+        store::{JobKey, JobRequest, Store, StoreError},
+    },
+    engine::memory::Key,
+};
+use clock::Clock;
+use intake::IntakeState;
+use secrecy::ExposeSecret;
+use settings::Settings;
+use std::{io, net::SocketAddr, sync::Arc};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use worker::{Worker, WorkerOptions};
+
+/// Why the server did not start. Whoever runs it has to act.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("github.private-key: {0}")]
+    Key(#[from] AppKeyError),
+    #[error("github.api-url: {0}")]
+    ApiUrl(String),
+    #[error("{0}")]
+    Forge(#[from] ForgeError),
+    #[error("registries: {0}")]
+    Registry(#[from] RegistryError),
+    #[error("database: {0}")]
+    Store(#[from] StoreError),
+    #[error("listen: cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: io::Error },
+}
+
+/// A server that runs.
+pub struct Server {
+    pub address: SocketAddr,
+    pub worker: Arc<Worker>,
+    shutdown: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// The parts of a server, put together but not at work: tests pump the worker themselves.
+pub async fn assemble(settings: &Settings, clock: Clock, patience: Patience) -> Result<Arc<Worker>, StartError> {
+    git::init();
+    let pem = settings.github.private_key.expose_secret().as_bytes();
+    let forge = Forge::new(ForgeSettings {
+        app_id: settings.github.app_id,
+        key: AppKey::from_pem(pem)?,
+        api_url: settings.github.api_url.parse().map_err(|error: url::ParseError| StartError::ApiUrl(error.to_string()))?,
+        clock: clock.source(),
+        patience,
+    })?;
+    let credentials = settings.registries.iter().map(|registry| {
+        let mut credentials = Credentials::anonymous(registry.host.clone());
+        if registry.insecure {
+            credentials = credentials.over_http();
+        }
+        match &registry.credentials {
+            Some((username, password)) => credentials.with_login(username.clone(), password.clone()),
+            None => credentials,
+        }
+    });
+    let registry = Registry::new(credentials.collect(), Reach::Public)?;
+    let store = Store::open(&settings.database).await?;
+    let options = WorkerOptions {
+        data_dir: settings.data_dir.clone(),
+        git_url: settings.github.git_url.clone(),
+        lease: settings.worker.lease,
+        sweep: settings.worker.sweep,
+        count: settings.worker.count as usize,
+    };
+    Ok(Arc::new(Worker::new(store, forge, registry, clock, vec![Key::derive(pem)], options)))
+}
+
+impl Server {
+    /// Starts everything: the intake listens, the worker works, a first sweep finds what was missed.
+    pub async fn start(settings: &Settings) -> Result<Server, StartError> {
+        let clock = Clock::System;
+        let worker = assemble(settings, clock.clone(), Patience::default()).await?;
+        worker.store.enqueue(&[JobRequest::urgent(JobKey::Sweep)], clock.now()).await?;
+        let listener = TcpListener::bind(settings.listen)
+            .await
+            .map_err(|source| StartError::Listen { address: settings.listen, source })?;
+        let address =
+            listener.local_addr().map_err(|source| StartError::Listen { address: settings.listen, source })?;
+        let router = intake::router(IntakeState::new(worker.store.clone(), settings, clock.source()));
+        let (shutdown, stopping) = watch::channel(false);
+        let mut closing = stopping.clone();
+        let serving = tokio::spawn(async move {
+            let stopped = async move {
+                // The sender is gone: stop as well.
+                let _ = closing.wait_for(|stop| *stop).await;
+            };
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+                tracing::error!(%error, "the HTTP server ended");
+            }
+        });
+        let working = tokio::spawn(worker.clone().run(stopping));
+        Ok(Server { address, worker, shutdown, tasks: vec![serving, working] })
+    }
+
+    /// Stops: no new requests, the jobs at hand are finished.
+    pub async fn stop(self) {
+        let _ = self.shutdown.send(true);
+        for task in self.tasks {
+            let _ = task.await;
+        }
+        self.worker.store.close().await;
+    }
+}

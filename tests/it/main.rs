@@ -1,11 +1,11 @@
 //! The integration tests: one binary, so that it links once.
 
 mod cases;
+mod commands;
+mod config;
 mod corpora;
 mod emulator;
 mod forge;
-mod commands;
-mod config;
 mod git;
 mod git_http;
 mod intake;

@@ -35,7 +35,7 @@ pub(super) fn bind(snapshot: &Snapshot) -> Bindings {
             FluxObject::ImageUpdateAutomation(object) => bindings.automations.push(Automation {
                 object: id.to_string(),
                 file: file.to_owned(),
-                path: join("", object.path.as_deref().unwrap_or("")),
+                path: known_part(object.path.as_deref().unwrap_or("")),
                 suspended: object.suspend,
             }),
             FluxObject::ImagePolicy(_) => {}
@@ -173,4 +173,11 @@ fn shared_folders(a: &str, b: &str) -> usize {
     let folders = |file: &str| file.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned());
     let (a, b) = (folders(a), folders(b));
     a.split('/').zip(b.split('/')).take_while(|(a, b)| a == b && !a.is_empty()).count()
+}
+
+/// An automation's path as far as the repository tells it: what stands below a `${…}` that is filled in elsewhere may be
+/// anywhere, so the automation counts for all of it.
+fn known_part(path: &str) -> String {
+    let segments: Vec<&str> = path.split('/').take_while(|segment| !segment.contains("${")).collect();
+    join("", &segments.join("/"))
 }

@@ -217,7 +217,7 @@ fn version_of(line: &ImageLine) -> Option<Version> {
 
 fn image_of(line: &ImageLine) -> Option<Repository> {
     let text = line.image.as_deref().or((line.part == Part::Reference).then_some(line.value.as_str()))?;
-    Repository::parse(text).ok()
+    Some(Reference::parse(text).ok()?.repository)
 }
 
 /// The component that a line belongs to: its workload or HelmRelease; else the image's own name; else its folder.

@@ -98,8 +98,11 @@ impl Worker {
 
     /// Works until `shutdown` turns true, then finishes what it is at.
     pub async fn run(self: Arc<Self>, shutdown: watch::Receiver<bool>) {
-        let loops = (0..self.options.count.max(1)).map(|_| self.clone().work(shutdown.clone()));
-        futures::future::join_all(loops).await;
+        let mut loops = tokio::task::JoinSet::new();
+        for _ in 0..self.options.count.max(1) {
+            loops.spawn(self.clone().work(shutdown.clone()));
+        }
+        loops.join_all().await;
     }
 
     async fn work(self: Arc<Self>, mut shutdown: watch::Receiver<bool>) {
@@ -144,21 +147,20 @@ impl Worker {
             let result = held.while_renewed(&self.store, &self.clock, self.options.lease, work).await;
             (result, effects)
         };
-        let _entered = span.entered();
         let outcome = match result {
             Ok(outcome) => outcome,
             Err(WorkError::LeaseLost) => {
-                tracing::warn!("another worker took over");
+                span.in_scope(|| tracing::warn!("another worker took over"));
                 return Ok(());
             }
             Err(error) => self.outcome_of(error, attempts + 1),
         };
-        match &outcome {
+        span.in_scope(|| match &outcome {
             Outcome::Done { .. } => tracing::debug!("done"),
             Outcome::Retry { at, why } => tracing::warn!(%at, why, "to be tried again"),
             Outcome::Blocked { finding } => tracing::warn!(finding, "somebody has to act"),
             Outcome::Bug { why } => tracing::error!(why, "a fault of butler's own"),
-        }
+        });
         self.store.finish_with(held.into_lease(), outcome, &effects, self.clock.now()).await
     }
 

@@ -43,7 +43,6 @@ pub struct PullWork {
 
 /// Where a pull request stands after it was looked after: a sentence for people.
 pub struct Stands {
-    pub number: Option<u64>,
     pub sentence: String,
 }
 
@@ -133,12 +132,12 @@ impl Session<'_> {
         }
         let action = decide_pull(&work.hash, work.changes.len(), record.as_ref(), &state);
         tracing::debug!(head = work.head, ?action, changes = work.changes.len(), "pull request");
-        let open = |number: u64| Stands { number: Some(number), sentence: format!("#{number} is open: {}", wording::summary(&work.changes)) };
+        let open = |number: u64| Stands { sentence: format!("#{number} is open: {}", wording::summary(&work.changes)) };
         match (action, pull) {
             (PullAction::Keep, Some(pull)) => Ok(open(pull.number)),
-            (PullAction::Keep, None) => Ok(Stands { number: None, sentence: "nothing to carry".into() }),
+            (PullAction::Keep, None) => Ok(Stands { sentence: "nothing to carry".into() }),
             (PullAction::Write, None) if !work.may_open => {
-                Ok(Stands { number: None, sentence: format!("waits for {}: {}", wording::code("/promote"), wording::summary(&work.changes)) })
+                Ok(Stands { sentence: format!("waits for {}: {}", wording::code("/promote"), wording::summary(&work.changes)) })
             }
             (PullAction::Write, pull) => {
                 let number = self.write_pull(&work, record, pull).await?;
@@ -148,7 +147,7 @@ impl Session<'_> {
                 self.close(&work.head, &pull).await?;
                 let body = wording::nothing_left();
                 jobs.push(Effect::Say { number: pull.number, key: "closed".into(), body }.job(self.repo)?);
-                Ok(Stands { number: None, sentence: "nothing is left to carry".into() })
+                Ok(Stands { sentence: "nothing is left to carry".into() })
             }
             (PullAction::Announce, Some(pull)) => {
                 let body = wording::newer_plan(&wording::summary(&work.changes));
@@ -158,10 +157,10 @@ impl Session<'_> {
             (PullAction::Edited, Some(pull)) => {
                 let body = wording::edited(&work.head);
                 jobs.push(Effect::Say { number: pull.number, key: "edited".into(), body }.job(self.repo)?);
-                Ok(Stands { number: Some(pull.number), sentence: format!("#{} has a person's commits; butler leaves it alone", pull.number) })
+                Ok(Stands { sentence: format!("#{} has a person's commits; butler leaves it alone", pull.number) })
             }
             (PullAction::Foreign { .. }, _) => Ok(Stands {
-                number: None,
+
                 sentence: format!("the branch {} is not butler's; delete or rename it", wording::code(&work.head)),
             }),
             (action, None) => Err(WorkError::Bug(format!("{action:?} without a pull request"))),

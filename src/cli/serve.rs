@@ -1,0 +1,86 @@
+//! `butler serve` and `butler config check`: the server, and what it is told.
+
+use super::Failure;
+use crate::server::{
+    Server,
+    settings::{LogFormat, LogLevel, LogSettings, Settings},
+};
+use std::{path::PathBuf, process::ExitCode};
+use tracing_subscriber::EnvFilter;
+
+#[derive(clap::Args)]
+pub struct ServeArgs {
+    /// The settings file; BUTLER_* variables win over it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(clap::Subcommand)]
+pub enum ConfigCommand {
+    /// Check the settings, and say everything that is wrong with them
+    Check(ServeArgs),
+}
+
+fn load(args: &ServeArgs) -> Result<Settings, Failure> {
+    Settings::load(args.config.as_deref(), &|name| std::env::var(name).ok())
+        .map_err(|error| Failure::Usage(error.to_string()))
+}
+
+pub fn check(ConfigCommand::Check(args): &ConfigCommand) -> Result<ExitCode, Failure> {
+    let settings = load(args)?;
+    anstream::println!("the settings are valid: App {} at {}", settings.github.app_id, settings.github.api_url);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Serves until it is told to stop (SIGTERM, SIGINT), then finishes what it is at.
+pub fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
+    let settings = load(args)?;
+    start_logging(&settings.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot start the runtime")))?;
+    runtime.block_on(async {
+        let server = Server::start(&settings).await.map_err(|error| Failure::Other(error.into()))?;
+        tracing::info!(address = %server.address, "butler serves");
+        stop_signal().await;
+        tracing::info!("stopping: jobs at hand are finished");
+        server.stop().await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Logs go to stderr; `log.level` speaks of butler, others only of what is wrong.
+pub fn start_logging(log: &LogSettings) {
+    let level = match log.level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
+    };
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(format!("warn,butler={level}")))
+        .with_writer(std::io::stderr);
+    // A second subscriber in one process (tests) is refused, which is fine.
+    let _ = match log.format {
+        LogFormat::Text => subscriber.try_init(),
+        LogFormat::Json => subscriber.json().try_init(),
+    };
+}
+
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let interrupted = tokio::signal::ctrl_c();
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminated) => {
+            tokio::select! {
+                _ = interrupted => {}
+                _ = terminated.recv() => {}
+            }
+        }
+        Err(_) => {
+            let _ = interrupted.await;
+        }
+    }
+}
