@@ -51,7 +51,13 @@ pub fn run(args: &LintArgs) -> Result<ExitCode, Failure> {
         Format::Json => output::json(&Document { findings }),
         Format::Text => {
             for finding in &findings {
-                anstream::println!("{BOLD}{}:{}:{}{BOLD:#} {}", finding.file, finding.line, finding.column, finding.code);
+                anstream::println!(
+                    "{BOLD}{}:{}:{}{BOLD:#} {}",
+                    finding.file,
+                    finding.line,
+                    finding.column,
+                    finding.code
+                );
                 anstream::println!("  {DIM}{}{DIM:#}", finding.message);
             }
             let plural = if findings.len() == 1 { "" } else { "s" };
@@ -62,7 +68,13 @@ pub fn run(args: &LintArgs) -> Result<ExitCode, Failure> {
 }
 
 fn finding(code: &str, file: &str, position: Position, message: impl Into<String>) -> Finding {
-    Finding { code: code.into(), file: file.into(), line: position.line, column: position.column, message: message.into() }
+    Finding {
+        code: code.into(),
+        file: file.into(),
+        line: position.line,
+        column: position.column,
+        message: message.into(),
+    }
 }
 
 /// What is wrong with butler.yaml.
@@ -103,7 +115,8 @@ fn repository_findings(tree: &Worktree, bindings: &Bindings) -> Vec<Finding> {
         else {
             continue;
         };
-        let mut push = |code: &str, message: String| findings.push(finding(code, &binding.file, line.position, message));
+        let mut push =
+            |code: &str, message: String| findings.push(finding(code, &binding.file, line.position, message));
         if scan.sops {
             push("sops", "the file is encrypted with SOPS and never edited: its markers have no effect".into());
         }

@@ -127,7 +127,9 @@ fn text(changes: &[Change], skipped: &[Skip]) {
         anstream::println!("  {GREEN}+ {}{GREEN:#}", change.new);
         anstream::println!("  {DIM}{}{DIM:#}", change.reason);
         if change.downgrade {
-            anstream::println!("  {YELLOW}a downgrade: butler proposes it in a pull request, it never commits one{YELLOW:#}");
+            anstream::println!(
+                "  {YELLOW}a downgrade: butler proposes it in a pull request, it never commits one{YELLOW:#}"
+            );
         }
         if let Some(writer) = &change.written_by {
             anstream::println!("  {YELLOW}{writer} still writes this line: butler only watches{YELLOW:#}");

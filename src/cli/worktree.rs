@@ -27,7 +27,9 @@ impl Worktree {
     /// Reads a folder, or a single file (as YAML, whatever its name).
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let metadata = fs::metadata(path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Failure::Usage(format!("expected a folder or a file, found nothing at {}", path.display())),
+            io::ErrorKind::NotFound => {
+                Failure::Usage(format!("expected a folder or a file, found nothing at {}", path.display()))
+            }
             _ => Failure::Other(anyhow::Error::new(error).context(format!("cannot read {}", path.display()))),
         })?;
         let mut tree = Worktree { root: path.to_owned(), snapshot: Snapshot::default() };
@@ -93,7 +95,10 @@ impl Worktree {
             before.insert(file.to_owned(), bytes.clone());
             anyhow::Ok(bytes)
         })?;
-        Ok(after.into_iter().map(|(file, after)| (file.clone(), (before.remove(&file).unwrap_or_default(), after))).collect())
+        Ok(after
+            .into_iter()
+            .map(|(file, after)| (file.clone(), (before.remove(&file).unwrap_or_default(), after)))
+            .collect())
     }
 
     /// A file's bytes as they are now.

@@ -55,7 +55,11 @@ pub async fn assemble(settings: &Settings, clock: Clock, patience: Patience) -> 
     let forge = Forge::new(ForgeSettings {
         app_id: settings.github.app_id,
         key: AppKey::from_pem(pem)?,
-        api_url: settings.github.api_url.parse().map_err(|error: url::ParseError| StartError::ApiUrl(error.to_string()))?,
+        api_url: settings
+            .github
+            .api_url
+            .parse()
+            .map_err(|error: url::ParseError| StartError::ApiUrl(error.to_string()))?,
         clock: clock.source(),
         patience,
     })?;

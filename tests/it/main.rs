@@ -3,6 +3,7 @@
 mod cases;
 mod commands;
 mod config;
+mod conversation;
 mod corpora;
 mod emulator;
 mod forge;

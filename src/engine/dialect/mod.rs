@@ -42,7 +42,10 @@ pub struct Policy {
 
 #[derive(Clone, Debug)]
 pub enum PolicyState {
-    Usable { repository: Repository, policy: Arc<TagPolicy> },
+    Usable {
+        repository: Repository,
+        policy: Arc<TagPolicy>,
+    },
     /// Suspended, or its repository is.
     Suspended(String),
     /// It cannot be; the reason says where and what to do.
@@ -122,7 +125,9 @@ impl Bindings {
 impl Automation {
     /// Whether `file` lies under the automation's path.
     pub fn covers(&self, file: &str) -> bool {
-        self.path.is_empty() || file == self.path || file.strip_prefix(&self.path).is_some_and(|rest| rest.starts_with('/'))
+        self.path.is_empty()
+            || file == self.path
+            || file.strip_prefix(&self.path).is_some_and(|rest| rest.starts_with('/'))
     }
 }
 

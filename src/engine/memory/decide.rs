@@ -23,10 +23,21 @@ pub struct Request<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Intent {
     /// Edges by their head branch.
-    Promote { heads: Vec<String>, components: Vec<String> },
+    Promote {
+        heads: Vec<String>,
+        components: Vec<String>,
+    },
     Merge,
-    Hold { component: Option<String>, environment: Option<String>, until: Option<Timestamp>, reason: String },
-    Resume { component: Option<String>, environment: Option<String> },
+    Hold {
+        component: Option<String>,
+        environment: Option<String>,
+        until: Option<Timestamp>,
+        reason: String,
+    },
+    Resume {
+        component: Option<String>,
+        environment: Option<String>,
+    },
     Status,
     Help,
     /// The words make no sense here; the sentence says why, and what would.
@@ -59,7 +70,9 @@ impl Memory {
     pub fn decide(&mut self, request: &Request<'_>, intent: &Intent, needed: Permission) -> Outcome {
         if request.permission.is_none_or(|has| has < needed) {
             let has = request.permission.map_or("no access".to_owned(), |has| has.to_string());
-            return Outcome::Refused { why: format!("this takes `{needed}` permission on the repository; you have {has}") };
+            return Outcome::Refused {
+                why: format!("this takes `{needed}` permission on the repository; you have {has}"),
+            };
         }
         match intent {
             Intent::Promote { heads, components } => self.promote(request, heads, components),
@@ -78,7 +91,9 @@ impl Memory {
                 self.holds.push(hold);
                 Outcome::Held { sentence }
             }
-            Intent::Resume { component, environment } => self.resume(request, component.as_deref(), environment.as_deref()),
+            Intent::Resume { component, environment } => {
+                self.resume(request, component.as_deref(), environment.as_deref())
+            }
             Intent::Status => Outcome::Status,
             Intent::Help => Outcome::Help { permission: request.permission },
             Intent::Nonsense(why) => Outcome::Refused { why: why.clone() },

@@ -10,7 +10,9 @@ mod value;
 
 pub use facts::{Fact, Facts, Need, OwnWrite, Planned};
 pub use hash::plan_hash;
-pub use promotion::{PromotionInputs, PromotionPlan, PullAction, PullState, Side, component_of, decide_pull, promotion};
+pub use promotion::{
+    PromotionInputs, PromotionPlan, PullAction, PullState, Side, component_of, decide_pull, promotion,
+};
 pub use snapshot::{Entry, EntryKind, Snapshot};
 pub use update::{HandEdit, Scope, UpdateInputs, UpdatePlan, update};
 pub use value::{Assignment, AssignmentTarget, WrongKind, assign, check_kind};

@@ -247,7 +247,9 @@ pub enum PullState {
         mergeable: Option<bool>,
     },
     /// Somebody else opened one from this head: it is never touched.
-    Foreign { number: u64 },
+    Foreign {
+        number: u64,
+    },
 }
 
 /// What to do about it.

@@ -32,7 +32,9 @@ pub struct Snapshot {
 impl Snapshot {
     /// Every image line of every scanned file, with its file.
     pub fn lines(&self) -> impl Iterator<Item = (&str, &Scan, &ImageLine)> {
-        self.scans.iter().flat_map(|(file, scan)| scan.lines.iter().map(move |line| (file.as_str(), scan.as_ref(), line)))
+        self.scans
+            .iter()
+            .flat_map(|(file, scan)| scan.lines.iter().map(move |line| (file.as_str(), scan.as_ref(), line)))
     }
 
     /// The line with this identity, where the tree still has it.

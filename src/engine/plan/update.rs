@@ -6,7 +6,9 @@ use super::{
 };
 use crate::engine::{
     config::Downgrade,
-    dialect::{Automation, Binding, Bindings, DigestReflection, Policy, PolicyState, Unresolved, kustomize::Inclusions},
+    dialect::{
+        Automation, Binding, Bindings, DigestReflection, Policy, PolicyState, Unresolved, kustomize::Inclusions,
+    },
     image::{Reference, Repository},
     manifest::{ImageLine, LineId, Part, Scan},
     memory::Memory,
@@ -160,7 +162,10 @@ fn decide(
     }
     let downgrade = goes_down(tags, line, &image) && inputs.downgrade != Downgrade::Allow;
     if downgrade && inputs.downgrade == Downgrade::Deny {
-        return because("downgrade", format!("{} is lower than {}; `updates.downgrade: deny`", planned.new, planned.old));
+        return because(
+            "downgrade",
+            format!("{} is lower than {}; `updates.downgrade: deny`", planned.new, planned.old),
+        );
     }
     if inputs.with_history {
         heed_history(inputs, &planned)?;
@@ -272,12 +277,16 @@ fn heed_history(inputs: &UpdateInputs<'_>, planned: &Change) -> Result<(), Stays
     if recent >= BREAKER_CHANGES {
         return because(
             "circuit-breaker",
-            format!("{recent} automatic changes of this line within an hour: builds that commit, or commits that build?"),
+            format!(
+                "{recent} automatic changes of this line within an hour: builds that commit, or commits that build?"
+            ),
         );
     }
     // Only the value that butler wrote last can have been replaced by somebody else.
     match of_line.next() {
-        Some((write, value)) if value == planned.new && !inputs.memory.decline_ended(&planned.line, &value, write.at) => {
+        Some((write, value))
+            if value == planned.new && !inputs.memory.decline_ended(&planned.line, &value, write.at) =>
+        {
             let edit = HandEdit {
                 line: planned.line.clone(),
                 declined: value.clone(),
@@ -287,7 +296,10 @@ fn heed_history(inputs: &UpdateInputs<'_>, planned: &Change) -> Result<(), Stays
             let short = write.commit.get(..7).unwrap_or(&write.commit);
             Err(Stays::Declined(
                 edit,
-                format!("{value} was set back to {} by hand after {short}; a newer version, or /resume, ends that", planned.old),
+                format!(
+                    "{value} was set back to {} by hand after {short}; a newer version, or /resume, ends that",
+                    planned.old
+                ),
             ))
         }
         _ => Ok(()),
@@ -297,7 +309,10 @@ fn heed_history(inputs: &UpdateInputs<'_>, planned: &Change) -> Result<(), Stays
 /// The value that a commit gave to a line, where it changed it.
 fn written(write: &OwnWrite, line: &LineId) -> Option<String> {
     let value = |scan: &Scan| {
-        scan.lines.iter().find(|candidate| scan.line_id(&line.file, candidate) == *line).map(|found| found.value.clone())
+        scan.lines
+            .iter()
+            .find(|candidate| scan.line_id(&line.file, candidate) == *line)
+            .map(|found| found.value.clone())
     };
     let after = value(&write.after)?;
     (value(&write.before).as_ref() != Some(&after)).then_some(after)

@@ -56,7 +56,8 @@ pub(super) fn versions(change: &Change) -> String {
 
 /// The tag of a reference, a short digest, or the value itself.
 pub(super) fn version(value: &str) -> String {
-    let short = |digest: &str| digest.split_once(':').map_or(digest, |(_, hex)| hex).chars().take(12).collect::<String>();
+    let short =
+        |digest: &str| digest.split_once(':').map_or(digest, |(_, hex)| hex).chars().take(12).collect::<String>();
     if value.starts_with("sha256:") {
         return short(value);
     }

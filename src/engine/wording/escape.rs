@@ -73,14 +73,24 @@ mod tests {
         for text in HOSTILE {
             for rendered in [code(text), plain(text)] {
                 for event in Parser::new(&rendered) {
-                    let harmless = matches!(event, Event::Text(_) | Event::Code(_) | Event::Start(Tag::Paragraph) | Event::End(_) | Event::SoftBreak);
+                    let harmless = matches!(
+                        event,
+                        Event::Text(_)
+                            | Event::Code(_)
+                            | Event::Start(Tag::Paragraph)
+                            | Event::End(_)
+                            | Event::SoftBreak
+                    );
                     assert!(harmless, "{text:?} became {event:?}");
                 }
             }
             let block = fenced("diff", text);
             let events: Vec<_> = Parser::new(&block).collect();
             assert!(matches!(events.first(), Some(Event::Start(Tag::CodeBlock(_)))), "{text:?}");
-            assert!(events[1..].iter().all(|event| matches!(event, Event::Text(_) | Event::End(_))), "{text:?}: {events:?}");
+            assert!(
+                events[1..].iter().all(|event| matches!(event, Event::Text(_) | Event::End(_))),
+                "{text:?}: {events:?}"
+            );
         }
     }
 }

@@ -20,11 +20,7 @@ pub struct PullText {
 
 /// The pull request of a promotion. `diff` is the unified diff of all files; `announcement` a newer plan that waits.
 pub fn promotion_pull(plan: &PromotionPlan, diff: &str, requested_by: Option<&str>) -> PullText {
-    let mut body = format!(
-        "Carries what {} runs to {}.\n\n",
-        code(&plan.from),
-        code(&plan.to)
-    );
+    let mut body = format!("Carries what {} runs to {}.\n\n", code(&plan.from), code(&plan.to));
     body.push_str(&table(&plan.changes));
     body.push_str(&notes(&plan.changes));
     body.push_str(&format!(
@@ -45,7 +41,8 @@ pub fn update_pull(plan: &UpdatePlan, changes: &[Change], diff: &str, why: &str)
     let mut body = format!("Updates {}. {why}\n\n", code(&plan.environment));
     body.push_str(&table(changes));
     body.push_str(&notes(changes));
-    let commands = "\nMerging it is all there is to do. Closing it declines these versions; a newer one opens another.\n";
+    let commands =
+        "\nMerging it is all there is to do. Closing it declines these versions; a newer one opens another.\n";
     let title = super::commit::update_commit(plan, changes).lines().next().unwrap_or_default().to_owned();
     finish(title, body, diff, commands, &plan_hash(changes))
 }
@@ -75,9 +72,18 @@ fn notes(changes: &[Change]) -> String {
     for change in changes {
         let line = format!("{}:{}", change.line.file, change.position.line);
         if change.downgrade {
-            notes.push_str(&format!("\n> **Downgrade**: {} goes {} ({}).\n", code(&change.component), code(&versions(change)), code(&line)));
+            notes.push_str(&format!(
+                "\n> **Downgrade**: {} goes {} ({}).\n",
+                code(&change.component),
+                code(&versions(change)),
+                code(&line)
+            ));
         } else if major(&change.old, &change.new) {
-            notes.push_str(&format!("\n> **Major version**: {} goes {}.\n", code(&change.component), code(&versions(change))));
+            notes.push_str(&format!(
+                "\n> **Major version**: {} goes {}.\n",
+                code(&change.component),
+                code(&versions(change))
+            ));
         }
     }
     notes
@@ -99,7 +105,11 @@ fn left_out(skipped: &[Skip]) -> String {
     }
     let mut text = String::from("\nNot carried:\n");
     for skip in skipped.iter().take(SKIPS_SHOWN) {
-        text.push_str(&format!("- {}: {}\n", code(&format!("{}:{}", skip.file, skip.position.line)), code(&skip.reason)));
+        text.push_str(&format!(
+            "- {}: {}\n",
+            code(&format!("{}:{}", skip.file, skip.position.line)),
+            code(&skip.reason)
+        ));
     }
     if skipped.len() > SKIPS_SHOWN {
         text.push_str(&format!("- and {} more\n", skipped.len() - SKIPS_SHOWN));

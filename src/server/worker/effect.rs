@@ -15,9 +15,22 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case", tag = "effect")]
 pub enum Effect {
     /// A comment of butler's, found again by its key.
-    Say { number: u64, key: String, body: String },
-    React { comment: u64, reaction: Reaction },
-    Check { sha: String, name: String, conclusion: Conclusion, title: String, summary: String },
+    Say {
+        number: u64,
+        key: String,
+        body: String,
+    },
+    React {
+        comment: u64,
+        reaction: Reaction,
+    },
+    Check {
+        sha: String,
+        name: String,
+        conclusion: Conclusion,
+        title: String,
+        summary: String,
+    },
 }
 
 impl Effect {

@@ -32,7 +32,8 @@ impl From<GitError> for WorkError {
         let why = error.to_string();
         match error.remedy() {
             Remedy::Retry { after } => WorkError::Retry {
-                at: after.and_then(|after| Timestamp::now().checked_add(jiff::SignedDuration::try_from(after).ok()?).ok()),
+                at: after
+                    .and_then(|after| Timestamp::now().checked_add(jiff::SignedDuration::try_from(after).ok()?).ok()),
                 why,
             },
             Remedy::Fix => WorkError::Fix(why),

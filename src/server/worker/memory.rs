@@ -19,7 +19,10 @@ const OWN_HISTORY: usize = 200;
 pub enum Found {
     /// No ref, and no sign that there ever was one.
     Absent,
-    Memory { commit: String, memory: Box<Memory> },
+    Memory {
+        commit: String,
+        memory: Box<Memory>,
+    },
 }
 
 /// Reads the memory, and decides whether it is to be believed. `seen` is the tip that this database saw last.
@@ -128,4 +131,3 @@ async fn note_seen(held: &Held, session: &Session<'_>, commit: &str) -> Result<(
     let lease = held.lease().await;
     Ok(session.worker.store.set_seen_state(&lease, commit, session.worker.clock.now()).await?)
 }
-

@@ -81,7 +81,14 @@ const KINDS: &[JobKind] = &[JobKind::Effect, JobKind::Repository, JobKind::Tags,
 const NAP: Duration = Duration::from_secs(2);
 
 impl Worker {
-    pub fn new(store: Store, forge: Forge, registry: Registry, clock: Clock, keys: Vec<Key>, options: WorkerOptions) -> Self {
+    pub fn new(
+        store: Store,
+        forge: Forge,
+        registry: Registry,
+        clock: Clock,
+        keys: Vec<Key>,
+        options: WorkerOptions,
+    ) -> Self {
         Worker {
             store,
             forge,
@@ -94,6 +101,11 @@ impl Worker {
             mirrors: Mutex::default(),
             scans: Arc::default(),
         }
+    }
+
+    /// The journal, for whoever hands in work.
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Works until `shutdown` turns true, then finishes what it is at.

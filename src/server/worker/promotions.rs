@@ -73,7 +73,12 @@ impl Session<'_> {
                     snapshot: &from.snapshot,
                     relative: &from_relative,
                 },
-                to: Side { environment: &edge.to.name, branch: &to_branch, snapshot: &to.snapshot, relative: &to_relative },
+                to: Side {
+                    environment: &edge.to.name,
+                    branch: &to_branch,
+                    snapshot: &to.snapshot,
+                    relative: &to_relative,
+                },
                 target_updates: !matches!(edge.to.update, UpdateMode::None | UpdateMode::External),
                 memory: &self.memory,
                 now: self.worker.clock.now(),
@@ -84,9 +89,7 @@ impl Session<'_> {
         let asked_for = requested.is_some() || edge.promotion.open != Open::Command;
         match edge.promotion.write {
             Write::Commit => self.promote_by_commit(config, edge, &to_branch, plan, head, by, asked_for).await,
-            Write::PullRequest => {
-                self.promote_by_pull(config, edge, to_branch, plan, head, by, asked_for, jobs).await
-            }
+            Write::PullRequest => self.promote_by_pull(config, edge, to_branch, plan, head, by, asked_for, jobs).await,
         }
     }
 
@@ -120,9 +123,10 @@ impl Session<'_> {
                 let short = commit.get(..7).unwrap_or(&commit).to_owned();
                 Ok((format!("committed as {short}: {}", wording::summary(&plan.changes)), true))
             }
-            Published::Protected { message } => {
-                Ok((format!("the branch takes no direct commits ({}): use `write: pull-request`", wording::plain(&message)), false))
-            }
+            Published::Protected { message } => Ok((
+                format!("the branch takes no direct commits ({}): use `write: pull-request`", wording::plain(&message)),
+                false,
+            )),
         }
     }
 
@@ -168,7 +172,13 @@ impl Session<'_> {
             return Ok((nothing, false));
         }
         if config.blocks_environment(&edge.to.name).is_some() {
-            return Ok((format!("{}; people merge it: the target is protected by settings that this version does not know", stands.sentence), false));
+            return Ok((
+                format!(
+                    "{}; people merge it: the target is protected by settings that this version does not know",
+                    stands.sentence
+                ),
+                false,
+            ));
         }
         let automatic = edge.promotion.pull_request.merge == Merge::Auto;
         let (waits, merged) = self.merge_if_asked(head, automatic, &title, jobs).await?;

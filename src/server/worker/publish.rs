@@ -16,9 +16,13 @@ const FILE_LIMIT: usize = 10 * 1024 * 1024;
 /// What became of a push.
 #[derive(Debug)]
 pub enum Published {
-    Done { commit: String },
+    Done {
+        commit: String,
+    },
     /// The server does not take it from butler.
-    Protected { message: String },
+    Protected {
+        message: String,
+    },
 }
 
 impl From<EditError> for WorkError {
@@ -46,7 +50,10 @@ impl Session<'_> {
                 before.insert(file.to_owned(), bytes.clone());
                 Ok::<_, WorkError>(bytes)
             })?;
-            let diff = files.iter().map(|(file, after)| unified(file, before.get(file).map_or(&[][..], Vec::as_slice), after)).collect();
+            let diff = files
+                .iter()
+                .map(|(file, after)| unified(file, before.get(file).map_or(&[][..], Vec::as_slice), after))
+                .collect();
             let edits: Vec<FileChange> =
                 files.into_iter().map(|(path, bytes)| FileChange { path, new_bytes: Some(bytes) }).collect();
             Ok((mirror.commit_edits(&base, &edits, &meta)?, diff))

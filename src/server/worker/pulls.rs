@@ -53,7 +53,14 @@ impl Session<'_> {
         let expects_any = self.memory.pulls.values().any(|record| record.number != record.ended);
         let has_heads = self.heads.keys().any(|name| name.starts_with("refs/heads/butler/"));
         self.pulls = match expects_any || has_heads {
-            true => self.worker.forge.own_open_pulls(self.repo).await?.into_iter().map(|p| (p.head_ref.clone(), p)).collect(),
+            true => self
+                .worker
+                .forge
+                .own_open_pulls(self.repo)
+                .await?
+                .into_iter()
+                .map(|p| (p.head_ref.clone(), p))
+                .collect(),
             false => BTreeMap::new(),
         };
         let mut memory = self.memory.clone();
@@ -84,7 +91,8 @@ impl Session<'_> {
             if pull.merged {
                 // butler's own merge whose answer was lost counts for the one who asked.
                 if let (Some(merge), Some(commit)) = (merge, &pull.merge_sha) {
-                    record.merged = Some(Merged { number: pull.number, comment: merge.comment, commit: commit.clone() });
+                    record.merged =
+                        Some(Merged { number: pull.number, comment: merge.comment, commit: commit.clone() });
                 }
                 said.push(format!("#{} merged", pull.number));
             } else {
@@ -124,7 +132,9 @@ impl Session<'_> {
                 mergeable: pull.mergeable,
             },
             // The branch stands there without a pull request: butler's, or somebody else's.
-            (None, Some(at)) if !record.as_ref().is_some_and(|record| record.stands_at(at)) => PullState::Foreign { number: 0 },
+            (None, Some(at)) if !record.as_ref().is_some_and(|record| record.stands_at(at)) => {
+                PullState::Foreign { number: 0 }
+            }
             _ => PullState::None,
         };
         if let Some(pull) = &pull {
@@ -136,9 +146,9 @@ impl Session<'_> {
         match (action, pull) {
             (PullAction::Keep, Some(pull)) => Ok(open(pull.number)),
             (PullAction::Keep, None) => Ok(Stands { sentence: "nothing to carry".into() }),
-            (PullAction::Write, None) if !work.may_open => {
-                Ok(Stands { sentence: format!("waits for {}: {}", wording::code("/promote"), wording::summary(&work.changes)) })
-            }
+            (PullAction::Write, None) if !work.may_open => Ok(Stands {
+                sentence: format!("waits for {}: {}", wording::code("/promote"), wording::summary(&work.changes)),
+            }),
             (PullAction::Write, pull) => {
                 let number = self.write_pull(&work, record, pull).await?;
                 Ok(open(number))
@@ -160,7 +170,6 @@ impl Session<'_> {
                 Ok(Stands { sentence: format!("#{} has a person's commits; butler leaves it alone", pull.number) })
             }
             (PullAction::Foreign { .. }, _) => Ok(Stands {
-
                 sentence: format!("the branch {} is not butler's; delete or rename it", wording::code(&work.head)),
             }),
             (action, None) => Err(WorkError::Bug(format!("{action:?} without a pull request"))),
@@ -197,7 +206,12 @@ impl Session<'_> {
         Ok(if only_updates { record.head.clone() } else { pull.head_sha.clone() })
     }
 
-    async fn write_pull(&mut self, work: &PullWork, record: Option<PullRecord>, pull: Option<Pull>) -> Result<u64, WorkError> {
+    async fn write_pull(
+        &mut self,
+        work: &PullWork,
+        record: Option<PullRecord>,
+        pull: Option<Pull>,
+    ) -> Result<u64, WorkError> {
         let standing_at = self.head(&work.head).cloned();
         let (commit, diff) = self.commit(&work.base, &work.changes, &work.message).await?;
         let already = record.as_ref().is_some_and(|record| {
@@ -293,7 +307,10 @@ impl Session<'_> {
         if let Some(asked) = &asked
             && (asked.plan != record.plan || asked.head != record.head)
         {
-            return Ok((Some(format!("#{} changed since {} asked to merge it", pull.number, wording::code(&asked.by))), false));
+            return Ok((
+                Some(format!("#{} changed since {} asked to merge it", pull.number, wording::code(&asked.by))),
+                false,
+            ));
         }
         if let Some(waits) = self.missing_for_merge(&pull).await? {
             return Ok((Some(format!("#{} waits: {waits}", pull.number)), false));
@@ -308,9 +325,13 @@ impl Session<'_> {
             .await?;
         let commit = match outcome {
             MergeOutcome::Merged { sha } | MergeOutcome::AlreadyMerged { sha } => sha,
-            MergeOutcome::HeadMoved => return Err(WorkError::Again(format!("#{} moved before the merge", pull.number))),
+            MergeOutcome::HeadMoved => {
+                return Err(WorkError::Again(format!("#{} moved before the merge", pull.number)));
+            }
             MergeOutcome::BaseMoved => return Err(WorkError::Again(format!("the base of #{} moved", pull.number))),
-            MergeOutcome::NotMergeable { why } => return Ok((Some(format!("#{} cannot be merged: {}", pull.number, wording::plain(&why))), false)),
+            MergeOutcome::NotMergeable { why } => {
+                return Ok((Some(format!("#{} cannot be merged: {}", pull.number, wording::plain(&why))), false));
+            }
         };
         tracing::info!(number = pull.number, commit, "merged");
         let mut memory = self.memory.clone();

@@ -31,8 +31,14 @@ const CONFIG_LIMIT: usize = 1024 * 1024;
 enum Consent {
     /// There is none: the repository is observed, nothing is written.
     None,
-    Invalid { blob: String, errors: Vec<String> },
-    Given { blob: String, config: Arc<Config> },
+    Invalid {
+        blob: String,
+        errors: Vec<String>,
+    },
+    Given {
+        blob: String,
+        config: Arc<Config>,
+    },
 }
 
 impl Worker {
@@ -81,8 +87,7 @@ impl Worker {
         let done = Ok(Some(Outcome::Done { again_at: None }));
         let mirror = self.mirror(repo)?;
         let fetched = mirror.clone();
-        let heads =
-            Session::blocking(move || Ok(fetched.fetch(&["refs/heads/*", MEMORY_REF])?)).await?;
+        let heads = Session::blocking(move || Ok(fetched.fetch(&["refs/heads/*", MEMORY_REF])?)).await?;
         let Some(head) = heads.get(&format!("refs/heads/{}", info.default_branch)).cloned() else { return done };
 
         let (reading, at) = (mirror.clone(), head.clone());
@@ -135,12 +140,7 @@ impl Worker {
 
     /// A check run says whether butler.yaml can be used: once for each version of it, and on each new head while it
     /// cannot.
-    async fn report_config(
-        &self,
-        repo: &RepoName,
-        head: &str,
-        consent: &Consent,
-    ) -> Result<(), WorkError> {
+    async fn report_config(&self, repo: &RepoName, head: &str, consent: &Consent) -> Result<(), WorkError> {
         let (told, conclusion, text) = match consent {
             Consent::None => return Ok(()),
             Consent::Invalid { blob, errors } => {
@@ -208,7 +208,8 @@ impl Session<'_> {
                     self.config.environments.iter().map(|environment| self.branch_of(environment)).collect();
                 branches.push(self.default_branch.clone());
                 let (mirror, heads, email) = (self.mirror.clone(), self.heads.clone(), self.identity.commit_email());
-                let traces = Self::blocking(move || memory::has_own_commits(&mirror, &heads, &branches, &email)).await?
+                let traces = Self::blocking(move || memory::has_own_commits(&mirror, &heads, &branches, &email))
+                    .await?
                     || !self.worker.forge.own_open_pulls(self.repo).await?.is_empty();
                 if traces {
                     return Ok(Err(MemoryTrouble::Vanished { last_seen: None }));
@@ -227,7 +228,9 @@ impl Session<'_> {
         let mut missed = Vec::new();
         for pull in self.pulls.values() {
             let comments = self.worker.forge.comments_since(self.repo, pull.number, self.memory.cursor).await?;
-            missed.extend(comments.into_iter().filter(|comment| !comment.author_is_bot && !self.memory.decided(comment.id)));
+            missed.extend(
+                comments.into_iter().filter(|comment| !comment.author_is_bot && !self.memory.decided(comment.id)),
+            );
         }
         self.worker.store.inbox_add(&missed).await?;
         self.worker.store.set_known(self.repo, self.worker.clock.now()).await?;

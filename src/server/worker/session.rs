@@ -2,16 +2,16 @@
 
 use super::{Held, WorkError, Worker, snapshots::BranchState};
 use crate::{
-    adapters::{git::{Heads, Identity, Mirror}, github::AppIdentity},
-    engine::{
-        config::Config,
-        event::RepoName,
-        memory::Memory,
-        plan::Facts,
-        wording::Standing,
+    adapters::{
+        git::{Heads, Identity, Mirror},
+        github::AppIdentity,
     },
+    engine::{config::Config, event::RepoName, memory::Memory, plan::Facts, wording::Standing},
 };
-use std::{collections::{BTreeMap, BTreeSet, HashMap}, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 /// The default branch's refs and everything that was read from it, at the beginning of an attempt.
 pub struct Session<'a> {

@@ -1,12 +1,6 @@
 //! Updates of environments: planned with facts until nothing is missing, then written the environment's way.
 
-use super::{
-    Effect, WorkError,
-    publish::Published,
-    pulls::PullWork,
-    session::Session,
-    snapshots::BranchState,
-};
+use super::{Effect, WorkError, publish::Published, pulls::PullWork, session::Session, snapshots::BranchState};
 use crate::{
     adapters::{github::Conclusion, store::JobRequest},
     engine::{
@@ -44,7 +38,13 @@ impl Session<'_> {
         let plan = self.plan_update(environment, &branch, &state).await?;
         self.look_again |= plan.skipped.iter().any(|skip| skip.code == "registry-unavailable");
         for skip in &plan.skipped {
-            tracing::info!(environment = environment.name, file = skip.file, code = skip.code, reason = skip.reason, "skipped");
+            tracing::info!(
+                environment = environment.name,
+                file = skip.file,
+                code = skip.code,
+                reason = skip.reason,
+                "skipped"
+            );
         }
         self.note_hand_edits(&plan, &state.commit, jobs).await?;
 
@@ -63,7 +63,13 @@ impl Session<'_> {
                 let (commit, _) = self.commit(&state.commit, &direct, &message).await?;
                 match self.move_branch(&branch, Some(state.commit.clone()), Some(commit)).await? {
                     Published::Done { commit } => {
-                        tracing::info!(environment = environment.name, branch, commit, changes = direct.len(), "updated");
+                        tracing::info!(
+                            environment = environment.name,
+                            branch,
+                            commit,
+                            changes = direct.len(),
+                            "updated"
+                        );
                     }
                     Published::Protected { message } if mode == UpdateMode::Auto => {
                         tracing::info!(branch, message, "the branch takes no commits: by pull request");
@@ -72,7 +78,9 @@ impl Session<'_> {
                     }
                     Published::Protected { message } => {
                         let text = wording::protected(&environment.name, &branch, &message);
-                        jobs.push(Effect::check(&state.commit, "butler/update", Conclusion::Failure, text).job(self.repo)?);
+                        jobs.push(
+                            Effect::check(&state.commit, "butler/update", Conclusion::Failure, text).job(self.repo)?,
+                        );
                     }
                 }
             }
@@ -96,10 +104,8 @@ impl Session<'_> {
         }
         let Some(state) = self.branch(branch).await? else { return Ok(()) };
         // A direct commit may have moved the branch: the rest is planned on what is there now.
-        let still: Vec<Change> = changes
-            .into_iter()
-            .filter(|change| state.snapshot.blob(&change.line.file) == change.edit.blob)
-            .collect();
+        let still: Vec<Change> =
+            changes.into_iter().filter(|change| state.snapshot.blob(&change.line.file) == change.edit.blob).collect();
         let message = update_commit(&plan, &still);
         let why = why.to_owned();
         let work = PullWork {
@@ -145,11 +151,15 @@ impl Session<'_> {
             .config
             .environments
             .iter()
-            .filter(|other| other.name != environment.name && other.repository.is_none() && self.branch_of(other) == branch)
+            .filter(|other| {
+                other.name != environment.name && other.repository.is_none() && self.branch_of(other) == branch
+            })
             .collect();
         let others: Vec<(&str, Box<dyn Fn(&str) -> bool + '_>)> = others
             .into_iter()
-            .map(|other| (other.name.as_str(), Box::new(move |file: &str| other.contains(file)) as Box<dyn Fn(&str) -> bool>))
+            .map(|other| {
+                (other.name.as_str(), Box::new(move |file: &str| other.contains(file)) as Box<dyn Fn(&str) -> bool>)
+            })
             .collect();
         let others: Vec<Scope<'_>> =
             others.iter().map(|(name, contains)| Scope { name, contains: contains.as_ref() }).collect();
@@ -212,7 +222,12 @@ impl Session<'_> {
     }
 
     /// Lines that a person set back are remembered as declined, and said once.
-    async fn note_hand_edits(&mut self, plan: &UpdatePlan, head: &str, jobs: &mut Vec<JobRequest>) -> Result<(), WorkError> {
+    async fn note_hand_edits(
+        &mut self,
+        plan: &UpdatePlan,
+        head: &str,
+        jobs: &mut Vec<JobRequest>,
+    ) -> Result<(), WorkError> {
         if plan.hand_edits.is_empty() {
             return Ok(());
         }
@@ -230,4 +245,3 @@ impl Session<'_> {
         Ok(())
     }
 }
-

@@ -1,8 +1,9 @@
 //! What several test areas share.
 
+pub mod api;
 pub mod docker_registry;
 pub mod ear;
-pub mod api;
 pub mod git_http;
 pub mod openapi;
 pub mod person;
+pub mod world;
