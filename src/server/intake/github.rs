@@ -1,7 +1,7 @@
 //! GitHub's webhooks: <https://docs.github.com/en/webhooks/webhook-events-and-payloads>. The structs take only the fields
 //! that are used: many real payloads lack fields that the schemas call required.
 
-use super::{IntakeState, NAME_LIMIT, Refusal, body, jobs};
+use super::{IntakeState, NAME_LIMIT, Refusal, body};
 use crate::{
     adapters::store::{Delivery, Recorded},
     engine::{
@@ -75,7 +75,7 @@ pub(super) async fn receive(State(state): State<IntakeState>, request: Request) 
         event,
         received_at: (state.clock)(),
     };
-    let recorded = state.store.record(&delivery, &jobs(&delivery.event, state.debounce)).await?;
+    let recorded = state.store.record(&delivery, &state.jobs(&delivery.event).await?).await?;
     let answer = match (recorded, &delivery.event) {
         (Recorded::Duplicate, _) => json!({"status": "duplicate"}),
         (Recorded::New, Event::Ignored { why }) => json!({"status": "ignored", "why": why}),
