@@ -12,6 +12,7 @@ mod forge;
 mod git;
 mod git_http;
 mod intake;
+mod memory;
 mod registry;
 mod store;
 mod support;

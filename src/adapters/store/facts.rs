@@ -77,6 +77,19 @@ impl Store {
         tx.commit().await.map_err(failed(DOING))
     }
 
+    /// Forgets which tip of the state ref was seen: the next one is believed by its seal alone.
+    pub async fn forget_state(&self, repo: &RepoName) -> Result<(), StoreError> {
+        const DOING: &str = "forget a state";
+        let mut tx = self.database.write(DOING).await?;
+        sqlx::query("DELETE FROM facts WHERE scope = ? AND key = ?")
+            .bind(STATE)
+            .bind(repo.to_string())
+            .execute(&mut *tx)
+            .await
+            .map_err(failed(DOING))?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
     /// Whether this database has seen the repository reconciled. Where it has not, it may be new, or the database was
     /// lost and comments on open pull requests are to be read again.
     pub async fn is_known(&self, repo: &RepoName) -> Result<bool, StoreError> {
