@@ -8,7 +8,7 @@
 
 pub mod engine;
 
-#[cfg(feature = "server")]
+#[cfg(feature = "git")]
 pub mod adapters;
 #[cfg(feature = "server")]
 pub mod cli;

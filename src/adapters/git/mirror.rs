@@ -76,6 +76,11 @@ impl Mirror {
         self.access.url.as_str()
     }
 
+    /// Its folder.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Brings every ref that a pattern names to where the remote has it: new ones appear, deleted ones disappear, forced
     /// ones follow. A pattern is a full ref name, or ends in `/*`: `refs/heads/*`, `refs/butler/state`. Objects that are here
     /// already are not fetched again.

@@ -4,6 +4,7 @@
 //!
 //! - [`Mirror`]: a bare repository whose refs are the remote's; [`Mirror::fetch`] brings it up to date.
 //! - Reading: [`Mirror::tree_entries`], [`Mirror::read_blob`], [`Mirror::changed_paths`], [`Mirror::first_parent_history`].
+//! - What the files of a commit mean: [`Reader`], which reads and parses only what it has not seen.
 //! - Writing: [`Mirror::commit_edits`] makes objects, [`Mirror::push`] moves refs at the remote, each from an expected id.
 //!
 //! Commit, tree and blob ids are 40 hexadecimal digits in signatures; libgit2's types stop here.
@@ -13,6 +14,7 @@ mod error;
 mod history;
 mod mirror;
 mod push;
+mod reader;
 mod snapshot;
 mod transport;
 
@@ -21,5 +23,6 @@ pub use error::{GitError, Remedy};
 pub use history::{CommitInfo, FileVersion, Identity};
 pub use mirror::{Heads, Mirror};
 pub use push::{PushOutcome, RefUpdate};
+pub use reader::{BranchState, Reader, Work};
 pub use snapshot::{ChangedPath, Mode, TreeEntry};
 pub use transport::{TokenError, TokenSource, init};

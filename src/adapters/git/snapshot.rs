@@ -4,7 +4,8 @@ use super::{
     error::{GitError, Local, missing, oid},
     mirror::Mirror,
 };
-use git2::{ObjectType, Oid, Repository, Tree};
+use git2::{ErrorCode, ObjectType, Odb, OdbObject, Oid, Repository, Tree};
+use std::path::Path;
 
 /// What a tree's entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +33,8 @@ pub struct ChangedPath {
     pub path: String,
     pub old: Option<String>,
     pub new: Option<String>,
+    /// What it is in the newer commit; none where it was removed.
+    pub mode: Option<Mode>,
 }
 
 impl Mode {
@@ -63,19 +66,46 @@ impl Mirror {
         })
     }
 
+    /// What stands at a path of a commit; `None` for nothing, and for a folder. Nothing else of the tree is read.
+    pub fn entry_at(&self, commit: &str, path: &str) -> Result<Option<TreeEntry>, GitError> {
+        self.local(|repository| {
+            let entry = match tree_of(repository, commit)?.get_path(Path::new(path)) {
+                Ok(entry) => entry,
+                Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            let mode = Mode::of(entry.filemode());
+            Ok(mode.map(|mode| TreeEntry { path: path.to_owned(), id: entry.id().to_string(), mode }))
+        })
+    }
+
     /// A blob's bytes; [`GitError::TooLarge`] over `limit` bytes, before any is read.
     pub fn read_blob(&self, id: &str, limit: usize) -> Result<Vec<u8>, GitError> {
         self.local(|repository| {
-            let id = oid(id)?;
             let odb = repository.odb()?;
-            let (size, kind) = odb.read_header(id).map_err(missing("blob", id))?;
-            if kind != ObjectType::Blob {
-                return Err(Local::Invalid(format!("expected a blob, found a {} at {id}", kind.str())));
+            let object = read(&odb, id, limit)?;
+            Ok(object.data().to_vec())
+        })
+    }
+
+    /// Hands the blobs that `next` names to `found`, one by one, as [`Mirror::read_blob`] reads them, without a copy
+    /// of the bytes. One that is too large is `None`.
+    pub fn each_blob<'i, T>(
+        &self,
+        limit: usize,
+        mut next: impl FnMut() -> Option<(T, &'i str)>,
+        mut found: impl FnMut(T, Option<&[u8]>),
+    ) -> Result<(), GitError> {
+        self.local(|repository| {
+            let odb = repository.odb()?;
+            while let Some((asked, id)) = next() {
+                match read(&odb, id, limit) {
+                    Ok(object) => found(asked, Some(object.data())),
+                    Err(Local::TooLarge { .. }) => found(asked, None),
+                    Err(error) => return Err(error),
+                }
             }
-            if size > limit {
-                return Err(Local::TooLarge { what: "blob", id: id.to_string(), size, limit });
-            }
-            Ok(odb.read(id)?.data().to_vec())
+            Ok(())
         })
     }
 
@@ -90,6 +120,19 @@ impl Mirror {
             Ok(changes)
         })
     }
+}
+
+/// Reads a blob; its size is looked at before its bytes are.
+fn read<'o>(odb: &'o Odb<'_>, id: &str, limit: usize) -> Result<OdbObject<'o>, Local> {
+    let id = oid(id)?;
+    let (size, kind) = odb.read_header(id).map_err(missing("blob", id))?;
+    if kind != ObjectType::Blob {
+        return Err(Local::Invalid(format!("expected a blob, found a {} at {id}", kind.str())));
+    }
+    if size > limit {
+        return Err(Local::TooLarge { what: "blob", id: id.to_string(), size, limit });
+    }
+    Ok(odb.read(id)?)
 }
 
 /// The tree of a commit that a caller named.
@@ -148,9 +191,10 @@ fn compare(
         if old_tree.is_some() || new_tree.is_some() {
             compare(repository, old_tree.as_ref(), new_tree.as_ref(), &path, changes)?;
         }
+        let mode = new.and_then(|(_, mode)| Mode::of(mode));
         let (old, new) = (file(old), file(new));
         if old.is_some() || new.is_some() {
-            changes.push(ChangedPath { path, old, new });
+            changes.push(ChangedPath { path, old, new, mode });
         }
     }
     Ok(())

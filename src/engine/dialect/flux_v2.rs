@@ -9,7 +9,7 @@ use crate::engine::{
     image::Repository,
     manifest::{Document, FluxObject, ImagePolicyObject, ImageRepositoryObject},
     plan::Snapshot,
-    policy::{Direction, Order, TagPolicy},
+    policy::{Direction, Memo, Order, TagPolicy},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -47,7 +47,7 @@ pub(super) fn bind(snapshot: &Snapshot) -> Bindings {
         let (Some(id), FluxObject::ImagePolicy(object)) = (&document.object, flux) else { continue };
         for namespace in included.namespaces(file, &id.namespace) {
             let key = PolicyKey { namespace, name: id.name.clone() };
-            let policy = Arc::new(define(&key, file, document, object, &repositories));
+            let policy = Arc::new(define(&snapshot.memo, &key, file, document, object, &repositories));
             if let PolicyState::Invalid(why) = &policy.state {
                 bindings.problems.push(Problem {
                     code: "policy-invalid",
@@ -85,6 +85,7 @@ fn flux_objects(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &Document, &
 
 /// Reads a policy object: its repository, its filter and order, or why it cannot be followed.
 fn define(
+    memo: &Memo,
     key: &PolicyKey,
     file: &str,
     document: &Document,
@@ -111,8 +112,8 @@ fn define(
         Some(definition) if definition.object.suspend => {
             PolicyState::Suspended(format!("ImageRepository {repository_key} is suspended"))
         }
-        Some(definition) => match compile(object, definition.object) {
-            Ok((repository, policy)) => PolicyState::Usable { repository, policy: Arc::new(policy) },
+        Some(definition) => match compile(memo, object, definition.object) {
+            Ok((repository, policy)) => PolicyState::Usable { repository, policy },
             Err(why) => PolicyState::Invalid(why),
         },
     };
@@ -126,7 +127,11 @@ fn define(
     }
 }
 
-fn compile(policy: &ImagePolicyObject, source: &ImageRepositoryObject) -> Result<(Repository, TagPolicy), String> {
+fn compile(
+    memo: &Memo,
+    policy: &ImagePolicyObject,
+    source: &ImageRepositoryObject,
+) -> Result<(Repository, Arc<TagPolicy>), String> {
     let repository = Repository::parse(&source.image).map_err(|error| error.to_string())?;
     let (kind, argument) = &policy.order;
     let direction = || argument.parse::<Direction>().map_err(|error| error.to_string());
@@ -137,7 +142,7 @@ fn compile(policy: &ImagePolicyObject, source: &ImageRepositoryObject) -> Result
         other => return Err(format!("expected spec.policy to be semver, numerical or alphabetical, found {other:?}")),
     };
     let filter = policy.filter.as_ref().map(|(pattern, extract)| (pattern.as_str(), extract.as_str()));
-    let policy = TagPolicy::new(order, filter, source.exclusion_list.clone()).map_err(|error| error.to_string())?;
+    let policy = memo.policy(order, filter, source.exclusion_list.clone()).map_err(|error| error.to_string())?;
     Ok((repository, policy))
 }
 
@@ -156,6 +161,9 @@ fn resolve(key: &PolicyKey, file: &str, definitions: &Definitions) -> Result<Arc
             false => format!("no ImagePolicy {key} in this repository; there is {}", near.join(", ")),
         }));
     };
+    if let [only] = found.as_slice() {
+        return Ok(only.clone());
+    }
     let nearest = found.iter().map(|policy| shared_folders(&policy.file, file)).max().unwrap_or(0);
     let mut candidates = found.iter().filter(|policy| shared_folders(&policy.file, file) == nearest);
     match (candidates.next(), candidates.next()) {
@@ -170,9 +178,10 @@ fn resolve(key: &PolicyKey, file: &str, definitions: &Definitions) -> Result<Arc
 
 /// How many leading folders two files share.
 fn shared_folders(a: &str, b: &str) -> usize {
-    let folders = |file: &str| file.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned());
-    let (a, b) = (folders(a), folders(b));
-    a.split('/').zip(b.split('/')).take_while(|(a, b)| a == b && !a.is_empty()).count()
+    fn folder(file: &str) -> &str {
+        file.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
+    folder(a).split('/').zip(folder(b).split('/')).take_while(|(a, b)| a == b && !a.is_empty()).count()
 }
 
 /// An automation's path as far as the repository tells it: what stands below a `${…}` that is filled in elsewhere may be

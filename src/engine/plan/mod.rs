@@ -2,6 +2,7 @@
 //! and the tests all call the very same functions.
 
 mod facts;
+mod files;
 mod hash;
 mod promotion;
 mod rollout;
@@ -10,6 +11,7 @@ mod update;
 mod value;
 
 pub use facts::{Fact, Facts, Need, OwnWrite, Planned};
+pub use files::Files;
 pub use hash::plan_hash;
 pub use promotion::{
     PromotionInputs, PromotionPlan, PullAction, PullState, Side, component_of, decide_pull, promotion,

@@ -1,7 +1,11 @@
 //! A tree of the config repository at one commit, materialised: its entries, and the scans of the files that can matter.
 
-use crate::engine::manifest::{ImageLine, LineId, Scan};
-use std::{collections::BTreeMap, sync::Arc};
+use super::Files;
+use crate::engine::{
+    manifest::{ImageLine, LineId, Scan},
+    policy::Memo,
+};
+use std::sync::Arc;
 
 /// What a tree's entry is. Only plain files are ever read or edited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,15 +22,17 @@ pub struct Entry {
     pub kind: EntryKind,
 }
 
-/// Pure data: planning never reads a file.
+/// Pure data: planning never reads a file. A clone shares what it holds.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// `None` for a working tree that is no commit.
     pub commit: Option<String>,
     /// By path in the repository, `/`-separated.
-    pub entries: BTreeMap<String, Entry>,
+    pub entries: Files<Entry>,
     /// Of the files that passed the byte search, by path.
-    pub scans: BTreeMap<String, Arc<Scan>>,
+    pub scans: Files<Arc<Scan>>,
+    /// What was worked out for the snapshots that this one followed, so that it need not be again.
+    pub memo: Arc<Memo>,
 }
 
 impl Snapshot {

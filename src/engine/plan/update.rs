@@ -9,13 +9,18 @@ use crate::engine::{
     dialect::{
         Automation, Binding, Bindings, DigestReflection, Policy, PolicyState, Unresolved, kustomize::Inclusions,
     },
-    image::{Reference, Repository},
+    image::{Reference, Repository, Tag},
     manifest::{ImageLine, LineId, Part, Scan},
     memory::Memory,
     policy::TagPolicy,
 };
 use jiff::{SignedDuration, Timestamp};
-use std::{cmp::Ordering, collections::BTreeSet};
+use std::{
+    cell::{OnceCell, RefCell},
+    cmp::Ordering,
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 /// More automatic changes of one line than this within [`BREAKER_WINDOW`] park it.
 const BREAKER_CHANGES: usize = 6;
@@ -75,7 +80,7 @@ pub struct HandEdit {
 pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
     let mut plan = UpdatePlan { environment: inputs.environment.name.to_owned(), ..UpdatePlan::default() };
     let mut needs = BTreeSet::new();
-    let inclusions = Inclusions::of(inputs.snapshot);
+    let context = Context::new(inputs);
     for binding in &inputs.bindings.lines {
         if !(inputs.environment.contains)(&binding.file) {
             continue;
@@ -85,7 +90,7 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
         else {
             continue;
         };
-        match decide(inputs, &inclusions, binding, scan, line) {
+        match decide(&context, binding, scan, line) {
             Ok(None) => plan.current += 1,
             Ok(Some(change)) => plan.changes.push(change),
             Err(Stays::Needs(need)) => {
@@ -105,7 +110,62 @@ fn skip(binding: &Binding, line: &ImageLine, code: &'static str, reason: String)
     Skip { file: binding.file.clone(), position: line.position, code, reason, policy: Some(binding.key.to_string()) }
 }
 
+/// What the lines of one plan share; worked out when a line asks for it first.
+struct Context<'a> {
+    inputs: &'a UpdateInputs<'a>,
+    inclusions: OnceCell<Inclusions<'a>>,
+    chosen: RefCell<HashMap<*const Policy, Result<Chosen<'a>, Stays>>>,
+}
+
+/// The tag that a policy wants, whatever line it is for.
+#[derive(Clone)]
+struct Chosen<'a> {
+    tag: &'a Tag,
+    /// The policy's image with the tag.
+    image: Reference,
+    reason: Arc<str>,
+}
+
+impl<'a> Context<'a> {
+    fn new(inputs: &'a UpdateInputs<'a>) -> Self {
+        Context { inputs, inclusions: OnceCell::new(), chosen: RefCell::default() }
+    }
+
+    fn inclusions(&self) -> &Inclusions<'a> {
+        self.inclusions.get_or_init(|| Inclusions::of(self.inputs.snapshot))
+    }
+
+    fn chosen(
+        &self,
+        policy: &Arc<Policy>,
+        repository: &Repository,
+        tags: &Arc<TagPolicy>,
+    ) -> Result<Chosen<'a>, Stays> {
+        let mut chosen = self.chosen.borrow_mut();
+        chosen.entry(Arc::as_ptr(policy)).or_insert_with(|| self.choose(policy, repository, tags)).clone()
+    }
+
+    fn choose(&self, policy: &Policy, repository: &Repository, tags: &Arc<TagPolicy>) -> Result<Chosen<'a>, Stays> {
+        let known = match self.inputs.facts.tags.get(repository) {
+            None => return Err(Stays::Needs(Need::Tags(repository.clone()))),
+            Some(Fact::Unavailable { why, .. }) => return because("registry-unavailable", why),
+            Some(Fact::Known { value, .. }) => value,
+        };
+        let choice = self.inputs.snapshot.memo.select(tags, known);
+        let Some(tag) = choice.selected.and_then(|index| known.get(index)) else {
+            return because("no-match", &*choice.reason);
+        };
+        let mut image = match Reference::parse(&policy.image) {
+            Ok(image) => image,
+            Err(error) => return because("policy-invalid", error.to_string()),
+        };
+        image.tag = Some(tag.name.clone());
+        Ok(Chosen { tag, image, reason: choice.reason })
+    }
+}
+
 /// Why a line is not changed (yet).
+#[derive(Clone)]
 enum Stays {
     Needs(Need),
     Because(&'static str, String),
@@ -118,12 +178,12 @@ fn because<T>(code: &'static str, reason: impl Into<String>) -> Result<T, Stays>
 
 /// One line: its change, `None` where it is current, or why it stays.
 fn decide(
-    inputs: &UpdateInputs<'_>,
-    inclusions: &Inclusions<'_>,
+    context: &Context<'_>,
     binding: &Binding,
     scan: &Scan,
     line: &ImageLine,
 ) -> Result<Option<Change>, Stays> {
+    let inputs = context.inputs;
     if let Some((code, reason)) = untouchable(inputs.snapshot, &binding.file, scan) {
         return because(code, reason);
     }
@@ -145,7 +205,7 @@ fn decide(
     };
     let written_by = other_writer(inputs, &binding.file)?;
 
-    let Some((image, reason)) = select(inputs.facts, policy, repository, tags, line)? else { return Ok(None) };
+    let Some((image, reason)) = select(context, policy, repository, tags, line)? else { return Ok(None) };
     let Some(value) = value_for(line, binding.part, &image) else {
         return because("no-digest", format!("policy {} has no digest to write", binding.key));
     };
@@ -154,7 +214,7 @@ fn decide(
     if let Some(hold) = inputs.memory.hold_on(inputs.environment.name, &planned.component, inputs.now) {
         return because("held", hold.sentence());
     }
-    if let Some(other) = shared_with(inputs, inclusions, &binding.file) {
+    if let Some(other) = shared_with(context, &binding.file) {
         return because(
             "shared-line",
             format!("{other} renders this file too; give each environment a value of its own, or update both by hand"),
@@ -173,7 +233,7 @@ fn decide(
     Ok(Some(Change {
         policy: Some(binding.key.to_string()),
         image: Some(repository.clone()),
-        reason,
+        reason: reason.to_string(),
         downgrade,
         written_by,
         ..planned
@@ -196,26 +256,16 @@ fn other_writer(inputs: &UpdateInputs<'_>, file: &str) -> Result<Option<String>,
 
 /// The image that the policy wants on this line; `None` where the line's digest is to stay.
 fn select(
-    facts: &Facts,
-    policy: &Policy,
+    context: &Context<'_>,
+    policy: &Arc<Policy>,
     repository: &Repository,
-    tags: &TagPolicy,
+    tags: &Arc<TagPolicy>,
     line: &ImageLine,
-) -> Result<Option<(Reference, String)>, Stays> {
-    let known = match facts.tags.get(repository) {
-        None => return Err(Stays::Needs(Need::Tags(repository.clone()))),
-        Some(Fact::Unavailable { why, .. }) => return because("registry-unavailable", why),
-        Some(Fact::Known { value, .. }) => value,
-    };
-    let selection = tags.select(known);
-    let Some(tag) = selection.selected else { return because("no-match", selection.reason) };
-    let mut image = match Reference::parse(&policy.image) {
-        Ok(image) => image,
-        Err(error) => return because("policy-invalid", error.to_string()),
-    };
-    image.tag = Some(tag.name.clone());
+) -> Result<Option<(Reference, Arc<str>)>, Stays> {
+    let facts = context.inputs.facts;
+    let Chosen { tag, mut image, reason } = context.chosen(policy, repository, tags)?;
     if policy.digest == DigestReflection::Never {
-        return Ok(Some((image, selection.reason)));
+        return Ok(Some((image, reason)));
     }
     let running = line.image.as_deref().or(Some(&line.value)).and_then(|text| Reference::parse(text).ok());
     let pinned = running.filter(|running| running.tag.as_deref() == Some(&tag.name) && running.digest.is_some());
@@ -233,7 +283,7 @@ fn select(
             Some(Fact::Known { value: Some(digest), .. }) => Some(digest.clone()),
         },
     };
-    Ok(Some((image, selection.reason)))
+    Ok(Some((image, reason)))
 }
 
 /// Whether the new tag is lower than the one that stands there, under the policy's own order.
@@ -250,11 +300,12 @@ fn goes_down(policy: &TagPolicy, line: &ImageLine, image: &Reference) -> bool {
 }
 
 /// Another environment of the branch that renders this file: its folder holds it, or a kustomization there includes it.
-fn shared_with(inputs: &UpdateInputs<'_>, inclusions: &Inclusions<'_>, file: &str) -> Option<String> {
+fn shared_with(context: &Context<'_>, file: &str) -> Option<String> {
+    let inputs = context.inputs;
     if inputs.others.is_empty() {
         return None;
     }
-    let renderers = inclusions.renderers(file);
+    let renderers = context.inclusions().renderers(file);
     inputs.others.iter().find_map(|other| {
         let renders = (other.contains)(file) || renderers.iter().any(|kustomization| (other.contains)(kustomization));
         renders.then(|| format!("environment {}", other.name))

@@ -125,6 +125,9 @@ pub(super) fn untouchable(snapshot: &Snapshot, file: &str, scan: &Scan) -> Optio
 
 /// The change of one line to `value`; `None` where it holds that already.
 pub(super) fn change(snapshot: &Snapshot, file: &str, scan: &Scan, line: &ImageLine, value: String) -> Option<Change> {
+    if line.value == value {
+        return None;
+    }
     let id = scan.line_id(file, line);
     let edit = line.edit(id.clone(), snapshot.blob(file), &value)?;
     Some(Change {

@@ -2,6 +2,7 @@
 //! image-reflector-controller, but for numbers, which are compared exactly, and of which a bad one is left out.
 
 mod filter;
+mod memo;
 mod newest;
 mod number;
 mod range;
@@ -11,6 +12,7 @@ mod select;
 mod version;
 
 pub use filter::DEFAULT_EXCLUSION;
+pub use memo::{Choice, Memo};
 pub use version::Version;
 
 use crate::engine::image::Tag;
@@ -21,7 +23,7 @@ use re2::{Pattern, PatternError};
 use std::{cmp::Ordering, fmt, str::FromStr};
 
 /// Which end of an order is chosen. Ascending chooses the last, descending the first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Direction {
     #[default]
     Ascending,
@@ -29,7 +31,7 @@ pub enum Direction {
 }
 
 /// What an order compares.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
     /// The highest version in a range of Masterminds' syntax. `three_part` leaves out `1` and `1.2`, as ImagePolicy does.
     Semver { range: String, three_part: bool },

@@ -11,7 +11,6 @@ mod pulls;
 mod reconcile;
 mod reset;
 mod session;
-mod snapshots;
 mod sweep;
 mod updates;
 
@@ -21,7 +20,7 @@ pub use error::WorkError;
 use super::clock::Clock;
 use crate::{
     adapters::{
-        git::Mirror,
+        git::{Mirror, Reader},
         github::{AppIdentity, Forge},
         registry::Registry,
         store::{JobKey, JobKind, LeasedJob, Outcome, Store, StoreError, backoff},
@@ -29,7 +28,6 @@ use crate::{
     engine::{event::RepoName, memory::Key},
 };
 use held::Held;
-use snapshots::ScanCache;
 use std::{
     collections::HashMap,
     path::PathBuf,
@@ -65,7 +63,7 @@ pub struct Worker {
     owner: String,
     identity: OnceCell<AppIdentity>,
     mirrors: Mutex<HashMap<RepoName, Arc<Mirror>>>,
-    scans: Arc<ScanCache>,
+    reader: Arc<Reader>,
 }
 
 /// What [`Worker::step`] found.
@@ -100,7 +98,7 @@ impl Worker {
             owner: uuid::Uuid::new_v4().to_string(),
             identity: OnceCell::new(),
             mirrors: Mutex::default(),
-            scans: Arc::default(),
+            reader: Arc::default(),
         }
     }
 

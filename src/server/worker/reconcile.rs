@@ -167,14 +167,16 @@ impl Worker {
 
 /// Reads butler.yaml at a commit.
 fn consent(mirror: &crate::adapters::git::Mirror, commit: &str) -> Result<Consent, WorkError> {
-    let entries = mirror.tree_entries(commit)?;
-    let find = |file: &str| entries.iter().find(|entry| entry.path == file);
-    let file = match config::locate(|file| find(file).is_some()) {
+    let mut found = HashMap::new();
+    for file in Config::files() {
+        found.extend(mirror.entry_at(commit, file)?.map(|entry| (file, entry)));
+    }
+    let file = match config::locate(|file| found.contains_key(file)) {
         Ok(Some(file)) => file,
         Ok(None) => return Ok(Consent::None),
         Err(error) => return Ok(Consent::Invalid { blob: commit.to_owned(), errors: vec![error.to_string()] }),
     };
-    let Some(entry) = find(file) else { return Ok(Consent::None) };
+    let Some(entry) = found.get(file) else { return Ok(Consent::None) };
     let bytes = mirror.read_blob(&entry.id, CONFIG_LIMIT)?;
     let blob = entry.id.clone();
     let Ok(text) = String::from_utf8(bytes) else {

@@ -1,9 +1,9 @@
 //! One attempt at a repository: what was read once, and the state that moves while it is worked on.
 
-use super::{Held, WorkError, Worker, snapshots::BranchState};
+use super::{Held, WorkError, Worker};
 use crate::{
     adapters::{
-        git::{Heads, Identity, Mirror},
+        git::{BranchState, Heads, Identity, Mirror},
         github::AppIdentity,
     },
     engine::{config::Config, event::RepoName, memory::Memory, plan::Facts, wording::Standing},
@@ -60,8 +60,8 @@ impl Session<'_> {
         if let Some(state) = self.branches.get(branch).filter(|state| state.commit == commit) {
             return Ok(Some(state.clone()));
         }
-        let (mirror, scans) = (self.mirror.clone(), self.worker.scans.clone());
-        let state = Arc::new(Self::blocking(move || scans.branch(&mirror, &commit)).await?);
+        let (mirror, reader, name) = (self.mirror.clone(), self.worker.reader.clone(), branch.to_owned());
+        let state = Self::blocking(move || Ok(reader.branch(&mirror, &name, &commit)?)).await?;
         self.branches.insert(branch.to_owned(), state.clone());
         Ok(Some(state))
     }

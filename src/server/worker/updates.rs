@@ -1,8 +1,8 @@
 //! Updates of environments: planned with facts until nothing is missing, then written the environment's way.
 
-use super::{Effect, WorkError, publish::Published, pulls::PullWork, session::Session, snapshots::BranchState};
+use super::{Effect, WorkError, publish::Published, pulls::PullWork, session::Session};
 use crate::{
-    adapters::{github::Conclusion, store::JobRequest},
+    adapters::{git::BranchState, github::Conclusion, store::JobRequest},
     engine::{
         config::{Environment, UnparsedFiles, UpdateMode},
         memory::line_key,
@@ -187,9 +187,9 @@ impl Session<'_> {
             match &need {
                 Need::OwnWrites { branch, file } => {
                     let Some(head) = self.head(branch).cloned() else { continue };
-                    let (mirror, scans) = (self.mirror.clone(), self.worker.scans.clone());
+                    let (mirror, reader) = (self.mirror.clone(), self.worker.reader.clone());
                     let (path, email) = (file.clone(), self.identity.commit_email());
-                    let writes = Self::blocking(move || scans.own_writes(&mirror, &head, &path, &email)).await?;
+                    let writes = Self::blocking(move || Ok(reader.own_writes(&mirror, &head, &path, &email)?)).await?;
                     let fact = Fact::Known { value: Arc::new(writes), as_of: now };
                     self.facts.own_writes.insert((branch.clone(), file.clone()), fact);
                 }

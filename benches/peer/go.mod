@@ -1,0 +1,3 @@
+module butler.example/peer
+
+go 1.24

@@ -1,0 +1,206 @@
+//! Commits as snapshots. A blob is read and parsed once, whichever commits and paths have it; a commit that follows one
+//! that was read costs what changed between the two.
+
+mod cache;
+mod pool;
+
+use super::{ChangedPath, GitError, Mirror, Mode};
+use crate::engine::{
+    dialect::{Bindings, bind},
+    manifest::{FileKind, Scan, is_candidate, scan},
+    plan::{Entry, EntryKind, Files, OwnWrite, Snapshot},
+};
+use cache::{Recent, ScanCache};
+use pool::Pool;
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Larger files hold no manifests.
+const FILE_LIMIT: usize = 10 * 1024 * 1024;
+/// How many commits of a branch are searched for butler's own.
+const HISTORY: usize = 300;
+
+/// A branch as it was planned from: its commit, and what its files mean together.
+pub struct BranchState {
+    pub commit: String,
+    pub snapshot: Snapshot,
+    pub bindings: Bindings,
+}
+
+/// How much was done so far; what was known already does not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Blobs read from a mirror.
+    pub read: u64,
+    /// Of those, the ones that passed the byte search and were parsed.
+    pub parsed: u64,
+}
+
+/// Reads commits of any mirrors; to be shared by everything that reads. Its memory is bounded, see [`cache`].
+#[derive(Default)]
+pub struct Reader {
+    scans: Mutex<ScanCache>,
+    branches: Mutex<Recent>,
+    pool: Pool,
+    read: AtomicU64,
+    parsed: AtomicU64,
+}
+
+/// A file to be read: where it goes, and what it is.
+struct Wanted {
+    path: String,
+    blob: String,
+    kind: FileKind,
+}
+
+impl Reader {
+    /// Reads a commit that `branch` points at. What was read of the branch before is the start: only what differs is
+    /// looked at.
+    pub fn branch(&self, mirror: &Mirror, branch: &str, commit: &str) -> Result<Arc<BranchState>, GitError> {
+        let key: (PathBuf, String) = (mirror.dir().to_owned(), branch.to_owned());
+        let before = lock(&self.branches).get(&key);
+        let snapshot = match before {
+            Some(state) if state.commit == commit => return Ok(state),
+            Some(state) => match mirror.changed_paths(&state.commit, commit) {
+                Ok(changes) => self.follow(mirror, &state.snapshot, changes)?,
+                // The old commit may be gone, with a mirror that was made anew.
+                Err(GitError::Missing { .. }) => self.whole(mirror, commit)?,
+                Err(error) => return Err(error),
+            },
+            None => self.whole(mirror, commit)?,
+        };
+        let snapshot = Snapshot { commit: Some(commit.to_owned()), ..snapshot };
+        let bindings = bind(&snapshot);
+        let state = Arc::new(BranchState { commit: commit.to_owned(), snapshot, bindings });
+        lock(&self.branches).put(key, state.clone());
+        Ok(state)
+    }
+
+    /// butler's own commits that changed a file, newest first: those whose author or committer is `email`.
+    pub fn own_writes(&self, mirror: &Mirror, head: &str, file: &str, email: &str) -> Result<Vec<OwnWrite>, GitError> {
+        let Some(kind) = FileKind::of(file) else { return Ok(Vec::new()) };
+        let empty = Arc::new(Scan::default());
+        let mut writes = Vec::new();
+        for version in mirror.file_history(head, file, HISTORY)? {
+            let by_butler = version.commit.author.email == email || version.commit.committer.email == email;
+            if !by_butler {
+                continue;
+            }
+            let read = |blob: Option<String>| {
+                let Some(blob) = blob else { return Ok(empty.clone()) };
+                let mut scans = self.scans(mirror, vec![Wanted { path: file.to_owned(), blob, kind }])?;
+                Ok::<_, GitError>(scans.pop().map_or_else(|| empty.clone(), |(_, scan)| scan))
+            };
+            writes.push(OwnWrite {
+                commit: version.commit.id.clone(),
+                at: version.commit.time,
+                before: read(version.before)?,
+                after: read(version.after)?,
+            });
+        }
+        Ok(writes)
+    }
+
+    /// What was done since this reader was made.
+    pub fn work(&self) -> Work {
+        Work { read: self.read.load(Ordering::Relaxed), parsed: self.parsed.load(Ordering::Relaxed) }
+    }
+
+    /// A commit, read from nothing but what is known of its blobs.
+    fn whole(&self, mirror: &Mirror, commit: &str) -> Result<Snapshot, GitError> {
+        let mut wanted = Vec::new();
+        let mut entries = Vec::new();
+        for file in mirror.tree_entries(commit)? {
+            let entry = entry(file.id, file.mode);
+            wanted.extend(wants(&file.path, &entry));
+            entries.push((file.path, entry));
+        }
+        let scans = self.scans(mirror, wanted)?.into_iter().collect();
+        Ok(Snapshot { entries: Files::from_iter(entries), scans, ..Snapshot::default() })
+    }
+
+    /// A snapshot, changed as a commit was.
+    fn follow(&self, mirror: &Mirror, before: &Snapshot, changes: Vec<ChangedPath>) -> Result<Snapshot, GitError> {
+        let mut snapshot = before.clone();
+        let mut wanted = Vec::new();
+        // What was removed goes first: a folder may have become a file.
+        for change in &changes {
+            snapshot.scans.remove(&change.path);
+            if change.new.is_none() {
+                snapshot.entries.remove(&change.path);
+            }
+        }
+        for change in changes {
+            if let (Some(blob), Some(mode)) = (change.new, change.mode) {
+                let entry = entry(blob, mode);
+                wanted.extend(wants(&change.path, &entry));
+                snapshot.entries.insert(change.path, entry);
+            }
+        }
+        for (path, scan) in self.scans(mirror, wanted)? {
+            snapshot.scans.insert(path, scan);
+        }
+        Ok(snapshot)
+    }
+
+    /// What files hold, in the order given; files without interest are left out. Those that are not known are read and
+    /// parsed, on several threads where they are many.
+    fn scans(&self, mirror: &Mirror, wanted: Vec<Wanted>) -> Result<Vec<(String, Arc<Scan>)>, GitError> {
+        let mut known: Vec<Option<Option<Arc<Scan>>>> = {
+            let mut cache = lock(&self.scans);
+            wanted.iter().map(|file| cache.get(&file.blob, file.kind)).collect()
+        };
+        let unknown: Vec<usize> = (0..wanted.len()).filter(|at| known[*at].is_none()).collect();
+        let found = self.pool.each(&unknown, |next| {
+            let mut found = Vec::new();
+            let (mut read, mut parsed) = (0, 0);
+            let result = mirror.each_blob(
+                FILE_LIMIT,
+                || next().map(|at| (*at, wanted[*at].blob.as_str())),
+                |at, bytes| {
+                    read += 1;
+                    let kind = wanted[at].kind;
+                    let bytes = bytes.filter(|bytes| is_candidate(kind, bytes));
+                    parsed += u64::from(bytes.is_some());
+                    found.push((at, bytes.map(|bytes| Arc::new(scan(kind, bytes)))));
+                },
+            );
+            self.read.fetch_add(read, Ordering::Relaxed);
+            self.parsed.fetch_add(parsed, Ordering::Relaxed);
+            result.map(|()| found)
+        });
+        for found in found {
+            let found = found?;
+            let mut cache = lock(&self.scans);
+            for (at, scan) in found {
+                cache.put(wanted[at].blob.clone(), wanted[at].kind, scan.clone());
+                known[at] = Some(scan);
+            }
+        }
+        let scans = wanted.into_iter().zip(known);
+        Ok(scans.filter_map(|(file, scan)| Some((file.path, scan.flatten()?))).collect())
+    }
+}
+
+fn entry(blob: String, mode: Mode) -> Entry {
+    let kind = match mode {
+        Mode::File | Mode::Executable => EntryKind::File,
+        Mode::Symlink => EntryKind::Symlink,
+        Mode::Submodule => EntryKind::Submodule,
+    };
+    Entry { blob, kind }
+}
+
+fn wants(path: &str, entry: &Entry) -> Option<Wanted> {
+    let kind = FileKind::of(path).filter(|_| entry.kind == EntryKind::File)?;
+    Some(Wanted { path: path.to_owned(), blob: entry.blob.clone(), kind })
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,188 @@
+//! A map by path that shares what it has in common with the map that it was cloned from: a push changes one file of
+//! thousands, and the snapshot after it costs what changed.
+
+use std::{slice, sync::Arc};
+
+/// Entries in a run when a map is made; a run that grows to twice as many is split.
+const RUN: usize = 64;
+
+/// Values by path, in the order of the paths' bytes. A clone shares all runs; a write copies one.
+#[derive(Clone, Debug)]
+pub struct Files<T> {
+    /// None is empty; the paths of each come before those of the next.
+    runs: Vec<Arc<Vec<(String, T)>>>,
+}
+
+impl<T> Default for Files<T> {
+    fn default() -> Self {
+        Files { runs: Vec::new() }
+    }
+}
+
+impl<T> Files<T> {
+    pub fn get(&self, path: &str) -> Option<&T> {
+        let run = self.runs.get(self.run_of(path))?;
+        let at = place(run, path).ok()?;
+        Some(&run[at].1)
+    }
+
+    pub fn contains_key(&self, path: &str) -> bool {
+        self.get(path).is_some()
+    }
+
+    pub fn len(&self) -> usize {
+        self.runs.iter().map(|run| run.len()).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// The entries in the order of their paths.
+    pub fn iter(&self) -> Iter<'_, T> {
+        Iter { runs: self.runs.iter(), run: [].iter() }
+    }
+
+    pub fn keys(&self) -> impl Iterator<Item = &String> {
+        self.iter().map(|(path, _)| path)
+    }
+
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.iter().map(|(_, value)| value)
+    }
+
+    /// The run that holds `path`, or would.
+    fn run_of(&self, path: &str) -> usize {
+        self.runs
+            .partition_point(|run| run.first().is_some_and(|(first, _)| first.as_str() <= path))
+            .saturating_sub(1)
+    }
+}
+
+impl<T: Clone> Files<T> {
+    /// Sets a path's value and gives back the one that it had.
+    pub fn insert(&mut self, path: String, value: T) -> Option<T> {
+        let index = self.run_of(&path);
+        let Some(run) = self.runs.get_mut(index) else {
+            self.runs.push(Arc::new(vec![(path, value)]));
+            return None;
+        };
+        let run = Arc::make_mut(run);
+        match place(run, &path) {
+            Ok(at) => Some(std::mem::replace(&mut run[at].1, value)),
+            Err(at) => {
+                run.insert(at, (path, value));
+                if run.len() >= 2 * RUN {
+                    let rest = run.split_off(RUN);
+                    self.runs.insert(index + 1, Arc::new(rest));
+                }
+                None
+            }
+        }
+    }
+
+    /// Takes a path out and gives back the value that it had.
+    pub fn remove(&mut self, path: &str) -> Option<T> {
+        let index = self.run_of(path);
+        let run = self.runs.get_mut(index)?;
+        let at = place(run, path).ok()?;
+        let (_, value) = Arc::make_mut(run).remove(at);
+        if run.is_empty() {
+            self.runs.remove(index);
+        }
+        Some(value)
+    }
+}
+
+fn place<T>(run: &[(String, T)], path: &str) -> Result<usize, usize> {
+    run.binary_search_by(|(known, _)| known.as_str().cmp(path))
+}
+
+/// The entries of [`Files`].
+pub struct Iter<'a, T> {
+    runs: slice::Iter<'a, Arc<Vec<(String, T)>>>,
+    run: slice::Iter<'a, (String, T)>,
+}
+
+impl<'a, T> Iterator for Iter<'a, T> {
+    type Item = (&'a String, &'a T);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some((path, value)) = self.run.next() {
+                return Some((path, value));
+            }
+            self.run = self.runs.next()?.iter();
+        }
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Files<T> {
+    type Item = (&'a String, &'a T);
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
+    }
+}
+
+/// In any order; of several values for a path the last one stays. Quick where they come in order.
+impl<T> FromIterator<(String, T)> for Files<T> {
+    fn from_iter<I: IntoIterator<Item = (String, T)>>(entries: I) -> Self {
+        let mut entries: Vec<(String, T)> = entries.into_iter().collect();
+        // Stable, so that the last one of a path comes last; `dedup` keeps the first of what it is shown.
+        if !entries.is_sorted_by(|(a, _), (b, _)| a < b) {
+            entries.reverse();
+            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+            entries.dedup_by(|(a, _), (b, _)| a == b);
+        }
+        let mut runs = Vec::with_capacity(entries.len().div_ceil(RUN));
+        let mut entries = entries.into_iter().peekable();
+        while entries.peek().is_some() {
+            runs.push(Arc::new(entries.by_ref().take(RUN).collect()));
+        }
+        Files { runs }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        /// Whatever is done to both, it holds what a `BTreeMap` holds, and clones made before do not change.
+        #[test]
+        fn holds_what_a_map_holds(
+            start in proptest::collection::vec((0u16..600, any::<u8>()), 0..500),
+            writes in proptest::collection::vec((0u16..600, proptest::option::of(any::<u8>())), 0..500),
+        ) {
+            let path = |n: u16| format!("apps/{n}.yaml");
+            let mut files: Files<u8> = start.iter().map(|(n, value)| (path(*n), *value)).collect();
+            let mut map: BTreeMap<String, u8> = start.iter().map(|(n, value)| (path(*n), *value)).collect();
+            let (before, map_before) = (files.clone(), map.clone());
+            for (n, value) in writes {
+                match value {
+                    Some(value) => prop_assert_eq!(files.insert(path(n), value), map.insert(path(n), value)),
+                    None => prop_assert_eq!(files.remove(&path(n)), map.remove(&path(n))),
+                }
+            }
+            prop_assert!(files.iter().eq(map.iter()));
+            prop_assert!(before.iter().eq(map_before.iter()));
+            prop_assert_eq!((files.len(), files.is_empty()), (map.len(), map.is_empty()));
+            for n in 0..600 {
+                prop_assert_eq!(files.get(&path(n)), map.get(&path(n)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_write_copies_one_run() {
+        let files: Files<u32> = (0..10_000).map(|n| (format!("{n:05}"), n)).collect();
+        let mut after = files.clone();
+        after.insert("05000".into(), 0);
+        let copied = files.runs.iter().zip(&after.runs).filter(|(a, b)| !Arc::ptr_eq(a, b)).count();
+        assert_eq!((copied, files.runs.len()), (1, 157));
+    }
+}
