@@ -82,7 +82,9 @@ pub fn image(policy: usize) -> String {
 /// The tag of an image's build; `0` is the oldest. Files hold the newest but, for one policy in ten, the one before it.
 fn tag(policy: usize, build: usize) -> String {
     match is_numerical(policy) {
-        true => format!("main-{:07x}-{}", (policy * 7919 + build * 104_729) & 0x0fff_ffff, 1_700_000_000 + build * 1200),
+        true => {
+            format!("main-{:07x}-{}", (policy * 7919 + build * 104_729) & 0x0fff_ffff, 1_700_000_000 + build * 1200)
+        }
         false => format!("{}.{}.{}", 1 + build / 60, build / 10 % 6, build % 10),
     }
 }
@@ -101,7 +103,9 @@ pub fn tags(policy: usize, count: usize) -> Vec<Tag> {
 
 fn policy(n: usize) -> File {
     let order = match is_numerical(n) {
-        true => "  filterTags:\n    pattern: '^main-[a-f0-9]+-(?P<ts>[0-9]+)$'\n    extract: '$ts'\n  policy:\n    numerical: {order: asc}\n",
+        true => {
+            "  filterTags:\n    pattern: '^main-[a-f0-9]+-(?P<ts>[0-9]+)$'\n    extract: '$ts'\n  policy:\n    numerical: {order: asc}\n"
+        }
         false => "  policy:\n    semver: {range: '>=1.0.0'}\n",
     };
     let text = format!(
@@ -132,7 +136,12 @@ fn manifest(n: usize, marked: bool, policies: usize, random: &mut Random) -> Str
              {tag}{}\n",
             marker(":tag")
         ),
-        1 => write!(text, "image:\n  repository: {image}\n  tag: {tag}{}\nreplicas: {}\nport: 8080\n", marker(":tag"), 1 + n % 5),
+        1 => write!(
+            text,
+            "image:\n  repository: {image}\n  tag: {tag}{}\nreplicas: {}\nport: 8080\n",
+            marker(":tag"),
+            1 + n % 5
+        ),
         2 => write!(
             text,
             "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: app-{n:06}, namespace: team-{}}}\nspec:\n  \
@@ -197,7 +206,12 @@ fn tree(repository: &Repository, files: &[&File], folder: &str) -> Result<Oid, g
     builder.write()
 }
 
-fn commit(repository: &Repository, tree: Oid, parents: &[&git2::Commit<'_>], message: &str) -> Result<Oid, git2::Error> {
+fn commit(
+    repository: &Repository,
+    tree: Oid,
+    parents: &[&git2::Commit<'_>],
+    message: &str,
+) -> Result<Oid, git2::Error> {
     let who = Signature::new("Generator", "generator@example.com", &Time::new(1_700_000_000, 0))?;
     repository.commit(None, &who, &who, message, &repository.find_tree(tree)?, parents)
 }

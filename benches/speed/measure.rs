@@ -164,7 +164,8 @@ impl Measured {
         let mut n = 0;
         let (push, push_work) = shortest(runs, || {
             n += 1;
-            let apps = mirrored.files.iter().filter(|file| file.path.starts_with("apps/") && file.text.contains("$image"));
+            let apps =
+                mirrored.files.iter().filter(|file| file.path.starts_with("apps/") && file.text.contains("$image"));
             let file = apps.cycle().nth(n * 37).ok_or("no marked file")?;
             after(&file.path, format!("# push {n}\n{}", file.text))
         })?;

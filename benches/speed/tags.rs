@@ -22,8 +22,7 @@ pub fn choices() -> Vec<Choice> {
     let versions = policy(range, None).map(|policy| Choice { name: "semver", policy, tags: generate::tags(0, COUNT) });
     let filter = ("^main-[a-f0-9]+-(?P<ts>[0-9]+)$", "$ts");
     let numbers = policy(Order::Numerical(Direction::Ascending), Some(filter));
-    let numbers =
-        numbers.map(|policy| Choice { name: "regex + numerical", policy, tags: generate::tags(1, COUNT) });
+    let numbers = numbers.map(|policy| Choice { name: "regex + numerical", policy, tags: generate::tags(1, COUNT) });
     versions.into_iter().chain(numbers).collect()
 }
 

@@ -8,7 +8,7 @@ use super::{ChangedPath, GitError, Mirror, Mode};
 use crate::engine::{
     dialect::{Bindings, bind},
     manifest::{FileKind, Scan, is_candidate, scan},
-    plan::{Entry, EntryKind, Files, OwnWrite, Snapshot},
+    plan::{Entry, EntryKind, OwnWrite, Snapshot},
 };
 use cache::{Recent, ScanCache};
 use pool::Pool;
@@ -51,10 +51,10 @@ pub struct Reader {
     parsed: AtomicU64,
 }
 
-/// A file to be read: where it goes, and what it is.
-struct Wanted {
-    path: String,
-    blob: String,
+/// A file to be read: where it is, and what it is.
+struct Wanted<'a> {
+    path: &'a str,
+    blob: &'a str,
     kind: FileKind,
 }
 
@@ -93,7 +93,7 @@ impl Reader {
             }
             let read = |blob: Option<String>| {
                 let Some(blob) = blob else { return Ok(empty.clone()) };
-                let mut scans = self.scans(mirror, vec![Wanted { path: file.to_owned(), blob, kind }])?;
+                let mut scans = self.scans(mirror, &[Wanted { path: file, blob: &blob, kind }])?;
                 Ok::<_, GitError>(scans.pop().map_or_else(|| empty.clone(), |(_, scan)| scan))
             };
             writes.push(OwnWrite {
@@ -113,47 +113,42 @@ impl Reader {
 
     /// A commit, read from nothing but what is known of its blobs.
     fn whole(&self, mirror: &Mirror, commit: &str) -> Result<Snapshot, GitError> {
-        let mut wanted = Vec::new();
-        let mut entries = Vec::new();
-        for file in mirror.tree_entries(commit)? {
-            let entry = entry(file.id, file.mode);
-            wanted.extend(wants(&file.path, &entry));
-            entries.push((file.path, entry));
-        }
-        let scans = self.scans(mirror, wanted)?.into_iter().collect();
-        Ok(Snapshot { entries: Files::from_iter(entries), scans, ..Snapshot::default() })
+        let entries: Vec<(String, Entry)> =
+            mirror.tree_entries(commit)?.into_iter().map(|file| (file.path, entry(file.id, file.mode))).collect();
+        let wanted: Vec<_> = entries.iter().filter_map(|(path, entry)| wants(path, entry)).collect();
+        let scans = self.scans(mirror, &wanted)?.into_iter().collect();
+        Ok(Snapshot { entries: entries.into_iter().collect(), scans, ..Snapshot::default() })
     }
 
     /// A snapshot, changed as a commit was.
     fn follow(&self, mirror: &Mirror, before: &Snapshot, changes: Vec<ChangedPath>) -> Result<Snapshot, GitError> {
         let mut snapshot = before.clone();
-        let mut wanted = Vec::new();
-        // What was removed goes first: a folder may have become a file.
-        for change in &changes {
-            snapshot.scans.remove(&change.path);
-            if change.new.is_none() {
-                snapshot.entries.remove(&change.path);
-            }
-        }
+        let mut entries = Vec::new();
         for change in changes {
-            if let (Some(blob), Some(mode)) = (change.new, change.mode) {
-                let entry = entry(blob, mode);
-                wanted.extend(wants(&change.path, &entry));
-                snapshot.entries.insert(change.path, entry);
+            snapshot.scans.remove(&change.path);
+            match (change.new, change.mode) {
+                (Some(blob), Some(mode)) => entries.push((change.path, entry(blob, mode))),
+                _ => {
+                    snapshot.entries.remove(&change.path);
+                }
             }
         }
-        for (path, scan) in self.scans(mirror, wanted)? {
+        let wanted: Vec<_> = entries.iter().filter_map(|(path, entry)| wants(path, entry)).collect();
+        for (path, scan) in self.scans(mirror, &wanted)? {
             snapshot.scans.insert(path, scan);
+        }
+        for (path, entry) in entries {
+            snapshot.entries.insert(path, entry);
         }
         Ok(snapshot)
     }
 
     /// What files hold, in the order given; files without interest are left out. Those that are not known are read and
     /// parsed, on several threads where they are many.
-    fn scans(&self, mirror: &Mirror, wanted: Vec<Wanted>) -> Result<Vec<(String, Arc<Scan>)>, GitError> {
+    fn scans(&self, mirror: &Mirror, wanted: &[Wanted<'_>]) -> Result<Vec<(String, Arc<Scan>)>, GitError> {
         let mut known: Vec<Option<Option<Arc<Scan>>>> = {
             let mut cache = lock(&self.scans);
-            wanted.iter().map(|file| cache.get(&file.blob, file.kind)).collect()
+            wanted.iter().map(|file| cache.get(file.blob, file.kind)).collect()
         };
         let unknown: Vec<usize> = (0..wanted.len()).filter(|at| known[*at].is_none()).collect();
         let found = self.pool.each(&unknown, |next| {
@@ -161,7 +156,7 @@ impl Reader {
             let (mut read, mut parsed) = (0, 0);
             let result = mirror.each_blob(
                 FILE_LIMIT,
-                || next().map(|at| (*at, wanted[*at].blob.as_str())),
+                || next().map(|at| (*at, wanted[*at].blob)),
                 |at, bytes| {
                     read += 1;
                     let kind = wanted[at].kind;
@@ -178,12 +173,12 @@ impl Reader {
             let found = found?;
             let mut cache = lock(&self.scans);
             for (at, scan) in found {
-                cache.put(wanted[at].blob.clone(), wanted[at].kind, scan.clone());
+                cache.put(wanted[at].blob, wanted[at].kind, scan.clone());
                 known[at] = Some(scan);
             }
         }
-        let scans = wanted.into_iter().zip(known);
-        Ok(scans.filter_map(|(file, scan)| Some((file.path, scan.flatten()?))).collect())
+        let scans = wanted.iter().zip(known);
+        Ok(scans.filter_map(|(file, scan)| Some((file.path.to_owned(), scan.flatten()?))).collect())
     }
 }
 
@@ -196,9 +191,9 @@ fn entry(blob: String, mode: Mode) -> Entry {
     Entry { blob, kind }
 }
 
-fn wants(path: &str, entry: &Entry) -> Option<Wanted> {
+fn wants<'a>(path: &'a str, entry: &'a Entry) -> Option<Wanted<'a>> {
     let kind = FileKind::of(path).filter(|_| entry.kind == EntryKind::File)?;
-    Some(Wanted { path: path.to_owned(), blob: entry.blob.clone(), kind })
+    Some(Wanted { path, blob: &entry.blob, kind })
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

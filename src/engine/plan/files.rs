@@ -53,9 +53,7 @@ impl<T> Files<T> {
 
     /// The run that holds `path`, or would.
     fn run_of(&self, path: &str) -> usize {
-        self.runs
-            .partition_point(|run| run.first().is_some_and(|(first, _)| first.as_str() <= path))
-            .saturating_sub(1)
+        self.runs.partition_point(|run| run.first().is_some_and(|(first, _)| first.as_str() <= path)).saturating_sub(1)
     }
 }
 

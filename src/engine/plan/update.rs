@@ -177,12 +177,7 @@ fn because<T>(code: &'static str, reason: impl Into<String>) -> Result<T, Stays>
 }
 
 /// One line: its change, `None` where it is current, or why it stays.
-fn decide(
-    context: &Context<'_>,
-    binding: &Binding,
-    scan: &Scan,
-    line: &ImageLine,
-) -> Result<Option<Change>, Stays> {
+fn decide(context: &Context<'_>, binding: &Binding, scan: &Scan, line: &ImageLine) -> Result<Option<Change>, Stays> {
     let inputs = context.inputs;
     if let Some((code, reason)) = untouchable(inputs.snapshot, &binding.file, scan) {
         return because(code, reason);

@@ -111,7 +111,9 @@ mod tests {
         let policy = memo.policy(order("1.x"), None, None).unwrap();
         let list = |names: &[&str]| Arc::new(names.iter().map(|name| Tag::named(*name)).collect::<Vec<_>>());
         // Lists come and go, also at one address.
-        for (names, chosen) in [(["1.0.0", "1.2.0"], Some(1)), (["1.3.0", "1.2.0"], Some(0)), (["2.0.0", "3.0.0"], None)] {
+        for (names, chosen) in
+            [(["1.0.0", "1.2.0"], Some(1)), (["1.3.0", "1.2.0"], Some(0)), (["2.0.0", "3.0.0"], None)]
+        {
             let tags = list(&names);
             assert_eq!(memo.select(&policy, &tags).selected, chosen);
             assert_eq!(memo.select(&policy, &tags).selected, chosen);

@@ -4,6 +4,7 @@ mod commit;
 mod failure;
 mod fetch;
 mod push;
+mod read;
 
 use crate::support::git_http::{GitServer, READER, TOKEN};
 use crate::support::person::Person;

@@ -37,8 +37,8 @@ impl ScanCache {
         Some(known)
     }
 
-    pub fn put(&mut self, blob: String, kind: FileKind, scan: Option<Arc<Scan>>) {
-        self.insert((blob, kind), scan);
+    pub fn put(&mut self, blob: &str, kind: FileKind, scan: Option<Arc<Scan>>) {
+        self.insert((blob.to_owned(), kind), scan);
     }
 
     fn insert(&mut self, key: (String, FileKind), scan: Option<Arc<Scan>>) {
@@ -106,9 +106,9 @@ mod tests {
     #[test]
     fn what_was_used_lately_stays() {
         let mut cache = ScanCache { limit: Some(128 * 20), ..ScanCache::default() };
-        cache.put("kept".into(), FileKind::Yaml, None);
+        cache.put("kept", FileKind::Yaml, None);
         for n in 0..1000 {
-            cache.put(n.to_string(), FileKind::Yaml, None);
+            cache.put(&n.to_string(), FileKind::Yaml, None);
             assert_eq!(cache.get("kept", FileKind::Yaml), Some(None), "after {n}");
             assert!(cache.young.scans.len() + cache.old.scans.len() <= 20);
         }
