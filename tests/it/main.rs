@@ -10,6 +10,8 @@ mod forge;
 mod git;
 mod git_http;
 mod intake;
+mod marker_rewrite;
 mod registry;
+mod replay;
 mod store;
 mod support;
