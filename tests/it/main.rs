@@ -1,6 +1,7 @@
 //! The integration tests: one binary, so that it links once.
 
 mod cases;
+mod cli;
 mod commands;
 mod config;
 mod conversation;
