@@ -1,5 +1,7 @@
 //! The integration tests: one binary, so that it links once.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it finds something else")]
+
 mod cases;
 mod cli;
 mod commands;
@@ -12,6 +14,7 @@ mod git;
 mod git_http;
 mod intake;
 mod marker_rewrite;
+mod memory;
 mod registry;
 mod replay;
 mod store;
