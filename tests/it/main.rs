@@ -12,6 +12,7 @@ mod emulator;
 mod forge;
 mod git;
 mod git_http;
+mod house;
 mod intake;
 mod marker_rewrite;
 mod memory;
