@@ -4,7 +4,7 @@ mod look;
 mod tell;
 
 use super::{Failure, serve::stop_signal};
-use crate::sandbox::{Folder, PEOPLE, Sandbox, card::StateFile, sample, visitor::Visitor, walk::walk};
+use crate::sandbox::{Folder, PEOPLE, Sandbox, card::StateFile, sample, tools, visitor::Visitor, walk::walk};
 use anyhow::Context as _;
 use std::{
     fs::File,
@@ -49,7 +49,7 @@ enum Visit {
         /// The pull request
         number: u64,
         /// What to say, such as /merge
-        #[arg(required = true, allow_hyphen_values = true, num_args = 1..)]
+        #[arg(required = true, num_args = 1..)]
         text: Vec<String>,
         /// Who says it: ann (maintain), dan (write), rita (read)
         #[arg(long = "as", value_name = "LOGIN", default_value = "ann")]
@@ -96,6 +96,7 @@ pub fn run(args: &SandboxArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn open(args: &SandboxArgs) -> Result<ExitCode, Failure> {
+    tools::check().await.map_err(|error| Failure::Other(error.into()))?;
     let mut folder = Folder::open(args.dir.as_deref()).map_err(|error| Failure::Usage(error.to_string()))?;
     let log = (!args.verbose).then(|| folder.log());
     start_logging(log.as_deref())?;

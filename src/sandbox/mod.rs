@@ -40,7 +40,6 @@ use std::{
 };
 use sync::{Stage, Sync};
 use tempfile::TempDir;
-use tools::ToolError;
 
 /// People of the sample repository, and what they may do there.
 pub const PEOPLE: [(&str, Role); 3] = [("ann", Role::Maintain), ("dan", Role::Write), ("rita", Role::Read)];
@@ -56,8 +55,6 @@ const DEBOUNCE: Debounce = Debounce { quiet: Duration::from_millis(200), at_most
 /// Why the sandbox did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    #[error(transparent)]
-    Tool(#[from] ToolError),
     #[error("expected a new or empty folder, found {} with something in it; name another with --dir", .0.display())]
     NotEmpty(PathBuf),
     #[error("cannot use the folder {}: {source}", path.display())]
@@ -147,9 +144,9 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Starts everything on spare ports of 127.0.0.1 and keeps its files in `folder`.
+    /// Starts everything on spare ports of 127.0.0.1 and keeps its files in `folder`. What it needs of the machine is
+    /// checked by [`tools::check`], not here.
     pub async fn start(folder: &Folder) -> Result<Sandbox, SandboxError> {
-        tools::check().await?;
         let bell = Bell::default();
         let registry = RegistryServer::start(registry::Options::default()).await.map_err(SandboxError::Listen)?;
         let github = Github::start(github::Options::default()).await?;

@@ -11,5 +11,6 @@ mod git;
 mod git_http;
 mod intake;
 mod registry;
+mod sandbox;
 mod store;
 mod support;

@@ -77,7 +77,8 @@ The sandbox stays open. In a second terminal:
   butler sandbox comment 1 /merge          say something on it; --as dan
   git clone {clone}
 
-People: {}. In scripts: --at {}
+The people: {}.
+Another sandbox than the last one is visited with --at {}
 
 {BOLD}Press Ctrl-C to stop.{BOLD:#}",
         people(),
