@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod conversation;
 mod corpora;
+mod docs;
 mod emulator;
 mod forge;
 mod git;
