@@ -39,17 +39,47 @@ impl Held {
         length: Duration,
         work: impl Future<Output = Result<T, WorkError>>,
     ) -> Result<T, WorkError> {
-        tokio::pin!(work);
-        loop {
-            tokio::select! {
-                result = &mut work => return result,
-                () = tokio::time::sleep(length / 3) => match self.confirm(store, clock, length).await {
-                    Err(WorkError::LeaseLost) => return Err(WorkError::LeaseLost),
+        // Side by side: the heartbeat needs what the work may be holding just then, the lease and the database's one
+        // writing connection, so neither may stop while the other waits.
+        let heartbeat = async {
+            loop {
+                tokio::time::sleep(length / 3).await;
+                match self.confirm(store, clock, length).await {
+                    Err(WorkError::LeaseLost) => return,
                     // The database may come back before the lease runs out.
                     Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
                     Ok(()) => {}
-                },
+                }
             }
+        };
+        tokio::select! {
+            result = work => result,
+            () = heartbeat => Err(WorkError::LeaseLost),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::store::{JobKey, JobRequest};
+
+    #[tokio::test]
+    async fn the_heartbeat_and_the_work_do_not_wait_for_each_other_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("butler.db").display().to_string()).await.unwrap();
+        let (clock, length) = (Clock::System, Duration::from_secs(60));
+        store.enqueue(&[JobRequest::urgent(JobKey::Sweep)], clock.now()).await.unwrap();
+        let lease = store.lease(clock.now(), "one", length, &[]).await.unwrap().unwrap().lease;
+        let held = Held::new(lease);
+        let work = async {
+            for _ in 0..100 {
+                held.confirm(&store, &clock, length).await?;
+            }
+            Ok(())
+        };
+        // A heartbeat each millisecond is sure to come in the middle of a confirmation.
+        let beating = held.while_renewed(&store, &clock, Duration::from_millis(3), work);
+        tokio::time::timeout(Duration::from_secs(30), beating).await.expect("it ends").unwrap();
     }
 }
