@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use std::collections::BTreeSet;
 
 /// The key of the reply to a comment.
-fn reply_key(comment: u64) -> String {
+pub(super) fn reply_key(comment: u64) -> String {
     format!("reply:{comment}")
 }
 

@@ -3,6 +3,7 @@
 mod commands;
 mod effect;
 mod error;
+mod hearing;
 mod held;
 mod memory;
 mod promotions;
@@ -31,7 +32,7 @@ use crate::{
 use held::Held;
 use snapshots::ScanCache;
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -64,11 +65,15 @@ pub struct Worker {
     pub(crate) keys: Vec<Key>,
     owner: String,
     identity: OnceCell<AppIdentity>,
+    /// What was cached before may have missed an event.
+    pub(crate) started: jiff::Timestamp,
     mirrors: Mutex<HashMap<RepoName, Arc<Mirror>>>,
     scans: Arc<ScanCache>,
 }
 
 /// What [`Worker::step`] found.
+    /// The repositories whose comments this process has read.
+    heard: Mutex<BTreeSet<RepoName>>,
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// A job was done, whatever became of it.
@@ -96,6 +101,7 @@ impl Worker {
             registry,
             clock,
             options,
+            started: clock.now(),
             keys,
             owner: uuid::Uuid::new_v4().to_string(),
             identity: OnceCell::new(),
@@ -106,6 +112,7 @@ impl Worker {
 
     /// The journal, for whoever hands in work.
     pub fn store(&self) -> &Store {
+            heard: Mutex::default(),
         &self.store
     }
 
@@ -179,6 +186,11 @@ impl Worker {
 
     fn outcome_of(&self, error: WorkError, attempts: u32) -> Outcome {
         match error {
+            Err(error) if key == JobKey::Sweep => {
+                // Nothing would ever bring it back, and all else relies on it.
+                span.in_scope(|| tracing::warn!(%error, "the sweep failed; it comes again"));
+                Outcome::Done { again_at: self.next_sweep() }
+            }
             WorkError::Retry { at, why } => {
                 let wait = jiff::SignedDuration::try_from(backoff(attempts, rand::random())).unwrap_or_default();
                 let soonest = self.clock.now().saturating_add(wait).unwrap_or_else(|_| self.clock.now());
