@@ -63,17 +63,18 @@ pub struct Worker {
     pub(crate) options: WorkerOptions,
     /// The newest first: it signs; all of them are believed.
     pub(crate) keys: Vec<Key>,
+    /// Whose leases they are: the name that the data folder keeps.
     owner: String,
-    identity: OnceCell<AppIdentity>,
     /// What was cached before may have missed an event.
     pub(crate) started: jiff::Timestamp,
+    identity: OnceCell<AppIdentity>,
     mirrors: Mutex<HashMap<RepoName, Arc<Mirror>>>,
     scans: Arc<ScanCache>,
+    /// The repositories whose comments this process has read.
+    heard: Mutex<BTreeSet<RepoName>>,
 }
 
 /// What [`Worker::step`] found.
-    /// The repositories whose comments this process has read.
-    heard: Mutex<BTreeSet<RepoName>>,
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// A job was done, whatever became of it.
@@ -93,40 +94,51 @@ impl Worker {
         registry: Registry,
         clock: Clock,
         keys: Vec<Key>,
+        owner: String,
         options: WorkerOptions,
     ) -> Self {
         Worker {
             store,
             forge,
             registry,
+            started: clock.now(),
             clock,
             options,
-            started: clock.now(),
             keys,
-            owner: uuid::Uuid::new_v4().to_string(),
+            owner,
             identity: OnceCell::new(),
             mirrors: Mutex::default(),
             scans: Arc::default(),
+            heard: Mutex::default(),
         }
     }
 
     /// The journal, for whoever hands in work.
     pub fn store(&self) -> &Store {
-            heard: Mutex::default(),
         &self.store
     }
 
+    /// Ends the leases that an earlier process of this data folder held when it died, so that nobody waits for them to
+    /// run out. The caller has made sure that it is dead.
+    pub async fn take_over(&self) -> Result<u64, StoreError> {
+        self.store.expire_leases_of(&self.owner, self.clock.now()).await
+    }
+
     /// Works until `shutdown` turns true, then finishes what it is at.
-    pub async fn run(self: Arc<Self>, shutdown: watch::Receiver<bool>) {
+    ///
+    /// # Errors
+    /// [`StoreError::Gone`]: it stopped by itself.
+    pub async fn run(self: Arc<Self>, shutdown: watch::Receiver<bool>) -> Result<(), StoreError> {
         let mut loops = tokio::task::JoinSet::new();
         for _ in 0..self.options.count.max(1) {
             loops.spawn(self.clone().work(shutdown.clone()));
         }
-        loops.join_all().await;
+        loops.join_all().await.into_iter().collect()
     }
 
-    async fn work(self: Arc<Self>, mut shutdown: watch::Receiver<bool>) {
+    async fn work(self: Arc<Self>, mut shutdown: watch::Receiver<bool>) -> Result<(), StoreError> {
         while !*shutdown.borrow() {
+            self.store.check()?;
             let changed = self.store.changed();
             match self.step().await {
                 Ok(Step::Did(_)) => continue,
@@ -143,6 +155,7 @@ impl Worker {
                 _ = shutdown.changed() => {}
             }
         }
+        Ok(())
     }
 
     /// Does the next job that is due, if there is one. Tests pump this by hand.
@@ -173,6 +186,11 @@ impl Worker {
                 span.in_scope(|| tracing::warn!("another worker took over"));
                 return Ok(());
             }
+            Err(error) if key == JobKey::Sweep => {
+                // Nothing would ever bring it back, and all else relies on it.
+                span.in_scope(|| tracing::warn!(%error, "the sweep failed; it comes again"));
+                Outcome::Done { again_at: self.next_sweep() }
+            }
             Err(error) => self.outcome_of(error, attempts + 1),
         };
         span.in_scope(|| match &outcome {
@@ -186,11 +204,6 @@ impl Worker {
 
     fn outcome_of(&self, error: WorkError, attempts: u32) -> Outcome {
         match error {
-            Err(error) if key == JobKey::Sweep => {
-                // Nothing would ever bring it back, and all else relies on it.
-                span.in_scope(|| tracing::warn!(%error, "the sweep failed; it comes again"));
-                Outcome::Done { again_at: self.next_sweep() }
-            }
             WorkError::Retry { at, why } => {
                 let wait = jiff::SignedDuration::try_from(backoff(attempts, rand::random())).unwrap_or_default();
                 let soonest = self.clock.now().saturating_add(wait).unwrap_or_else(|_| self.clock.now());
