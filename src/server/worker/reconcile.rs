@@ -237,9 +237,7 @@ impl Session<'_> {
                 images.extend(state.bindings.images().cloned());
             }
         }
-        self.worker.store.inbox_add(&missed).await?;
-        self.worker.store.set_known(self.repo, self.worker.clock.now()).await?;
-        Ok(())
+        Ok(self.worker.store.index_images(self.repo, &images).await?)
     }
 
     /// Answers these comments: the replies are in the journal before the inbox forgets them.
