@@ -81,3 +81,6 @@ pub fn rewritten<'a, E: From<EditError>>(
     }
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests;
