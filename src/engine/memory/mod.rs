@@ -158,7 +158,12 @@ pub struct Merged {
 
 /// A line's identity as a key: `apps/dev/app.yaml#Deployment//app#spec…containers[name=app].image`.
 pub fn line_key(line: &LineId) -> String {
-    let object = line.object.as_ref().map_or_else(|| format!("document {}", line.document), ToString::to_string);
+    let object = match (&line.object, line.document) {
+        (None, document) => format!("document {document}"),
+        (Some(object), 0) => object.to_string(),
+        // The same object once more in one file.
+        (Some(object), occurrence) => format!("{object}[{occurrence}]"),
+    };
     format!("{}#{object}#{}", line.file, line.path)
 }
 
@@ -279,3 +284,6 @@ impl Decline {
         format!("{} was declined ({}); a newer version, /resume or /promote ends that", self.value, self.why)
     }
 }
+
+#[cfg(test)]
+mod tests;
