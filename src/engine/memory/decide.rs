@@ -2,7 +2,7 @@
 //! id; on a lost race the decision is made again, on the memory that is there then.
 
 use super::{Hold, Memory, MergeIntent, PullRecord, Requested};
-use crate::engine::command::Permission;
+use crate::engine::{command::Permission, wording::code};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +40,7 @@ pub enum Intent {
     },
     Status,
     Help,
-    /// The words make no sense here; the sentence says why, and what would.
+    /// The words make no sense here; the sentence says why, and what would. Markdown: people's words in it are escaped.
     Nonsense(String),
 }
 
@@ -48,13 +48,26 @@ pub enum Intent {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "outcome")]
 pub enum Outcome {
-    Promoting { heads: Vec<String> },
-    Merging { head: String },
-    Held { sentence: String },
-    Resumed { sentence: String },
+    Promoting {
+        heads: Vec<String>,
+    },
+    Merging {
+        head: String,
+    },
+    Held {
+        sentence: String,
+    },
+    Resumed {
+        sentence: String,
+    },
     Status,
-    Help { permission: Option<Permission> },
-    Refused { why: String },
+    Help {
+        permission: Option<Permission>,
+    },
+    /// `why` is Markdown: people's words in it are escaped.
+    Refused {
+        why: String,
+    },
 }
 
 /// A command as it was written, and what came of it.
@@ -150,7 +163,10 @@ impl Memory {
             }
         }
         match ended {
-            0 => Outcome::Refused { why: format!("nothing is held or declined for {}", scope(component, environment)) },
+            0 => {
+                let scope = code(&scope(component, environment));
+                Outcome::Refused { why: format!("nothing is held or declined for {scope}") }
+            }
             _ => Outcome::Resumed { sentence: scope(component, environment) },
         }
     }

@@ -157,11 +157,11 @@ fn holds_and_what_resumes_them() {
         (web_dev(), resume(Some("web"), None), "web everywhere", 0),
         (web_dev(), resume(None, Some("dev")), "everything in dev", 0),
         (web_dev(), resume(None, None), "everything", 0),
-        (web_dev(), resume(Some("api"), None), "nothing is held or declined for api everywhere", 1),
-        (web_dev(), resume(None, Some("prod")), "nothing is held or declined for everything in prod", 1),
+        (web_dev(), resume(Some("api"), None), "nothing is held or declined for `api everywhere`", 1),
+        (web_dev(), resume(None, Some("prod")), "nothing is held or declined for `everything in prod`", 1),
         // A wider hold is not ended by half.
-        (held(None, None), resume(Some("web"), None), "nothing is held or declined for web everywhere", 1),
-        (Memory::new(), resume(None, None), "nothing is held or declined for everything", 0),
+        (held(None, None), resume(Some("web"), None), "nothing is held or declined for `web everywhere`", 1),
+        (Memory::new(), resume(None, None), "nothing is held or declined for `everything`", 0),
     ];
     for (mut memory, intent, says, left) in cases {
         let sentence = match decide(&mut memory, &intent) {

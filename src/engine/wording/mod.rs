@@ -14,3 +14,6 @@ pub use escape::{code, fenced, plain};
 pub use findings::{CheckText, MemoryTrouble, config_invalid, config_valid, hand_edits, memory_refused, protected};
 pub use pull::{PullText, edited, newer_plan, nothing_left, promotion_pull, summary, update_pull};
 pub use reply::{Standing, reply};
+
+#[cfg(test)]
+mod tests;
