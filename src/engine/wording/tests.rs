@@ -224,7 +224,7 @@ fn outside_text_is_text_only() {
                     );
                 }
                 Event::Text(shown) => {
-                    assert!(!shown.contains("@org") && !shown.contains("#12"), "{hostile:?}: {shown:?}")
+                    assert!(!shown.contains("@org") && !shown.contains("#12"), "{hostile:?}: {shown:?}");
                 }
                 _ => {}
             }
