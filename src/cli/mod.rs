@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand. Exit codes: 0 fine, 1 findings, 2 usage, 3 failure.
 
 mod lint;
+mod memory;
 mod output;
 mod plan;
 mod policy;
@@ -46,6 +47,9 @@ enum Command {
     /// Look after the server's settings
     #[command(subcommand)]
     Config(serve::ConfigCommand),
+    /// Look after what butler remembers of a repository
+    #[command(subcommand)]
+    Memory(memory::MemoryCommand),
 }
 
 /// Parses the arguments and runs the subcommand.
@@ -59,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Lint(args) => lint::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Config(command) => serve::check(&command),
+        Command::Memory(command) => memory::run(&command),
     };
     match result {
         Ok(code) => code,

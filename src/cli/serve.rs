@@ -21,7 +21,7 @@ pub enum ConfigCommand {
     Check(ServeArgs),
 }
 
-fn load(args: &ServeArgs) -> Result<Settings, Failure> {
+pub fn load(args: &ServeArgs) -> Result<Settings, Failure> {
     Settings::load(args.config.as_deref(), &|name| std::env::var(name).ok())
         .map_err(|error| Failure::Usage(error.to_string()))
 }
@@ -36,11 +36,7 @@ pub fn check(ConfigCommand::Check(args): &ConfigCommand) -> Result<ExitCode, Fai
 pub fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     let settings = load(args)?;
     start_logging(&settings.log);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot start the runtime")))?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let server = Server::start(&settings).await.map_err(|error| Failure::Other(error.into()))?;
         tracing::info!(address = %server.address, "butler serves");
         stop_signal().await;
@@ -48,6 +44,14 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
         server.stop().await;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// The runtime that the server runs in.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot start the runtime")))
 }
 
 /// Logs go to stderr; `log.level` speaks of butler, others only of what is wrong.

@@ -1,5 +1,7 @@
 //! The integration tests: one binary, so that it links once.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it finds something else")]
+
 mod cases;
 mod commands;
 mod config;
@@ -10,6 +12,7 @@ mod forge;
 mod git;
 mod git_http;
 mod intake;
+mod memory;
 mod registry;
 mod store;
 mod support;

@@ -55,7 +55,7 @@ impl Mirror {
             let tree = tree_of(repository, commit)?;
             let mut entries = Vec::new();
             list(repository, &tree, "", &mut |path, id, mode| {
-                entries.push(TreeEntry { path, id: id.to_string(), mode })
+                entries.push(TreeEntry { path, id: id.to_string(), mode });
             })?;
             // git sorts a folder as if its name ended in `/`.
             entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));

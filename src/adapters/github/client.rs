@@ -241,7 +241,7 @@ impl Client {
             }
         };
         let tried = match tokio::time::timeout(self.patience.timeout, exchange).await {
-            Ok(Ok(tried)) | Ok(Err(tried)) => tried,
+            Ok(Ok(tried) | Err(tried)) => tried,
             Err(_) => Tried::Lost(format!("no answer within {} s", self.patience.timeout.as_secs_f32())),
         };
         if let Tried::Answered { status, .. } = &tried {

@@ -1,7 +1,7 @@
 //! Small cached facts: tags, the state ref's tip, which repository follows which image.
 
 use super::{
-    JobKey, Lease, Store, StoreError, queue,
+    Debounce, JobKey, Lease, Store, StoreError, queue,
     sqlite::{damaged, failed, micros, time},
 };
 use crate::engine::{
@@ -11,7 +11,7 @@ use crate::engine::{
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row, Sqlite, SqliteExecutor, Transaction};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 /// An image's tags as its registry told them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,7 @@ const TAGS: &str = "tags";
 const TAGS_CHANGED: &str = "tags-changed";
 const STATE: &str = "state";
 const KNOWN: &str = "known";
+const DEBOUNCE: &str = "debounce";
 
 impl Store {
     /// The image's tags, unless an event said since they were asked for that they changed. Whether they are fresh enough
@@ -76,6 +77,19 @@ impl Store {
         tx.commit().await.map_err(failed(DOING))
     }
 
+    /// Forgets which tip of the state ref was seen: the next one is believed by its seal alone.
+    pub async fn forget_state(&self, repo: &RepoName) -> Result<(), StoreError> {
+        const DOING: &str = "forget a state";
+        let mut tx = self.database.write(DOING).await?;
+        sqlx::query("DELETE FROM facts WHERE scope = ? AND key = ?")
+            .bind(STATE)
+            .bind(repo.to_string())
+            .execute(&mut *tx)
+            .await
+            .map_err(failed(DOING))?;
+        tx.commit().await.map_err(failed(DOING))
+    }
+
     /// Whether this database has seen the repository reconciled. Where it has not, it may be new, or the database was
     /// lost and comments on open pull requests are to be read again.
     pub async fn is_known(&self, repo: &RepoName) -> Result<bool, StoreError> {
@@ -86,8 +100,26 @@ impl Store {
         self.put_fact(KNOWN, &repo.to_string(), &true, now).await
     }
 
+    /// How events for a repository are gathered, where its butler.yaml says so.
+    pub async fn debounce(&self, repo: &RepoName) -> Result<Option<Debounce>, StoreError> {
+        let known: Option<((u64, u64), _)> = self.fact(DEBOUNCE, &repo.to_string()).await?;
+        Ok(known.map(|((quiet, at_most), _)| Debounce {
+            quiet: Duration::from_millis(quiet),
+            at_most: Duration::from_millis(at_most),
+        }))
+    }
+
+    /// Keeps what a repository's butler.yaml says of gathering events; nothing is written where it is known.
+    pub async fn set_debounce(&self, repo: &RepoName, debounce: Debounce, now: Timestamp) -> Result<(), StoreError> {
+        if self.debounce(repo).await? == Some(debounce) {
+            return Ok(());
+        }
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        self.put_fact(DEBOUNCE, &repo.to_string(), &(millis(debounce.quiet), millis(debounce.at_most)), now).await
+    }
+
     /// A fact that somebody put, and as of when. Scopes keep their keys apart; the store's own are `tags`,
-    /// `tags-changed`, `state` and `known`.
+    /// `tags-changed`, `state`, `known` and `debounce`.
     pub async fn fact<T: DeserializeOwned>(
         &self,
         scope: &str,

@@ -30,9 +30,9 @@ pub struct Memory {
     /// By head branch: promotions, and updates that go by pull request.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pulls: BTreeMap<String, PullRecord>,
-    /// When a version was first seen healthy in an environment: `environment/component/version`.
+    /// How a version fared in an environment, by `environment/component/version`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub first_healthy: BTreeMap<String, Timestamp>,
+    pub health: BTreeMap<String, Health>,
     /// Comments whose commands were decided, by the comment's id, with what came of them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub commands: BTreeMap<u64, Vec<Decision>>,
@@ -110,6 +110,23 @@ pub struct PullRecord {
     pub ended: Option<u64>,
 }
 
+/// How a version fared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// A soak counts from here, unless a bad verdict followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_healthy: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bad: Vec<Verdict>,
+}
+
+/// A version was seen to fare badly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    pub at: Timestamp,
+    pub why: String,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requested {
     pub by: String,
@@ -143,6 +160,10 @@ pub struct Merged {
 pub fn line_key(line: &LineId) -> String {
     let object = line.object.as_ref().map_or_else(|| format!("document {}", line.document), ToString::to_string);
     format!("{}#{object}#{}", line.file, line.path)
+}
+
+fn health_key(environment: &str, component: &str, version: &str) -> String {
+    format!("{environment}/{component}/{version}")
 }
 
 /// A promotion's line as a key of [`Decline::what`].
@@ -203,6 +224,28 @@ impl Memory {
     pub fn decline(&mut self, what: String, value: String, why: String, at: Timestamp) {
         self.declines.retain(|known| !(known.what == what && known.value == value));
         self.declines.push(Decline { what, value, why, at, ended: None });
+    }
+
+    /// How a version fared in an environment, as far as anybody saw.
+    pub fn health_of(&self, environment: &str, component: &str, version: &str) -> Option<&Health> {
+        self.health.get(&health_key(environment, component, version))
+    }
+
+    /// Remembers that a version was seen healthy (the first time counts) or not.
+    pub fn saw_health(
+        &mut self,
+        environment: &str,
+        component: &str,
+        version: &str,
+        healthy: bool,
+        at: Timestamp,
+        why: &str,
+    ) {
+        let health = self.health.entry(health_key(environment, component, version)).or_default();
+        match healthy {
+            true => health.first_healthy = health.first_healthy.or(Some(at)),
+            false => health.bad.push(Verdict { at, why: why.to_owned() }),
+        }
     }
 
     /// Whether a comment's commands were decided.

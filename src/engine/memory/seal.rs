@@ -3,9 +3,7 @@
 //! The seal is an HMAC-SHA-256 over the repository's name, the parent commit and the file's bytes, under a key derived
 //! from the App's private key. It stands in the commit's message as a trailer.
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-use subtle::ConstantTimeEq;
+use crate::engine::mac::{hmac_sha256, same};
 
 const TRAILER: &str = "Butler-Seal: ";
 const CONTEXT: &[u8] = b"butler memory v1\0";
@@ -37,8 +35,8 @@ pub enum SealError {
 impl Key {
     /// Derives a sealing key from a secret (the App's private key, as its file holds it).
     pub fn derive(secret: &[u8]) -> Self {
-        let bytes = mac(secret, &[b"butler memory key v1"]);
-        let id = hex::encode(&mac(&bytes, &[b"key id"])[..4]);
+        let bytes = hmac_sha256(secret, &[b"butler memory key v1"]);
+        let id = hex::encode(&hmac_sha256(&bytes, &[b"key id"])[..4]);
         Key { bytes, id }
     }
 }
@@ -61,20 +59,11 @@ pub fn verify(
     let key = keys.iter().find(|key| key.id == id).ok_or(SealError::UnknownKey)?;
     let given = hex::decode(tag_hex.trim()).map_err(|_| SealError::Forged)?;
     let expected = tag(key, repository, parent, content);
-    if bool::from(expected.ct_eq(given.as_slice())) { Ok(()) } else { Err(SealError::Forged) }
+    if same(&expected, &given) { Ok(()) } else { Err(SealError::Forged) }
 }
 
 fn tag(key: &Key, repository: &str, parent: Option<&str>, content: &[u8]) -> [u8; 32] {
-    mac(&key.bytes, &[CONTEXT, repository.as_bytes(), b"\0", parent.unwrap_or("").as_bytes(), b"\0", content])
-}
-
-fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    // HMAC takes keys of any length (RFC 2104), so this cannot fail.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
-    for part in parts {
-        mac.update(part);
-    }
-    mac.finalize().into_bytes().into()
+    hmac_sha256(&key.bytes, &[CONTEXT, repository.as_bytes(), b"\0", parent.unwrap_or("").as_bytes(), b"\0", content])
 }
 
 #[cfg(test)]

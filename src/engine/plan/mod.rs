@@ -4,6 +4,7 @@
 mod facts;
 mod hash;
 mod promotion;
+mod rollout;
 mod snapshot;
 mod update;
 mod value;
@@ -13,6 +14,7 @@ pub use hash::plan_hash;
 pub use promotion::{
     PromotionInputs, PromotionPlan, PullAction, PullState, Side, component_of, decide_pull, promotion,
 };
+pub use rollout::{Observation, Rollout, rollouts, versions, versions_of_file};
 pub use snapshot::{Entry, EntryKind, Snapshot};
 pub use update::{HandEdit, Scope, UpdateInputs, UpdatePlan, update};
 pub use value::{Assignment, AssignmentTarget, WrongKind, assign, check_kind};

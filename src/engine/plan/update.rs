@@ -94,7 +94,7 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
             Err(Stays::Because(code, reason)) => plan.skipped.push(skip(binding, line, code, reason)),
             Err(Stays::Declined(edit, reason)) => {
                 plan.skipped.push(skip(binding, line, "declined", reason));
-                plan.hand_edits.push(edit);
+                plan.hand_edits.push(*edit);
             }
         }
     }
@@ -109,7 +109,7 @@ fn skip(binding: &Binding, line: &ImageLine, code: &'static str, reason: String)
 enum Stays {
     Needs(Need),
     Because(&'static str, String),
-    Declined(HandEdit, String),
+    Declined(Box<HandEdit>, String),
 }
 
 fn because<T>(code: &'static str, reason: impl Into<String>) -> Result<T, Stays> {
@@ -295,7 +295,7 @@ fn heed_history(inputs: &UpdateInputs<'_>, planned: &Change) -> Result<(), Stays
             };
             let short = write.commit.get(..7).unwrap_or(&write.commit);
             Err(Stays::Declined(
-                edit,
+                Box::new(edit),
                 format!(
                     "{value} was set back to {} by hand after {short}; a newer version, or /resume, ends that",
                     planned.old

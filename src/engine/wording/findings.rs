@@ -68,7 +68,7 @@ pub fn memory_refused(trouble: &MemoryTrouble, found: Option<&str>) -> CheckText
         title: "butler's memory is not to be trusted".into(),
         summary: format!(
             "{}{found} holds people's decisions (holds, declines, what was promoted). {}: {trouble}.\n\nNothing is written to this \
-             repository until that is resolved. {repair}\nTo begin anew, and forget all holds and declines: `butler memory reset`.\n",
+             repository until that is resolved. {repair}\nTo begin anew, and forget all holds and declines: `butler memory reset OWNER/NAME`, run beside the server.\n",
             code(MEMORY_REF),
             "It is not believed"
         ),

@@ -43,7 +43,7 @@ fn answer(comment: u64, outcome: &Outcome, standings: &[Standing], holds: &[Stri
             .collect(),
         Outcome::Merging { head } => match of(head) {
             Some(Standing { merged_for: Some((asked, commit)), .. }) if *asked == comment => {
-                format!("Merged as {}.\n", commit)
+                format!("Merged as {commit}.\n")
             }
             Some(standing) => format!("Merging as soon as it may be: {}.\n", standing.sentence),
             None => "This pull request's promotion is no longer in butler.yaml.\n".into(),

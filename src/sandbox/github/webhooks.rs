@@ -3,10 +3,9 @@
 //! As at GitHub, a delivery that fails is not tried again until somebody asks for it, and a redelivery keeps the GUID
 //! (<https://docs.github.com/en/webhooks/using-webhooks/handling-failed-webhook-deliveries>).
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use crate::engine::mac::hmac_sha256;
 use jiff::Timestamp;
 use serde_json::Value;
-use sha2::Sha256;
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -213,10 +212,7 @@ impl Queue {
 /// `X-Hub-Signature-256` of a body
 /// (<https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries>).
 pub fn signature(secret: &str, body: &[u8]) -> String {
-    // HMAC takes a key of any length.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return String::new() };
-    mac.update(body);
-    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
+    format!("sha256={}", hex::encode(hmac_sha256(secret.as_bytes(), &[body])))
 }
 
 async fn send(client: &reqwest::Client, webhook: &Webhook, delivery: &Delivery) -> Outcome {

@@ -142,9 +142,8 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     if let Err(challenge) = authorise(&shared, &asked, route.name()) {
         return *challenge;
     }
-    let body = match to_bytes(body, BODY_LIMIT).await {
-        Ok(bytes) => bytes,
-        Err(_) => return error(StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID", "the body is too large or was cut off"),
+    let Ok(body) = to_bytes(body, BODY_LIMIT).await else {
+        return error(StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID", "the body is too large or was cut off");
     };
     let mut response = dispatch(&shared, &asked, route, &body);
     response.headers_mut().insert(API_VERSION, HeaderValue::from_static("registry/2.0"));

@@ -1,10 +1,13 @@
 //! GitHub's webhooks: <https://docs.github.com/en/webhooks/webhook-events-and-payloads>. The structs take only the fields
 //! that are used: many real payloads lack fields that the schemas call required.
 
-use super::{IntakeState, NAME_LIMIT, Refusal, body, jobs};
+use super::{IntakeState, NAME_LIMIT, Refusal, body};
 use crate::{
     adapters::store::{Delivery, Recorded},
-    engine::event::{Comment, Event, RepoName},
+    engine::{
+        event::{Comment, Event, RepoName},
+        mac::{hmac_sha256, same},
+    },
 };
 use axum::{
     Json,
@@ -12,12 +15,10 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
-use sha2::Sha256;
 
 /// How GitHub's deliveries are told from anybody else's, and butler's own doings from other people's.
 #[derive(Clone, Debug)]
@@ -30,20 +31,17 @@ pub struct Sender {
 
 /// `sha256=` and the hex HMAC-SHA256 of a body, as GitHub puts it into `X-Hub-Signature-256`.
 pub fn sign(secret: &SecretString, body: &[u8]) -> String {
-    format!("sha256={}", hex::encode(mac(secret, body).finalize().into_bytes()))
+    format!("sha256={}", hex::encode(mac(secret, body)))
 }
 
-fn mac(secret: &SecretString, body: &[u8]) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes())
-        .expect("HMAC takes a key of any length (RFC 2104, section 3)");
-    mac.update(body);
-    mac
+fn mac(secret: &SecretString, body: &[u8]) -> [u8; 32] {
+    hmac_sha256(secret.expose_secret().as_bytes(), &[body])
 }
 
 /// Whether the signature is one of ours; every secret is tried in constant time.
 fn authentic(sender: &Sender, signature: &str, body: &[u8]) -> bool {
     let Some(signature) = signature.strip_prefix("sha256=").and_then(|s| hex::decode(s).ok()) else { return false };
-    sender.secrets.iter().any(|secret| mac(secret, body).verify_slice(&signature).is_ok())
+    sender.secrets.iter().any(|secret| same(&mac(secret, body), &signature))
 }
 
 pub(super) async fn receive(State(state): State<IntakeState>, request: Request) -> Result<Response, Refusal> {
@@ -77,7 +75,7 @@ pub(super) async fn receive(State(state): State<IntakeState>, request: Request) 
         event,
         received_at: (state.clock)(),
     };
-    let recorded = state.store.record(&delivery, &jobs(&delivery.event, state.debounce)).await?;
+    let recorded = state.store.record(&delivery, &state.jobs(&delivery.event).await?).await?;
     let answer = match (recorded, &delivery.event) {
         (Recorded::Duplicate, _) => json!({"status": "duplicate"}),
         (Recorded::New, Event::Ignored { why }) => json!({"status": "ignored", "why": why}),

@@ -123,19 +123,28 @@ async fn body(request: Request) -> Result<Bytes, Refusal> {
     }
 }
 
-/// Who has to look again because of an event. Images are looked up by their sender.
-fn jobs(event: &Event, debounce: Debounce) -> Vec<JobRequest> {
-    let stale = |repo: &RepoName| JobRequest::new(JobKey::Repository(repo.clone()), debounce);
-    match event {
-        Event::Push { repo, .. }
-        | Event::Pull { repo, .. }
-        | Event::Review { repo, .. }
-        | Event::Status { repo, .. } => {
-            vec![stale(repo)]
+impl IntakeState {
+    /// Who has to look again because of an event. Images are looked up by their sender.
+    async fn jobs(&self, event: &Event) -> Result<Vec<JobRequest>, StoreError> {
+        match event {
+            Event::Push { repo, .. }
+            | Event::Pull { repo, .. }
+            | Event::Review { repo, .. }
+            | Event::Status { repo, .. } => self.stale(std::slice::from_ref(repo)).await,
+            // Somebody waits for an answer.
+            Event::Comment(comment) => Ok(vec![JobRequest::urgent(JobKey::Repository(comment.repo.clone()))]),
+            Event::Installed { repos } => self.stale(repos).await,
+            Event::Image { .. } | Event::Ignored { .. } => Ok(Vec::new()),
         }
-        // Somebody waits for an answer.
-        Event::Comment(comment) => vec![JobRequest::urgent(JobKey::Repository(comment.repo.clone()))],
-        Event::Installed { repos } => repos.iter().map(stale).collect(),
-        Event::Image { .. } | Event::Ignored { .. } => Vec::new(),
+    }
+
+    /// Jobs that look at repositories again, gathered as each one's butler.yaml says.
+    async fn stale(&self, repos: &[RepoName]) -> Result<Vec<JobRequest>, StoreError> {
+        let mut jobs = Vec::with_capacity(repos.len());
+        for repo in repos {
+            let debounce = self.store.debounce(repo).await?.unwrap_or(self.debounce);
+            jobs.push(JobRequest::new(JobKey::Repository(repo.clone()), debounce));
+        }
+        Ok(jobs)
     }
 }

@@ -12,7 +12,7 @@
 
 use super::{IntakeState, NAME_LIMIT, Refusal, body};
 use crate::{
-    adapters::store::{Delivery, JobKey, JobRequest, Recorded},
+    adapters::store::{Delivery, Recorded},
     engine::{event::Event, image::Repository},
 };
 use axum::{
@@ -73,13 +73,7 @@ pub(super) async fn receive(
         let Some((id, tag, path)) = pushed_tag(notification) else { continue };
         let (event, jobs) = match Repository::parse(&format!("{}/{path}", sender.host)) {
             Ok(repository) => {
-                let jobs: Vec<_> = state
-                    .store
-                    .repos_following(&repository)
-                    .await?
-                    .into_iter()
-                    .map(|repo| JobRequest::new(JobKey::Repository(repo), state.debounce))
-                    .collect();
+                let jobs = state.stale(&state.store.repos_following(&repository).await?).await?;
                 match jobs.is_empty() {
                     true => (Event::Ignored { why: format!("no config repository follows {repository}") }, jobs),
                     false => (Event::Image { repository, tag: Some(tag) }, jobs),

@@ -9,6 +9,7 @@ mod promotions;
 mod publish;
 mod pulls;
 mod reconcile;
+mod reset;
 mod session;
 mod snapshots;
 mod sweep;

@@ -4,7 +4,7 @@ use super::{Effect, Held, WorkError, Worker, memory, session::Session};
 use crate::{
     adapters::{
         github::{Conclusion, ForgeError, RepositoryInfo},
-        store::{JobRequest, Outcome},
+        store::{Debounce, JobRequest, Outcome},
     },
     engine::{
         config::{self, Config},
@@ -98,6 +98,8 @@ impl Worker {
             return done;
         }
 
+        let debounce = Debounce { quiet: config.updates.quiet, at_most: config.updates.at_most };
+        self.store.set_debounce(repo, debounce, self.clock.now()).await?;
         let identity = self.identity().await?;
         let mut session = Session {
             worker: self,
