@@ -3,6 +3,7 @@
 
 mod facts;
 mod hash;
+mod history;
 mod promotion;
 mod rollout;
 mod snapshot;
@@ -11,12 +12,13 @@ mod value;
 
 pub use facts::{Fact, Facts, Need, OwnWrite, Planned};
 pub use hash::plan_hash;
+pub use history::HandEdit;
 pub use promotion::{
     PromotionInputs, PromotionPlan, PullAction, PullState, Side, component_of, decide_pull, promotion,
 };
 pub use rollout::{Observation, Rollout, rollouts, versions, versions_of_file};
 pub use snapshot::{Entry, EntryKind, Snapshot};
-pub use update::{HandEdit, Scope, UpdateInputs, UpdatePlan, update};
+pub use update::{Scope, UpdateInputs, UpdatePlan, update};
 pub use value::{Assignment, AssignmentTarget, assign};
 
 use super::{
@@ -81,3 +83,6 @@ pub fn rewritten<'a, E: From<EditError>>(
     }
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests;

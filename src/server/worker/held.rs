@@ -39,9 +39,8 @@ impl Held {
         length: Duration,
         work: impl Future<Output = Result<T, WorkError>>,
     ) -> Result<T, WorkError> {
-        // Side by side: the heartbeat needs what the work may be holding just then, the lease and the database's one
-        // writing connection, so neither may stop while the other waits.
-        let heartbeat = async {
+        // Both go on at once: the work may be holding the lease when it is to be renewed.
+        let lost = async {
             loop {
                 tokio::time::sleep(length / 3).await;
                 match self.confirm(store, clock, length).await {
@@ -54,7 +53,7 @@ impl Held {
         };
         tokio::select! {
             result = work => result,
-            () = heartbeat => Err(WorkError::LeaseLost),
+            () = lost => Err(WorkError::LeaseLost),
         }
     }
 }
@@ -62,24 +61,25 @@ impl Held {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::store::{JobKey, JobRequest};
+    use crate::adapters::store::{JobKey, JobKind, JobRequest};
+    use tokio::time::{sleep, timeout};
 
     #[tokio::test]
-    async fn the_heartbeat_and_the_work_do_not_wait_for_each_other_for_ever() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("butler.db").display().to_string()).await.unwrap();
-        let (clock, length) = (Clock::System, Duration::from_secs(60));
+    async fn work_may_hold_the_lease_while_it_is_to_be_renewed() {
+        let data = tempfile::TempDir::new().unwrap();
+        let store = Store::open(&format!("sqlite:{}", data.path().join("db").display())).await.unwrap();
+        let (clock, length) = (Clock::System, Duration::from_millis(60));
         store.enqueue(&[JobRequest::urgent(JobKey::Sweep)], clock.now()).await.unwrap();
-        let lease = store.lease(clock.now(), "one", length, &[]).await.unwrap().unwrap().lease;
-        let held = Held::new(lease);
+        let job = store.lease(clock.now(), "worker", length, &[JobKind::Sweep]).await.unwrap().unwrap();
+        let held = Held::new(job.lease);
         let work = async {
-            for _ in 0..100 {
-                held.confirm(&store, &clock, length).await?;
-            }
-            Ok(())
+            let lease = held.lease().await;
+            // Past the next heartbeat, which waits for the lease meanwhile.
+            sleep(length / 2).await;
+            drop(lease);
+            held.confirm(&store, &clock, length).await
         };
-        // A heartbeat each millisecond is sure to come in the middle of a confirmation.
-        let beating = held.while_renewed(&store, &clock, Duration::from_millis(3), work);
-        tokio::time::timeout(Duration::from_secs(30), beating).await.expect("it ends").unwrap();
+        let done = timeout(Duration::from_secs(20), held.while_renewed(&store, &clock, length, work)).await;
+        done.expect("neither waits for the other").unwrap();
     }
 }

@@ -133,7 +133,17 @@ impl Worker {
         for _ in 0..self.options.count.max(1) {
             loops.spawn(self.clone().work(shutdown.clone()));
         }
-        loops.join_all().await.into_iter().collect()
+        let mut result = Ok(());
+        while let Some(ended) = loops.join_next().await {
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => result = Err(error),
+                // Cancelled where the runtime ends without a shutdown: nothing to say then.
+                Err(error) if !error.is_panic() => {}
+                Err(error) => tracing::error!(%error, "a worker ended by a fault of butler's own"),
+            }
+        }
+        result
     }
 
     async fn work(self: Arc<Self>, mut shutdown: watch::Receiver<bool>) -> Result<(), StoreError> {

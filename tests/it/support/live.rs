@@ -80,8 +80,10 @@ impl Process {
 
     /// SIGTERM.
     pub fn terminate(&self) {
-        let id = self.0.lock().unwrap().as_ref().expect("it runs").id();
-        assert!(Command::new("kill").args(["-TERM", &id.to_string()]).status().unwrap().success());
+        // Locked for as long, so that it is not gone meanwhile.
+        if let Some(child) = self.0.lock().unwrap().as_ref() {
+            assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+        }
     }
 
     /// How it ended, if it did.
@@ -290,11 +292,17 @@ impl Live {
         format!("{}\n{refs:#?}\n{:#?}", lines[lines.len().saturating_sub(60)..].join("\n"), self.writes.lock().unwrap())
     }
 
-    /// Stops it with SIGTERM, and waits for its end.
+    /// Stops it with SIGTERM, and waits for its end. Where it is killed while it finishes, it is started again first.
     pub async fn stop(&self) -> ExitStatus {
-        self.process.terminate();
-        eventually("butler stops", PATIENCE, || self.process.ended().is_some(), || self.tail()).await;
-        self.process.ended().unwrap()
+        loop {
+            self.until("butler runs", |live| !live.process.was_killed()).await;
+            self.process.terminate();
+            let over = || self.process.was_killed() || self.process.ended().is_some();
+            eventually("butler stops", PATIENCE, over, || self.tail()).await;
+            if let Some(status) = self.process.ended() {
+                return status;
+            }
+        }
     }
 
     pub fn push_image(&self, tag: &str) {
