@@ -3,11 +3,13 @@
 use super::{
     WorkError, publish::Published, pulls::PullWork, session::Session, snapshots::BranchState, updates::ROUNDS,
 };
-use crate::engine::{
-    config::{Config, Edge, Merge, Mode, Open, UpdateMode, Write},
-    memory::{PullRecord, promotion_key},
-    plan::{Planned, PromotionInputs, PromotionPlan, Side, promotion},
-    wording::{self, Standing, promotion_commit, promotion_pull},
+use crate::{
+    engine::{
+        config::{Config, Edge, Merge, Mode, Open, UpdateMode, Write},
+        memory::{PullRecord, promotion_key},
+        plan::{Planned, PromotionInputs, PromotionPlan, Side, promotion},
+        wording::{self, Standing, promotion_commit, promotion_pull},
+    },
 };
 use std::sync::Arc;
 

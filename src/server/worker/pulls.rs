@@ -179,7 +179,12 @@ impl Session<'_> {
     }
 
     /// Whether people judge what stands there: somebody reviewed it, or asked to merge it. Asked only where it matters.
-    async fn under_review(&self, record: Option<&PullRecord>, hash: &str, number: u64) -> Result<bool, WorkError> {
+    async fn under_review(
+        &self,
+        record: Option<&PullRecord>,
+        hash: &str,
+        number: u64,
+    ) -> Result<bool, WorkError> {
         let Some(record) = record.filter(|record| record.plan != hash) else { return Ok(false) };
         Ok(record.merge.is_some() || !self.worker.forge.reviews(self.repo, number).await?.is_empty())
     }
@@ -344,10 +349,7 @@ impl Session<'_> {
             }
             MergeOutcome::BaseMoved => return Err(WorkError::Again(format!("the base of #{} moved", pull.number))),
             MergeOutcome::NotMergeable { why } => {
-                return Ok((
-                    Some(format!("#{} cannot be merged: {}", pull.number, wording::plain(why.trim_end_matches('.')))),
-                    false,
-                ));
+                return Ok((Some(format!("#{} cannot be merged: {}", pull.number, wording::plain(why.trim_end_matches('.')))), false));
             }
         };
         tracing::info!(number = pull.number, commit, "merged");

@@ -26,10 +26,7 @@ async fn from_the_development_branch_to_main() {
     )
     .await;
     world.push_image("1.1.0").await;
-    assert_eq!(
-        (world.tag_at("development", "development"), world.tag("development")),
-        ("1.1.0".into(), "1.0.0".into())
-    );
+    assert_eq!((world.tag_at("development", "development"), world.tag("development")), ("1.1.0".into(), "1.0.0".into()));
     let number = only_pull(&world);
     insta::assert_snapshot!(world.pull(number), @"");
     let issue = world.github.issue(REPO, number).unwrap();

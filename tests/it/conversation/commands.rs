@@ -43,8 +43,7 @@ async fn what_is_no_command_gets_no_answer() {
     let asked = world.person("ann").comments(REPO, number, "I wonder").unwrap();
     world.person("ann").edits_comment(REPO, asked, "/merge").unwrap();
     let mut said = vec![asked];
-    for text in ["> /merge", "```\n/merge\n```", "    /merge", "`/merge`", "<!-- /merge -->", "please /merge", "/lgtm"]
-    {
+    for text in ["> /merge", "```\n/merge\n```", "    /merge", "`/merge`", "<!-- /merge -->", "please /merge", "/lgtm"] {
         said.push(world.person("ann").comments(REPO, number, text).unwrap());
     }
     said.push(world.person("renovate[bot]").comments(REPO, number, "/merge").unwrap_or_default());

@@ -6,9 +6,7 @@ use crate::support::world::replace;
 #[tokio::test(flavor = "multi_thread")]
 async fn hold_reasons_and_words_from_outside() {
     let (world, number) = super::proposed().await;
-    world
-        .comment("dan", number, "/hold production @acme/everybody <img src=x> [here](https://evil.example) `x` |")
-        .await;
+    world.comment("dan", number, "/hold production @acme/everybody <img src=x> [here](https://evil.example) `x` |").await;
     insta::assert_snapshot!(world.reply(number), @"");
     world.comment("rita", number, "/status").await;
     insta::assert_snapshot!(world.reply(number), @"");
@@ -43,8 +41,7 @@ environments:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_butler_yaml_full_of_mischief() {
-    let config =
-        "version: 1\nenvironments:\n  development: {path: deploy/development}\n\"@everybody <b> [x](y) `|`\": 1\n";
+    let config = "version: 1\nenvironments:\n  development: {path: deploy/development}\n\"@everybody <b> [x](y) `|`\": 1\n";
     let world = World::configured(config).await;
     insta::assert_snapshot!(world.check("main", "butler/config").unwrap(), @"");
     assert_eq!(world.github.refs(REPO).len(), 1);
