@@ -51,13 +51,27 @@ pub enum Intent {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "outcome")]
 pub enum Outcome {
-    Promoting { heads: Vec<String> },
-    Merging { head: String },
-    Held { sentence: String },
-    Resumed { sentence: String },
+    Promoting {
+        heads: Vec<String>,
+    },
+    Merging {
+        head: String,
+    },
+    Held {
+        sentence: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    Resumed {
+        sentence: String,
+    },
     Status,
-    Help { permission: Option<Permission> },
-    Refused { why: String },
+    Help {
+        permission: Option<Permission>,
+    },
+    Refused {
+        why: String,
+    },
 }
 
 /// A command as it was written, and what came of it.
@@ -96,7 +110,7 @@ impl Memory {
                 };
                 let sentence = scope(component.as_deref(), environment.as_deref());
                 self.holds.push(hold);
-                Outcome::Held { sentence }
+                Outcome::Held { sentence, until: *until }
             }
             Intent::Resume { component, environment, lines } => {
                 self.resume(request, component.as_deref(), environment.as_deref(), lines)
