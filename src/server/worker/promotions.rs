@@ -3,13 +3,11 @@
 use super::{
     WorkError, publish::Published, pulls::PullWork, session::Session, snapshots::BranchState, updates::ROUNDS,
 };
-use crate::{
-    engine::{
-        config::{Config, Edge, Merge, Mode, Open, UpdateMode, Write},
-        memory::{PullRecord, promotion_key},
-        plan::{Planned, PromotionInputs, PromotionPlan, Side, promotion},
-        wording::{self, Standing, promotion_commit, promotion_pull},
-    },
+use crate::engine::{
+    config::{Config, Edge, Merge, Mode, Open, UpdateMode, Write},
+    memory::{PullRecord, promotion_key},
+    plan::{Planned, PromotionInputs, PromotionPlan, Side, promotion},
+    wording::{self, Finding, Standing, promotion_commit, promotion_pull},
 };
 use std::sync::Arc;
 
@@ -72,6 +70,8 @@ impl Session<'_> {
         let sides = (&*from, from_branch.as_str(), &*to, to_branch.as_str());
         let plan = self.plan_promotion(edge, sides, automatic, &components).await?;
         self.note_hand_edits(&plan.hand_edits).await?;
+        let declined = plan.skipped.iter().filter(|skip| skip.code == "declined");
+        self.findings.extend(declined.filter_map(|skip| Finding::of(&edge.to.name, skip)));
         let by = requested.as_ref().map(|requested| requested.by.clone());
         let asked_for = requested.is_some() || edge.promotion.open != Open::Command;
         match edge.promotion.write {
@@ -172,6 +172,12 @@ impl Session<'_> {
             return Ok((nothing(&plan), false));
         }
         let nothing = nothing(&plan);
+        // What is held is not gone: the pull request waits as it is, with all that was said on it.
+        if let Some(pull) = self.pulls.get(head).filter(|_| plan.changes.is_empty())
+            && let Some(held) = plan.skipped.iter().find(|skip| skip.code == "held")
+        {
+            return Ok((format!("#{} stays as it is, {}", pull.number, wording::code(&held.reason)), false));
+        }
         let title = wording::subject(&plan.to, &plan.changes);
         let work = PullWork {
             head: head.to_owned(),

@@ -179,12 +179,7 @@ impl Session<'_> {
     }
 
     /// Whether people judge what stands there: somebody reviewed it, or asked to merge it. Asked only where it matters.
-    async fn under_review(
-        &self,
-        record: Option<&PullRecord>,
-        hash: &str,
-        number: u64,
-    ) -> Result<bool, WorkError> {
+    async fn under_review(&self, record: Option<&PullRecord>, hash: &str, number: u64) -> Result<bool, WorkError> {
         let Some(record) = record.filter(|record| record.plan != hash) else { return Ok(false) };
         Ok(record.merge.is_some() || !self.worker.forge.reviews(self.repo, number).await?.is_empty())
     }
@@ -328,7 +323,13 @@ impl Session<'_> {
             self.restate.insert(asked.comment, pull.number);
         }
         if self.head_without_updates(head, &pull).await? != record.head {
-            let why = "somebody committed to it since; butler leaves the merge to people";
+            // What was asked for was another commit; it is not asked for any more.
+            let mut memory = self.memory.clone();
+            if let Some(record) = memory.pulls.get_mut(head) {
+                record.merge = None;
+            }
+            self.remember(memory, &format!("#{} has a person's commits: not merged", pull.number)).await?;
+            let why = "somebody committed to its branch since; butler leaves the merge to people";
             return Ok((Some(format!("#{}: {why}", pull.number)), false));
         }
         if let Some(waits) = self.missing_for_merge(&pull).await? {
@@ -349,7 +350,10 @@ impl Session<'_> {
             }
             MergeOutcome::BaseMoved => return Err(WorkError::Again(format!("the base of #{} moved", pull.number))),
             MergeOutcome::NotMergeable { why } => {
-                return Ok((Some(format!("#{} cannot be merged: {}", pull.number, wording::plain(why.trim_end_matches('.')))), false));
+                return Ok((
+                    Some(format!("#{} cannot be merged: {}", pull.number, wording::plain(why.trim_end_matches('.')))),
+                    false,
+                ));
             }
         };
         tracing::info!(number = pull.number, commit, "merged");

@@ -6,7 +6,13 @@ use crate::{
         git::{Heads, Identity, Mirror},
         github::AppIdentity,
     },
-    engine::{config::Config, event::RepoName, memory::Memory, plan::Facts, wording::{self, Standing}},
+    engine::{
+        config::Config,
+        event::RepoName,
+        memory::Memory,
+        plan::Facts,
+        wording::{self, Standing},
+    },
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
