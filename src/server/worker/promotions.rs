@@ -75,8 +75,8 @@ impl Session<'_> {
         let by = requested.as_ref().map(|requested| requested.by.clone());
         let asked_for = requested.is_some() || edge.promotion.open != Open::Command;
         match edge.promotion.write {
-            Write::Commit => self.promote_by_commit(config, edge, &to_branch, plan, head, by, asked_for).await,
-            Write::PullRequest => self.promote_by_pull(config, edge, to_branch, plan, head, by, asked_for).await,
+            Write::Commit => self.promote_by_commit(edge, &to_branch, plan, head, by, asked_for).await,
+            Write::PullRequest => self.promote_by_pull(edge, to_branch, plan, head, by, asked_for).await,
         }
     }
 
@@ -122,7 +122,6 @@ impl Session<'_> {
 
     async fn promote_by_commit(
         &mut self,
-        config: &Config,
         edge: &Edge<'_>,
         branch: &str,
         plan: PromotionPlan,
@@ -133,7 +132,7 @@ impl Session<'_> {
         if plan.changes.is_empty() {
             return Ok((nothing(&plan), false));
         }
-        if config.blocks_environment(&edge.to.name).is_some() {
+        if self.config.blocks_environment(&edge.to.name).is_some() {
             return Ok(("the target is protected by settings that this version does not know".into(), false));
         }
         if !asked_for {
@@ -159,7 +158,6 @@ impl Session<'_> {
 
     async fn promote_by_pull(
         &mut self,
-        config: &Config,
         edge: &Edge<'_>,
         branch: String,
         plan: PromotionPlan,
@@ -202,7 +200,7 @@ impl Session<'_> {
         if empty {
             return Ok((nothing, false));
         }
-        if config.blocks_environment(&edge.to.name).is_some() {
+        if self.config.blocks_environment(&edge.to.name).is_some() {
             return Ok((
                 format!(
                     "{}; people merge it: the target is protected by settings that this version does not know",
