@@ -67,7 +67,7 @@ async fn what_is_no_command_gets_no_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_on_an_issue() {
-    let world = World::configured(&COMMAND_ONLY).await;
+    let world = World::configured(COMMAND_ONLY).await;
     world.push_image("1.1.0").await;
     assert!(world.open_pulls().is_empty(), "it waits to be asked");
     let issue = world.person("dan").opens_issue(REPO, "Release 1.1.0").unwrap();
