@@ -37,12 +37,18 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     let settings = load(args)?;
     start_logging(&settings.log);
     runtime()?.block_on(async {
-        let server = Server::start(&settings).await.map_err(|error| Failure::Other(error.into()))?;
+        let mut server = Server::start(&settings).await.map_err(|error| Failure::Other(error.into()))?;
         tracing::info!(address = %server.address, "butler serves");
-        stop_signal().await;
+        let failed = tokio::select! {
+            () = stop_signal() => None,
+            error = server.failed() => Some(error),
+        };
         tracing::info!("stopping: jobs at hand are finished");
         server.stop().await;
-        Ok(ExitCode::SUCCESS)
+        match failed {
+            None => Ok(ExitCode::SUCCESS),
+            Some(error) => Err(Failure::Other(error.into())),
+        }
     })
 }
 

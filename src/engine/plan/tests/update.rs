@@ -5,7 +5,7 @@ use crate::engine::{
     dialect::bind,
     image::{Repository, Tag},
     manifest::{FileKind, scan},
-    memory::{Hold, Memory, line_key},
+    memory::{Hold, Memory, PullRecord, line_key},
     plan::{
         EntryKind, Fact, Facts, HandEdit, Need, OwnWrite, Planned, Scope, Snapshot, UpdateInputs, UpdatePlan, update,
     },
@@ -197,6 +197,15 @@ impl World {
         self
     }
 
+    fn landed(mut self, value: &str) -> Self {
+        let line = only_line(&self.snapshot(), "apps/dev/app.yaml");
+        let mut record = PullRecord::of("update:dev");
+        record.values.insert(line_key(&line), value.into());
+        record.land(12, now());
+        self.memory.pulls.insert("butler/update/dev".into(), record);
+        self
+    }
+
     fn declined(mut self, value: &str, ended: bool) -> Self {
         let line = only_line(&self.snapshot(), "apps/dev/app.yaml");
         self.memory.decline(line_key(&line), value.into(), "by hand".into(), now());
@@ -281,6 +290,8 @@ fn one_line() {
         ("set back, and asked for again", world().wrote(&[(90, "1.0.0", "1.2.0")]).declined("example.com/app:1.2.0", true), moves),
         ("set back from an older one", world().wrote(&[(90, "1.0.0", "1.1.0")]), moves),
         ("not the last that was written", world().wrote(&[(80, "1.2.0", "1.1.0"), (90, "1.0.0", "1.2.0")]), moves),
+        ("set back after a pull request", world().landed("example.com/app:1.2.0"), "declined: example.com/app:1.2.0 was set back to example.com/app:1.0.0 by hand after #12…"),
+        ("set back after a pull request with an older one", world().landed("example.com/app:1.1.0"), moves),
         // The breaker.
         ("written six times in an hour", world().wrote(&six), "circuit-breaker: 6 automatic changes of this line within an hour…"),
         ("written five times", world().wrote(&six[1..]), moves),
@@ -345,9 +356,10 @@ fn a_hand_edit_is_told_once() {
     let world = World::new().wrote(&[(90, "1.0.0", "1.2.0")]);
     let line = only_line(&world.snapshot(), "apps/dev/app.yaml");
     let edit = HandEdit {
-        line: line.clone(),
+        what: line_key(&line),
+        line,
         declined: "example.com/app:1.2.0".into(),
-        commit: "0123456789abcdef".into(),
+        after: "0123456".into(),
         at: now(),
     };
     assert_eq!(world.ready().hand_edits, [edit]);
