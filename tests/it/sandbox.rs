@@ -214,7 +214,7 @@ fn a_second_terminal_plays_with_an_open_sandbox() {
       /merge
 
     butler[bot]
-      Not done: this takes `maintain` permission on the repository; you have read.
+      Not done: this takes `maintain` permission on the repository, and you have `read`; whoever has that role or a higher one may.
 
     ann
       /merge

@@ -59,6 +59,8 @@ pub enum Outcome {
     },
     Held {
         sentence: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
     },
     Resumed {
         sentence: String,
@@ -109,7 +111,7 @@ impl Memory {
                 };
                 let sentence = scope(component.as_deref(), environment.as_deref());
                 self.holds.push(hold);
-                Outcome::Held { sentence }
+                Outcome::Held { sentence, until: *until }
             }
             Intent::Resume { component, environment, lines } => {
                 self.resume(request, component.as_deref(), environment.as_deref(), lines)

@@ -3,7 +3,7 @@
 use super::{Change, Fact, Facts, Need, OwnWrite};
 use crate::engine::{
     manifest::{LineId, Scan},
-    memory::Memory,
+    memory::{Decline, Memory},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,23 +11,12 @@ use jiff::{SignedDuration, Timestamp};
 const BREAKER_CHANGES: usize = 6;
 const BREAKER_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
-/// A person replaced the value that butler wrote: that value is declined for the line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HandEdit {
-    pub line: LineId,
-    /// What the decline is remembered by: [`crate::engine::memory::Decline::what`].
-    pub what: String,
-    pub declined: String,
-    /// What had written it: butler's commit, shortened, or its pull request (`#12`).
-    pub after: String,
-    pub at: Timestamp,
-}
-
 /// Why a line is not changed (yet).
 pub(super) enum Stays {
     Needs(Need),
     Because(&'static str, String),
-    Declined(Box<HandEdit>, String),
+    /// A person replaced the value that butler wrote: that value is declined for the line.
+    Declined(Box<Decline>, String),
 }
 
 pub(super) fn because<T>(code: &'static str, reason: impl Into<String>) -> Result<T, Stays> {
@@ -53,13 +42,16 @@ pub(super) fn heed(history: &History<'_>, planned: &Change, what: &str) -> Resul
         return because("declined", decline.sentence());
     }
     let set_back = |after: String| {
-        let reason = format!(
-            "{} was set back to {} by hand after {after}; a newer version, or /resume, ends that",
-            planned.new, planned.old
-        );
-        let (line, what) = (planned.line.clone(), what.to_owned());
-        let edit = HandEdit { line, what, declined: planned.new.clone(), after, at: history.now };
-        Err(Stays::Declined(Box::new(edit), reason))
+        // In the words in which it will be remembered: people are told once.
+        let decline = Decline {
+            what: what.to_owned(),
+            value: planned.new.clone(),
+            why: format!("set back by hand after {after}"),
+            at: history.now,
+            ended: None,
+        };
+        let reason = decline.sentence();
+        Err(Stays::Declined(Box::new(decline), reason))
     };
     let stands = |written: Timestamp| !memory.decline_ended(what, &planned.new, written);
     // Only the value that butler wrote last can have been replaced by somebody else.

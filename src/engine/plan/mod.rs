@@ -12,7 +12,6 @@ mod value;
 
 pub use facts::{Fact, Facts, Need, OwnWrite, Planned};
 pub use hash::plan_hash;
-pub use history::HandEdit;
 pub use promotion::{
     PromotionInputs, PromotionPlan, PullAction, PullState, Side, component_of, decide_pull, promotion,
 };

@@ -4,7 +4,7 @@
 //! goes first. Only the version moves: the target keeps its own spelling of the name.
 
 use super::{
-    Change, Facts, HandEdit, Planned, Skip, Snapshot,
+    Change, Facts, Planned, Skip, Snapshot,
     hash::plan_hash,
     history::{History, Stays, because, heed},
     value::{change, untouchable, value_for},
@@ -12,7 +12,7 @@ use super::{
 use crate::engine::{
     image::{Reference, Repository},
     manifest::{FieldPath, ImageLine, LineId, ObjectId, Part, Scan},
-    memory::{Memory, PullRecord, promotion_key},
+    memory::{Decline, Memory, PullRecord, promotion_key},
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,7 +57,7 @@ pub struct PromotionPlan {
     pub changes: Vec<Change>,
     pub skipped: Vec<Skip>,
     /// Lines that a person set back since a promotion wrote them: to be remembered as declined.
-    pub hand_edits: Vec<HandEdit>,
+    pub hand_edits: Vec<Decline>,
     pub hash: String,
 }
 
@@ -130,9 +130,9 @@ pub fn promotion(inputs: &PromotionInputs<'_>) -> Planned<PromotionPlan> {
                 needs.insert(need);
             }
             Err(Stays::Because(code, reason)) => plan.skipped.push(skip(file, line, code, reason)),
-            Err(Stays::Declined(edit, reason)) => {
+            Err(Stays::Declined(decline, reason)) => {
                 plan.skipped.push(skip(file, line, "declined", reason));
-                plan.hand_edits.push(*edit);
+                plan.hand_edits.push(*decline);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Updates: for each line that follows a policy, the newest version that the policy allows, or why the line stays.
 
 use super::{
-    Change, Fact, Facts, HandEdit, Need, Planned, Skip, Snapshot,
+    Change, Fact, Facts, Need, Planned, Skip, Snapshot,
     history::{History, Stays, because, heed},
     value::{change, untouchable, value_for},
 };
@@ -12,7 +12,7 @@ use crate::engine::{
     },
     image::{Reference, Repository},
     manifest::{ImageLine, Part, Scan},
-    memory::{Memory, line_key},
+    memory::{Decline, Memory, line_key},
     policy::TagPolicy,
 };
 use jiff::Timestamp;
@@ -53,7 +53,7 @@ pub struct UpdatePlan {
     pub changes: Vec<Change>,
     pub skipped: Vec<Skip>,
     /// Lines that a person set back since butler wrote them: to be remembered as declined, and said once.
-    pub hand_edits: Vec<HandEdit>,
+    pub hand_edits: Vec<Decline>,
     /// How many lines hold what their policy wants already.
     pub current: usize,
 }
@@ -79,9 +79,9 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
                 needs.insert(need);
             }
             Err(Stays::Because(code, reason)) => plan.skipped.push(skip(binding, line, code, reason)),
-            Err(Stays::Declined(edit, reason)) => {
+            Err(Stays::Declined(decline, reason)) => {
                 plan.skipped.push(skip(binding, line, "declined", reason));
-                plan.hand_edits.push(*edit);
+                plan.hand_edits.push(*decline);
             }
         }
     }

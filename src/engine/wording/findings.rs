@@ -48,13 +48,9 @@ pub enum MemoryTrouble {
     Vanished { last_seen: Option<String> },
 }
 
-/// butler's memory is not believed: nothing is written until a person has looked.
-pub fn memory_refused(trouble: &MemoryTrouble, found: Option<&str>) -> CheckText {
-    let last_seen = match trouble {
-        MemoryTrouble::Rewound { last_seen } => Some(last_seen.clone()),
-        MemoryTrouble::Vanished { last_seen } => last_seen.clone(),
-        _ => None,
-    };
+/// butler's memory is not believed: nothing is written until a person has looked. `last_seen` is the tip that was
+/// believed last, where that is known.
+pub fn memory_refused(trouble: &MemoryTrouble, found: Option<&str>, last_seen: Option<&str>) -> CheckText {
     let found = found.map(|found| format!(" at {}", code(found))).unwrap_or_default();
     let repair = match last_seen {
         Some(commit) => format!(

@@ -1,20 +1,14 @@
 //! The check run `butler/update`: lines that are not updated although they follow a policy, and what to do about it.
 
 use super::{escape::code, findings::CheckText};
-use crate::engine::plan::{HandEdit, Skip};
+use crate::engine::plan::Skip;
 use sha2::{Digest, Sha256};
 
 /// Findings that somebody has to act on; the rest passes by itself or by a newer version.
-const FAILING: &[&str] = &[
-    "policy-unresolved",
-    "policy-ambiguous",
-    "policy-invalid",
-    "wrong-kind",
-    "shared-line",
-    "circuit-breaker",
-];
+const FAILING: &[&str] =
+    &["policy-unresolved", "policy-ambiguous", "policy-invalid", "marker-wrong-kind", "shared-line", "circuit-breaker"];
 /// Findings that are worth a word.
-const WORTH_A_WORD: &[&str] = &["no-match", "no-digest", "registry-unavailable", "downgrade"];
+const WORTH_A_WORD: &[&str] = &["no-match", "no-digest", "registry-unavailable", "downgrade", "declined"];
 /// How many are shown.
 const SHOWN: usize = 50;
 
@@ -34,25 +28,13 @@ impl Finding {
         let failing = FAILING.contains(&skip.code.as_ref());
         let place = format!("{}:{}", skip.file, skip.position);
         let policy = skip.policy.as_ref().map(|policy| format!(" ({})", code(policy))).unwrap_or_default();
-        (failing || WORTH_A_WORD.contains(&skip.code.as_ref())).then(|| Finding {
+        // A comment that was meant as a marker binds nothing: its author believes otherwise.
+        let worth_a_word = WORTH_A_WORD.contains(&skip.code.as_ref()) || skip.code.starts_with("marker-");
+        (failing || worth_a_word).then(|| Finding {
             text: format!("{} in {}{policy}: {}", code(&place), code(environment), code(&skip.reason)),
             failing,
             title: format!("{place}: {}", skip.reason),
         })
-    }
-
-    /// A line that a person set back.
-    pub fn hand_edit(edit: &HandEdit) -> Finding {
-        let text = format!("{}: {} (set back by hand after {})", edit.line.file, edit.declined, edit.after);
-        Finding {
-            text: format!(
-                "{}. It stays; a newer version ends that by itself, `/butler resume` on any pull request or issue ends \
-                 it now.",
-                code(&text)
-            ),
-            failing: false,
-            title: format!("{} stays as a person set it", edit.line.file),
-        }
     }
 
     /// The branch refused a commit that butler.yaml asks for.

@@ -69,8 +69,9 @@ fn answer(
             Some(standing) => format!("Not merged: {}.\n", standing.sentence),
             None => "Not merged: nothing is left to merge here.\n".into(),
         },
-        Outcome::Held { sentence } => {
-            format!("Held: {}. Nothing is updated or promoted there until `/resume`.\n", code(sentence))
+        Outcome::Held { sentence, until } => {
+            let until = until.map(|until| format!("{} or ", code(&until.to_string()))).unwrap_or_default();
+            format!("Held: {}. Nothing is updated or promoted there until {until}`/resume`.\n", code(sentence))
         }
         Outcome::Resumed { sentence } => format!("Resumed: {}.\n", code(sentence)),
         Outcome::Status => status(standings, holds),

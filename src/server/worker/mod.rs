@@ -136,11 +136,10 @@ impl Worker {
         let mut result = Ok(());
         while let Some(ended) = loops.join_next().await {
             match ended {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => result = Err(error),
+                Ok(ended) => result = result.and(ended),
                 // Cancelled where the runtime ends without a shutdown: nothing to say then.
-                Err(error) if !error.is_panic() => {}
-                Err(error) => tracing::error!(%error, "a worker ended by a fault of butler's own"),
+                Err(error) if error.is_panic() => tracing::error!(%error, "a worker ended by a fault of butler's own"),
+                Err(_) => {}
             }
         }
         result

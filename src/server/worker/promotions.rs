@@ -7,7 +7,7 @@ use crate::engine::{
     config::{Config, Edge, Merge, Mode, Open, UpdateMode, Write},
     memory::promotion_key,
     plan::{Planned, PromotionInputs, PromotionPlan, Side, promotion},
-    wording::{self, Standing, promotion_commit, promotion_pull},
+    wording::{self, Finding, Standing, promotion_commit, promotion_pull},
 };
 use std::sync::Arc;
 
@@ -70,11 +70,13 @@ impl Session<'_> {
         let sides = (&*from, from_branch.as_str(), &*to, to_branch.as_str());
         let plan = self.plan_promotion(edge, sides, automatic, &components).await?;
         self.note_hand_edits(&plan.hand_edits).await?;
+        let declined = plan.skipped.iter().filter(|skip| skip.code == "declined");
+        self.findings.extend(declined.filter_map(|skip| Finding::of(&edge.to.name, skip)));
         let by = requested.as_ref().map(|requested| requested.by.clone());
         let asked_for = requested.is_some() || edge.promotion.open != Open::Command;
         match edge.promotion.write {
-            Write::Commit => self.promote_by_commit(config, edge, &to_branch, plan, head, by, asked_for).await,
-            Write::PullRequest => self.promote_by_pull(config, edge, to_branch, plan, head, by, asked_for).await,
+            Write::Commit => self.promote_by_commit(edge, &to_branch, plan, head, by, asked_for).await,
+            Write::PullRequest => self.promote_by_pull(edge, to_branch, plan, head, by, asked_for).await,
         }
     }
 
@@ -120,7 +122,6 @@ impl Session<'_> {
 
     async fn promote_by_commit(
         &mut self,
-        config: &Config,
         edge: &Edge<'_>,
         branch: &str,
         plan: PromotionPlan,
@@ -134,7 +135,7 @@ impl Session<'_> {
             self.forget_request(head, &format!("promote: {} has nothing to carry", plan.name)).await?;
             return Ok((nothing(&plan), false));
         }
-        if config.blocks_environment(&edge.to.name).is_some() {
+        if self.config.blocks_environment(&edge.to.name).is_some() {
             return Ok(("the target is protected by settings that this version does not know".into(), false));
         }
         if !asked_for {
@@ -167,7 +168,6 @@ impl Session<'_> {
 
     async fn promote_by_pull(
         &mut self,
-        config: &Config,
         edge: &Edge<'_>,
         branch: String,
         plan: PromotionPlan,
@@ -180,6 +180,12 @@ impl Session<'_> {
             return Ok((nothing(&plan), false));
         }
         let nothing = nothing(&plan);
+        // What is held is not gone: the pull request waits as it is, with all that was said on it.
+        if let Some(pull) = self.pulls.get(head).filter(|_| plan.changes.is_empty())
+            && let Some(held) = plan.skipped.iter().find(|skip| skip.code == "held")
+        {
+            return Ok((format!("#{} stays as it is, {}", pull.number, wording::code(&held.reason)), false));
+        }
         let title = wording::subject(&plan.to, &plan.changes);
         let work = PullWork {
             head: head.to_owned(),
@@ -204,7 +210,7 @@ impl Session<'_> {
         if empty {
             return Ok((nothing, false));
         }
-        if config.blocks_environment(&edge.to.name).is_some() {
+        if self.config.blocks_environment(&edge.to.name).is_some() {
             return Ok((
                 format!(
                     "{}; people merge it: the target is protected by settings that this version does not know",

@@ -361,7 +361,13 @@ impl Session<'_> {
             self.restate.insert(asked.comment, pull.number);
         }
         if self.head_without_updates(head, &pull).await? != record.head {
-            let why = "somebody committed to it since; butler leaves the merge to people";
+            // What was asked for was another commit; it is not asked for any more.
+            let mut memory = self.memory.clone();
+            if let Some(record) = memory.pulls.get_mut(head) {
+                record.merge = None;
+            }
+            self.remember(memory, &format!("#{} has a person's commits: not merged", pull.number)).await?;
+            let why = "somebody committed to its branch since; butler leaves the merge to people";
             return Ok((Some(format!("#{}: {why}", pull.number)), false));
         }
         if let Some(waits) = self.missing_for_merge(&pull).await? {

@@ -133,7 +133,8 @@ impl Worker {
         };
         if let Err(trouble) = session.recall().await? {
             let found = session.heads.get(MEMORY_REF).map(String::as_str);
-            let text = wording::memory_refused(&trouble, found);
+            let last_seen = self.store.seen_state(repo).await?;
+            let text = wording::memory_refused(&trouble, found, last_seen.as_deref());
             tracing::error!(%trouble, "butler's memory is not believed: nothing is written");
             jobs.push(Effect::check(&head, "butler/memory", Conclusion::Failure, text).job(repo)?);
             self.store.put_fact("memory-refused", &repo.to_string(), &head, self.clock.now()).await?;

@@ -5,8 +5,8 @@ use crate::{
     adapters::github::Conclusion,
     engine::{
         config::{Environment, Merge, UnparsedFiles, UpdateMode},
-        memory::line_key,
-        plan::{Change, Fact, HandEdit, Need, Planned, Scope, UpdateInputs, UpdatePlan, plan_hash, update},
+        memory::{Decline, line_key},
+        plan::{Change, Fact, Need, Planned, Scope, UpdateInputs, UpdatePlan, plan_hash, update},
         wording::{self, Finding, update_commit},
     },
     server::facts::ask_registries,
@@ -233,18 +233,16 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Lines that a person set back are remembered as declined, and said once.
-    pub async fn note_hand_edits(&mut self, edits: &[HandEdit]) -> Result<(), WorkError> {
-        if edits.is_empty() {
+    /// Lines that a person set back are remembered as declined.
+    pub async fn note_hand_edits(&mut self, declines: &[Decline]) -> Result<(), WorkError> {
+        if declines.is_empty() {
             return Ok(());
         }
         let mut memory = self.memory.clone();
-        for edit in edits {
-            let why = format!("set back by hand after {}", edit.after);
-            memory.decline(edit.what.clone(), edit.declined.clone(), why, edit.at);
-            self.findings.push(Finding::hand_edit(edit));
+        for Decline { what, value, why, at, .. } in declines.iter().cloned() {
+            memory.decline(what, value, why, at);
         }
-        self.remember(memory, &format!("decline: {} lines set back by hand", edits.len())).await
+        self.remember(memory, &format!("decline: {} lines set back by hand", declines.len())).await
     }
 
     /// A check run on the default branch's head says what keeps lines from being updated: once for each set of findings,

@@ -12,7 +12,7 @@ promotions:
   - name: to-staging
     from: development
     to: staging
-    pull-request: {labels: [promotion, 'needs care'], reviewers: {users: [dan], teams: [qa]}}
+    pull-request: {labels: [promotion, 'needs care'], reviewers: {users: [dan]}}
 ";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -26,15 +26,46 @@ async fn from_the_development_branch_to_main() {
     )
     .await;
     world.push_image("1.1.0").await;
-    assert_eq!((world.tag_at("development", "development"), world.tag("development")), ("1.1.0".into(), "1.0.0".into()));
+    assert_eq!(
+        (world.tag_at("development", "development"), world.tag("development")),
+        ("1.1.0".into(), "1.0.0".into())
+    );
     let number = only_pull(&world);
-    insta::assert_snapshot!(world.pull(number), @"");
+    insta::assert_snapshot!(world.pull(number), @r"
+    promote(staging): app 1.0.0 -> 1.1.0
+    butler/promote/to-staging -> main
+
+    Carries what `development` runs to `staging`.
+
+    | component | image | from | to |
+    | --- | --- | --- | --- |
+    | `app` | `REGISTRY/acme/app` | `1.0.0` | `1.1.0` |
+
+    From `development` at `COMMIT`, planned on `COMMIT`.
+
+    <details><summary>Diff</summary>
+
+    ```diff
+    --- a/deploy/staging/app.yaml
+    +++ b/deploy/staging/app.yaml
+    @@ -9,4 +9,4 @@
+         spec:
+           containers:
+             - name: app
+    -          image: REGISTRY/acme/app:1.0.0
+    +          image: REGISTRY/acme/app:1.1.0
+    ```
+
+    </details>
+
+    `/merge` merges it when it may be merged, `/hold` stops it, `/status` says where things stand, `/help` lists the rest. Closing it declines these versions.
+    ");
     let issue = world.github.issue(REPO, number).unwrap();
     assert_eq!(issue.labels.iter().collect::<Vec<_>>(), ["needs care", "promotion"]);
     let asked = issue.pull.unwrap().requested_reviewers;
-    insta::assert_snapshot!(asked.into_iter().collect::<Vec<_>>().join(" "), @"");
+    insta::assert_snapshot!(asked.into_iter().collect::<Vec<_>>().join(" "), @"dan");
     world.comment("ann", number, "/merge").await;
-    insta::assert_snapshot!(world.reply(number), @"");
+    insta::assert_snapshot!(world.reply(number), @"Merged as COMMIT.");
     assert_eq!(world.tag("staging"), "1.1.0");
     assert_eq!(world.tag("development"), "1.0.0", "the development branch is not merged");
     world.finish().await;
@@ -55,13 +86,23 @@ promotions:
     assert_eq!((world.tag("staging"), world.open_pulls()), ("1.0.0".into(), vec![]));
     let issue = world.person("dan").opens_issue(REPO, "Release").unwrap();
     world.comment("rita", issue, "/butler promote").await;
-    insta::assert_snapshot!(world.reply(issue), @"");
+    insta::assert_snapshot!(world.reply(issue), @"Not done: this takes `write` permission on the repository, and you have `read`; whoever has that role or a higher one may.");
     world.comment("rita", issue, "/butler status").await;
-    insta::assert_snapshot!(world.reply(issue), @"");
+    insta::assert_snapshot!(world.reply(issue), @"- `development` → `staging`: waits for `/promote`: `app 1.0.0 -> 1.1.0`.");
     world.comment("dan", issue, "/butler promote").await;
-    insta::assert_snapshot!(world.reply(issue), @"");
+    insta::assert_snapshot!(world.reply(issue), @"- `development` → `staging`: committed as COMMIT: `app 1.0.0 -> 1.1.0`.");
     assert_eq!(world.tag("staging"), "1.1.0");
-    insta::assert_snapshot!(world.message("main"), @"");
+    insta::assert_snapshot!(world.message("main"), @r"
+    promote(staging): app 1.0.0 -> 1.1.0
+
+    Butler-Image: REGISTRY/acme/app:1.1.0
+    Butler-Object: Deployment/staging/app
+    Butler-Promotion: to-staging
+    Butler-Source-Commit: COMMIT
+    Butler-Base-Commit: COMMIT
+    Butler-Plan: PLAN
+    Butler-Requested-By: dan
+    ");
     world.push_image("1.2.0").await;
     assert_eq!(world.tag("staging"), "1.1.0", "a command is carried out once");
     world.finish().await;
@@ -104,7 +145,10 @@ promotions:
     world.push_image("1.1.0").await;
     let open = world.open_pulls();
     let heads: Vec<_> = open.iter().map(|n| world.github.issue(REPO, *n).unwrap().pull.unwrap().head_ref).collect();
-    insta::assert_snapshot!(heads.join("\n"), @"");
+    insta::assert_snapshot!(heads.join("\n"), @r"
+    butler/promote/out/development-staging
+    butler/promote/out/development-production
+    ");
     let [staging, production] = open[..] else { panic!("{open:?}") };
     world.comment("ann", staging, "/merge").await;
     world.reply(staging);
@@ -112,6 +156,6 @@ promotions:
     world.person("dan").closes(REPO, production).unwrap();
     world.settle().await;
     world.comment("dan", production, "/butler promote production").await;
-    insta::assert_snapshot!(world.reply(production), @"");
+    insta::assert_snapshot!(world.reply(production), @"- `development` → `production`: #3 is open: `app 1.0.0 -> 1.1.0`.");
     world.finish().await;
 }

@@ -7,26 +7,84 @@ async fn an_image_goes_all_the_way() {
     let world = World::new().await;
     world.push_image("1.1.0").await;
     assert_eq!(world.tag("development"), "1.1.0");
-    insta::assert_snapshot!(world.message("main"), @"");
+    insta::assert_snapshot!(world.message("main"), @r"
+    update(development): flux-system:app REGISTRY/acme/app 1.0.0 -> 1.1.0
+
+    Butler-Policy: flux-system:app
+    Butler-Image: REGISTRY/acme/app:1.1.0
+    Butler-Object: Deployment/development/app
+    Butler-Plan: PLAN
+    ");
 
     let staging = only_pull(&world);
-    insta::assert_snapshot!(world.pull(staging), @"");
-    insta::assert_snapshot!(world.message("butler/promote/to-staging"), @"");
+    insta::assert_snapshot!(world.pull(staging), @r"
+    promote(staging): app 1.0.0 -> 1.1.0
+    butler/promote/to-staging -> main
+
+    Carries what `development` runs to `staging`.
+
+    | component | image | from | to |
+    | --- | --- | --- | --- |
+    | `app` | `REGISTRY/acme/app` | `1.0.0` | `1.1.0` |
+
+    From `development` at `COMMIT`, planned on `COMMIT`.
+
+    <details><summary>Diff</summary>
+
+    ```diff
+    --- a/deploy/staging/app.yaml
+    +++ b/deploy/staging/app.yaml
+    @@ -9,4 +9,4 @@
+         spec:
+           containers:
+             - name: app
+    -          image: REGISTRY/acme/app:1.0.0
+    +          image: REGISTRY/acme/app:1.1.0
+    ```
+
+    </details>
+
+    `/merge` merges it when it may be merged, `/hold` stops it, `/status` says where things stand, `/help` lists the rest. Closing it declines these versions.
+    ");
+    insta::assert_snapshot!(world.message("butler/promote/to-staging"), @r"
+    promote(staging): app 1.0.0 -> 1.1.0
+
+    Butler-Image: REGISTRY/acme/app:1.1.0
+    Butler-Object: Deployment/staging/app
+    Butler-Promotion: to-staging
+    Butler-Source-Commit: COMMIT
+    Butler-Base-Commit: COMMIT
+    Butler-Plan: PLAN
+    ");
 
     let said = world.comment("ann", staging, "/merge").await;
-    insta::assert_snapshot!(world.reply(staging), @"");
+    insta::assert_snapshot!(world.reply(staging), @"Merged as COMMIT.");
     assert_eq!(world.reactions(staging, said), ["eyes", "rocket"]);
     assert_eq!(world.tag("staging"), "1.1.0");
-    insta::assert_snapshot!(world.message("main"), @"");
+    insta::assert_snapshot!(world.message("main"), @r"
+    promote(staging): app 1.0.0 -> 1.1.0
+
+    Merges #1.
+
+    Butler-Plan: PLAN
+    Butler-Requested-By: ann
+    ");
     assert_eq!(world.github.branch(REPO, "butler/promote/to-staging"), None, "the head is deleted after the merge");
 
     let production = only_pull(&world);
     assert_ne!(production, staging);
     world.comment("ann", production, "/merge").await;
-    insta::assert_snapshot!(world.reply(production), @"");
+    insta::assert_snapshot!(world.reply(production), @"Merged as COMMIT.");
     assert_eq!(world.tag("production"), "1.1.0");
     assert!(world.open_pulls().is_empty());
-    insta::assert_snapshot!(world.shown(&world.log("main").join("\n")), @"");
+    insta::assert_snapshot!(world.shown(&world.log("main").join("\n")), @r"
+    promote(production): app 1.0.0 -> 1.1.0
+    promote(production): app 1.0.0 -> 1.1.0
+    promote(staging): app 1.0.0 -> 1.1.0
+    promote(staging): app 1.0.0 -> 1.1.0
+    update(development): flux-system:app REGISTRY/acme/app 1.0.0 -> 1.1.0
+    First commit
+    ");
     world.finish().await;
 }
 
@@ -72,6 +130,6 @@ async fn a_lost_webhook_is_found_by_the_sweep() {
     world.settle().await;
     assert!(world.open_pulls().is_empty(), "merged, and nobody told");
     world.later(jiff::SignedDuration::from_mins(6)).await;
-    insta::assert_snapshot!(world.pull(only_pull(&world)).lines().next().unwrap(), @"");
+    insta::assert_snapshot!(world.pull(only_pull(&world)).lines().next().unwrap(), @"promote(production): app 1.0.0 -> 1.1.0");
     world.finish().await;
 }

@@ -20,7 +20,19 @@ async fn a_forged_memory_is_not_believed() {
     world.person("dan").deletes_branch(REPO, "forged").unwrap();
     world.person("dan").sets_ref(REPO, STATE, &forged.unwrap()).unwrap();
     stands_still(&world).await;
-    insta::assert_snapshot!(world.check("main", "butler/memory").unwrap(), @"");
+    insta::assert_snapshot!(world.check("main", "butler/memory").unwrap(), @r"
+    failure: butler's memory is not to be trusted
+
+    `refs/butler/state` at `COMMIT` holds people's decisions (holds, declines, what was promoted). It is not believed: the commit carries no seal of butler's.
+
+    Nothing is written to this repository until that is resolved. If nobody meant this, put the last good state back from a clone that has it:
+
+    ```
+    git push --force origin COMMIT:refs/butler/state
+    ```
+
+    To begin anew, and forget all holds and declines: `butler memory reset OWNER/NAME`, run beside the server.
+    ");
     world.person("ann").sets_ref(REPO, STATE, &good).unwrap();
     world.sweep().await;
     assert_eq!(world.tag("development"), "1.9.0");
@@ -33,11 +45,27 @@ async fn a_deleted_memory_stops_everything() {
     let good = world.github.refs(REPO)[STATE].clone();
     world.person("dan").deletes_ref(REPO, STATE).unwrap();
     stands_still(&world).await;
-    insta::assert_snapshot!(world.check("main", "butler/memory").unwrap(), @"");
+    insta::assert_snapshot!(world.check("main", "butler/memory").unwrap(), @r"
+    failure: butler's memory is not to be trusted
+
+    `refs/butler/state` holds people's decisions (holds, declines, what was promoted). It is not believed: the ref is gone.
+
+    Nothing is written to this repository until that is resolved. If nobody meant this, put the last good state back from a clone that has it:
+
+    ```
+    git push --force origin COMMIT:refs/butler/state
+    ```
+
+    To begin anew, and forget all holds and declines: `butler memory reset OWNER/NAME`, run beside the server.
+    ");
     world.person("ann").sets_ref(REPO, STATE, &good).unwrap();
     world.sweep().await;
     assert_eq!(world.tag("development"), "1.9.0");
-    insta::assert_snapshot!(world.check("main", "butler/memory").unwrap(), @"");
+    insta::assert_snapshot!(world.check("main", "butler/memory").unwrap(), @r"
+    success: butler's memory is in order again
+
+    Work goes on.
+    ");
     world.finish().await;
 }
 
@@ -50,7 +78,19 @@ async fn an_older_memory_put_back_stops_everything() {
     let good = world.github.refs(REPO)[STATE].clone();
     world.person("dan").sets_ref(REPO, STATE, &old).unwrap();
     stands_still(&world).await;
-    insta::assert_snapshot!(world.check("main", "butler/memory").unwrap(), @"");
+    insta::assert_snapshot!(world.check("main", "butler/memory").unwrap(), @r"
+    failure: butler's memory is not to be trusted
+
+    `refs/butler/state` at `COMMIT` holds people's decisions (holds, declines, what was promoted). It is not believed: it does not descend from COMMIT, which butler saw last.
+
+    Nothing is written to this repository until that is resolved. If nobody meant this, put the last good state back from a clone that has it:
+
+    ```
+    git push --force origin COMMIT:refs/butler/state
+    ```
+
+    To begin anew, and forget all holds and declines: `butler memory reset OWNER/NAME`, run beside the server.
+    ");
     world.person("ann").sets_ref(REPO, STATE, &good).unwrap();
     world.sweep().await;
     assert_eq!(world.tag("development"), "1.9.0");

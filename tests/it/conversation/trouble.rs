@@ -25,8 +25,14 @@ async fn a_policy_that_cannot_be_read() {
     world.edit("dan", "main", "deploy/policies.yaml", |text| text.replace("range: 1.x", "range: one.x")).await;
     world.push_image("1.1.0").await;
     assert_eq!(world.tag("development"), "1.0.0");
-    insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @"");
+    insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @r#"
+    failure: deploy/development/app.yaml:12:18: deploy/policies.yaml:9:1: semver range "one.x": expected a version, such as `1.2.x` (at byte 0)
+
+    - `deploy/development/app.yaml:12:18` in `development` (`flux-system:app`): ``deploy/policies.yaml:9:1: semver range "one.x": expected a version, such as `1.2.x` (at byte 0)``
+    "#);
     world.edit("dan", "main", "deploy/policies.yaml", |text| text.replace("range: one.x", "range: 1.x")).await;
+    // While nothing followed the image its push was of no interest: the sweep asks the registry again.
+    world.later(SignedDuration::from_mins(6)).await;
     assert_eq!(world.tag("development"), "1.1.0");
     world.finish().await;
 }
@@ -40,7 +46,11 @@ async fn tags_that_no_policy_allows() {
     assert_eq!(world.check("main", "butler/update"), None, "nothing is wrong: the newest that is allowed runs");
     world.edit("dan", "main", "deploy/policies.yaml", |text| text.replace("range: 1.x", "range: 3.x")).await;
     assert_eq!(world.tag("development"), "1.0.0");
-    insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @"");
+    insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @r"
+    neutral: deploy/development/app.yaml:12:18: 0 of 3 tags are versions in `3.x`; the highest of 2 versions are: 2.0.0, 1.0.0
+
+    - `deploy/development/app.yaml:12:18` in `development` (`flux-system:app`): ``0 of 3 tags are versions in `3.x`; the highest of 2 versions are: 2.0.0, 1.0.0``
+    ");
     world.edit("dan", "main", "deploy/policies.yaml", |text| text.replace("range: 3.x", "range: 2.x")).await;
     assert_eq!(world.tag("development"), "2.0.0");
     world.finish().await;
@@ -53,7 +63,11 @@ async fn a_registry_that_is_away_and_comes_back() {
     world.registry.away(true);
     world.settle().await;
     assert_eq!(world.tag("development"), "1.0.0");
-    insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @"");
+    insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @r"
+    neutral: deploy/development/app.yaml:12:18: tags of REGISTRY/acme/app: REGISTRY cannot be reached: error sending request: client error (SendRequest): connection closed before message completed; a
+
+    - `deploy/development/app.yaml:12:18` in `development` (`flux-system:app`): `tags of REGISTRY/acme/app: REGISTRY cannot be reached: error sending request: client error (SendRequest): connection closed before message completed; asked again in 60 s`
+    ");
     world.registry.away(false);
     world.later(SignedDuration::from_secs(61)).await;
     assert_eq!(world.tag("development"), "1.1.0", "nobody had to do anything");
@@ -82,7 +96,11 @@ async fn a_line_that_changes_too_often_is_parked() {
     assert_eq!(world.tag("development"), "1.1.6");
     world.push_image("1.1.7").await;
     assert_eq!(world.tag("development"), "1.1.6");
-    insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @"");
+    insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @r"
+    failure: deploy/development/app.yaml:12:18: 6 automatic changes of this line within an hour: builds that commit, or commits that build?
+
+    - `deploy/development/app.yaml:12:18` in `development` (`flux-system:app`): `6 automatic changes of this line within an hour: builds that commit, or commits that build?`
+    ");
     world.later(SignedDuration::from_hours(1)).await;
     assert_eq!(world.tag("development"), "1.1.7", "an hour later it goes on");
     world.finish().await;
@@ -106,7 +124,11 @@ environments:
     .await;
     world.push_image("1.1.0").await;
     assert_eq!(world.tag("development"), "1.0.0");
-    insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @"");
+    insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @r"
+    failure: deploy/development/app.yaml:12:18: environment staging renders this file too; give each environment a value of its own, or update both by hand
+
+    - `deploy/development/app.yaml:12:18` in `base` (`flux-system:app`): `environment staging renders this file too; give each environment a value of its own, or update both by hand`
+    ");
     world.finish().await;
 }
 
@@ -126,6 +148,10 @@ async fn a_branch_that_is_not_there() {
     let world = World::configured(config).await;
     world.push_image("1.1.0").await;
     assert_eq!(world.github.branch(REPO, "nowhere"), None);
-    insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @"");
+    insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @r"
+    failure: there is no branch nowhere
+
+    - Environment `development` is on the branch `nowhere`, which is not there. Push it, or correct `branch` in butler.yaml.
+    ");
     world.finish().await;
 }

@@ -20,12 +20,12 @@ use butler::{
     },
 };
 use jiff::{SignedDuration, Timestamp};
+use regex::Regex;
 use std::{
     collections::BTreeMap,
     sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
-use regex::Regex;
 use tempfile::TempDir;
 
 pub const REPO: &str = sample::REPOSITORY;
@@ -64,10 +64,7 @@ impl World {
     }
 
     /// As [`World::with`], and with GitHub changed before anything looks at it.
-    pub async fn prepared(
-        change: impl FnOnce(&mut Vec<(String, String)>),
-        prepare: impl FnOnce(&Github),
-    ) -> World {
+    pub async fn prepared(change: impl FnOnce(&mut Vec<(String, String)>), prepare: impl FnOnce(&Github)) -> World {
         let clock = Clock::manual(start_of_time());
         let registry = RegistryServer::start(RegistryOptions::default()).await.unwrap();
         let github = Github::start(Options { time: Some(clock.now()), ..Options::default() }).await.unwrap();
