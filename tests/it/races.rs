@@ -40,6 +40,15 @@ fn meanwhile(world: &World, pattern: &str, nth: u32, act: impl FnOnce(&Github, &
     world.github.fail_nth(pattern, nth, Fault::Call(When::Before, Box::new(move || act(&github, &ann)))).unwrap();
 }
 
+/// The end of a test, whatever butler said.
+async fn over(world: World) {
+    world.settle().await;
+    for pull in world.github.pulls(REPO) {
+        world.replies(pull.number);
+    }
+    world.finish().await;
+}
+
 async fn main_job(world: &World) {
     world.push_image("1.1.0").await;
     let [pull] = world.open_pulls()[..] else { panic!("{:?}", world.open_pulls()) };
@@ -76,7 +85,9 @@ async fn an_answer_that_is_lost_after_success_has_one_effect() {
         main_job(&world).await;
         assert!(world.github.all_faults_struck(), "{what}");
         assert_eq!(end(&world), expected, "{what}");
+        over(world).await;
     }
+    over(undisturbed).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,6 +102,7 @@ async fn github_says_that_something_moved_at_the_merge() {
         main_job(&world).await;
         assert!(world.github.all_faults_struck(), "{what}");
         assert_eq!((world.tag("staging"), end(&world).pulls.len()), ("1.1.0".into(), 2), "{what}");
+        over(world).await;
     }
 }
 
@@ -106,6 +118,7 @@ async fn a_delivery_that_comes_again_changes_nothing() {
     }
     world.settle().await;
     assert_eq!((end(&world), world.github.refs(REPO)), before);
+    over(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,6 +128,7 @@ async fn two_images_within_the_debounce_are_one_commit() {
     world.push_image("1.2.0").await;
     assert_eq!(world.log("main").len(), 2, "{:?}", world.log("main"));
     assert_eq!(world.tag("development"), "1.2.0");
+    over(world).await;
 }
 
 /// When a person moves a branch: before butler's push lists the refs, or after that.
@@ -133,6 +147,7 @@ async fn a_branch_that_is_reset_before_the_push_stays_reset() {
         assert!(world.github.all_faults_struck());
         assert!(holds(&world, "main", &first) && !holds(&world, "main", &gone), "{:?}", world.log("main"));
         assert_eq!((world.tag("development"), world.log("main").len()), ("1.2.0".into(), 2), "{pattern}");
+        over(world).await;
     }
 }
 
@@ -147,6 +162,7 @@ async fn a_branch_that_is_pushed_to_before_the_push_keeps_that() {
         assert!(world.github.all_faults_struck());
         let log = world.log("main");
         assert!(log[0].starts_with("update(") && log[1] == "Notes" && log.len() == 3, "{pattern}: {log:?}");
+        over(world).await;
     }
 }
 
@@ -164,6 +180,7 @@ async fn a_branch_that_is_deleted_before_the_push_stays_deleted() {
         world.push_image("1.1.0").await;
         assert!(world.github.all_faults_struck());
         assert_eq!(world.github.branch(REPO, "dev"), None, "{pattern}");
+        over(world).await;
     }
 }
 
@@ -183,6 +200,7 @@ async fn a_persons_commit_on_a_pull_requests_head_is_left_alone() {
         world.push_image("1.3.0").await;
         assert_eq!(world.log(HEAD)[0], "Mine", "{pattern}");
         assert_eq!((world.tag("development"), world.tag_at(HEAD, "staging")), ("1.3.0".into(), "1.1.0".into()));
+        over(world).await;
     }
 }
 
@@ -204,6 +222,7 @@ async fn a_hold_that_is_said_while_a_push_is_planned_holds() {
     world.push_image("1.2.0").await;
     assert_eq!(world.tag("development"), "1.1.0", "{:?}", world.log("main"));
     assert!(world.reply(pull).starts_with("Held"), "{}", world.reply(pull));
+    over(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -218,6 +237,7 @@ async fn a_hold_that_is_said_before_a_merge_holds() {
     world.comment("ann", pull, "/merge").await;
     assert!(world.github.all_faults_struck());
     assert_eq!(world.tag("staging"), "1.0.0", "{:?}", world.log("main"));
+    over(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -244,6 +264,7 @@ async fn a_memory_that_is_forged_or_deleted_before_it_is_written_stops_everythin
             let checks = world.github.checks(REPO, "main");
             let checks = if checks.is_empty() { world.github.checks(REPO, &at(&world, "main")) } else { checks };
             assert!(checks.iter().any(|check| check.name == "butler/memory"), "{checks:?}");
+            over(world).await;
         }
     }
 }
@@ -270,6 +291,7 @@ async fn a_pull_request_that_is_merged_or_closed_while_it_is_refreshed_converges
         assert_eq!(world.tag_at(HEAD, "staging"), "1.2.0");
         world.comment("ann", numbers[0], "/merge").await;
         assert_eq!(world.tag("staging"), "1.2.0", "{merged}: {}", world.reply(numbers[0]));
+        over(world).await;
     }
 }
 
@@ -295,4 +317,5 @@ async fn a_job_that_fails_for_good_parks_until_something_happens() {
     world.github.clear_faults();
     world.push_image("1.2.0").await;
     assert_eq!((world.tag("development"), store.parked().await.unwrap().len()), ("1.2.0".into(), 0));
+    over(world).await;
 }
