@@ -182,7 +182,10 @@ fn holds_and_what_resumes_them() {
     }
     // The same scope is held once; the last word counts.
     let mut twice = web_dev();
-    assert_eq!(decide(&mut twice, &hold(Some("web"), Some("dev"))), Outcome::Held { sentence: "web in dev".into() });
+    assert_eq!(
+        decide(&mut twice, &hold(Some("web"), Some("dev"))),
+        Outcome::Held { sentence: "web in dev".into(), until: None }
+    );
     assert_eq!(twice.holds.len(), 1);
     assert_eq!(twice.holds[0].sentence(), "held by ann: fair");
 }
@@ -243,7 +246,7 @@ fn the_same_memory_is_the_same_bytes() {
     decide(&mut memory, &hold(Some("web"), None));
     memory.remember_command(
         41,
-        vec![Decision { line: "/hold web".into(), outcome: Outcome::Held { sentence: "web".into() } }],
+        vec![Decision { line: "/hold web".into(), outcome: Outcome::Held { sentence: "web".into(), until: None } }],
     );
     let bytes = memory.encode();
     assert_eq!(Memory::decode(&bytes).unwrap(), memory);

@@ -9,7 +9,7 @@ use crate::engine::{
     image::Repository,
     manifest::{Edit, FieldPath, LineId, ObjectId, Position, Step},
     memory::{Decision, Intent, Memory, Outcome, Request},
-    plan::{Change, HandEdit, PromotionPlan, Skip, UpdatePlan},
+    plan::{Change, PromotionPlan, Skip, UpdatePlan},
 };
 use jiff::Timestamp;
 use pulldown_cmark::{Event, Options, Parser, Tag};
@@ -258,16 +258,8 @@ fn outside_text_is_text_only() {
         let CheckText { summary: text, .. } = config_invalid(&[(*hostile).into()]);
         foreign(&text, hostile);
         let unmatched = Skip { code: "no-match".into(), ..skip };
-        let edit = HandEdit {
-            line: bad.line.clone(),
-            what: String::new(),
-            declined: (*hostile).into(),
-            after: (*hostile).into(),
-            at: Timestamp::UNIX_EPOCH,
-        };
         let found = [
             Finding::of(hostile, &unmatched).unwrap(),
-            Finding::hand_edit(&edit),
             Finding::protected(hostile, hostile, hostile),
             Finding::no_branch(hostile, hostile),
         ];
@@ -284,7 +276,7 @@ fn outside_text_is_text_only() {
                 &BTreeMap::new(),
             )
         };
-        foreign(&said(Outcome::Held { sentence: (*hostile).into() }), hostile);
+        foreign(&said(Outcome::Held { sentence: (*hostile).into(), until: None }), hostile);
         foreign(&said(Outcome::Promoting { heads: vec![(*hostile).into()] }), hostile);
         let request = Request {
             comment: 1,

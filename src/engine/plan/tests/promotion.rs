@@ -139,7 +139,7 @@ fn one_line() {
         ("held elsewhere", same().held("test"), "prod/a.yaml -> example.com/app:2"),
         ("declined", same().declined("example.com/app:2"), "declined: example.com/app:2 was declined (#7 closed by ann); a newer version, /resume or /promote ends that"),
         ("an older one declined", same().declined("example.com/app:1.5"), "prod/a.yaml -> example.com/app:2"),
-        ("set back by hand", same().landed("example.com/app:2"), "declined: example.com/app:2 was set back to example.com/app:1 by hand after #12; a newer version, or /resume, ends that"),
+        ("set back by hand", same().landed("example.com/app:2"), "declined: example.com/app:2 was declined (set back by hand after #12); a newer version, /resume or /promote ends that"),
         ("set back from an older one", same().landed("example.com/app:1.5"), "prod/a.yaml -> example.com/app:2"),
         ("follows a policy", Edge { target_updates: true, ..Edge::of(&[("dev/a.yaml", &new), ("prod/a.yaml", &marked)]) }, "follows-policy: prod updates this line by its own policy"),
         ("a marker that nothing follows", Edge::of(&[("dev/a.yaml", &new), ("prod/a.yaml", &marked)]), "prod/a.yaml -> example.com/app:2"),
