@@ -3,16 +3,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it finds something else")]
 
 mod cases;
+mod cli;
 mod commands;
 mod config;
 mod conversation;
 mod corpora;
+mod docs;
 mod emulator;
 mod forge;
 mod git;
 mod git_http;
+mod house;
 mod intake;
+mod marker_rewrite;
 mod memory;
 mod registry;
+mod replay;
+mod sandbox;
 mod store;
 mod support;
