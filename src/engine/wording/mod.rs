@@ -4,6 +4,7 @@
 mod commit;
 mod diff;
 mod escape;
+mod explain;
 mod findings;
 mod pull;
 mod reply;
@@ -11,6 +12,7 @@ mod reply;
 pub use commit::{promotion_commit, subject, update_commit};
 pub use diff::unified;
 pub use escape::{code, fenced, plain};
+pub use explain::{Row, rows};
 pub use findings::{CheckText, MemoryTrouble, config_invalid, config_valid, hand_edits, memory_refused, protected};
 pub use pull::{PullText, edited, newer_plan, nothing_left, promotion_pull, summary, update_pull};
 pub use reply::{Standing, reply};
