@@ -99,7 +99,7 @@ fn all(inputs: &ExplainInputs<'_>, name: &str) -> Planned<Result<Vec<Explanation
 
 fn text(explanation: &Explanation) {
     anstream::println!("{BOLD}{}{BOLD:#}", printable(&explanation.subject));
-    for row in explanation.steps.iter().flat_map(rows) {
+    for row in rows(explanation) {
         let mut label = row.label;
         for line in wrap(&printable(&row.text), WIDTH - INDENT) {
             anstream::println!("  {DIM}{label:<10}{DIM:#}{line}");

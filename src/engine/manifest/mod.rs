@@ -23,6 +23,7 @@ pub mod yaml;
 pub use edit::{Edit, EditError, apply};
 pub use file::{FileKind, is_candidate};
 pub use line::{FieldPath, ImageLine, LineId, Marker, Part, Position, ScalarStyle, Step};
+pub(crate) use marker::correction;
 pub use object::{
     Annotation, Document, FluxObject, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject,
     InlinePatch, Kustomization, KustomizeImage, LabelSelector, ObjectId, SourceRef,

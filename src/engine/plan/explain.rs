@@ -428,7 +428,7 @@ impl Told<'_, '_> {
                     }
                     (None, None) => OutcomeResult::Current { value: line.value.clone() },
                 };
-                self.steps.push(outcome(Some(plan.environment.clone()), result));
+                self.steps.push(outcome(Some(plan.environment.clone()).filter(|name| !name.is_empty()), result));
             }
             if !covered && self.needs.is_empty() {
                 self.steps.push(outcome(None, OutcomeResult::Elsewhere));

@@ -2,7 +2,7 @@
 
 use crate::engine::{
     manifest::Part,
-    plan::{ExplainStep, Outcome, OutcomeResult, Place},
+    plan::{ExplainStep, Explanation, Outcome, OutcomeResult, Place},
     policy::{Account, Ranked, Sample},
 };
 
@@ -15,8 +15,22 @@ pub struct Row {
     pub text: String,
 }
 
-/// The rows that tell a step.
-pub fn rows(step: &ExplainStep) -> Vec<Row> {
+/// The rows that tell an explanation. What the result only repeats is said once.
+pub fn rows(explanation: &Explanation) -> Vec<Row> {
+    let mut told: Vec<&str> = Vec::new();
+    let mut rows = Vec::new();
+    for step in &explanation.steps {
+        match step {
+            ExplainStep::Blocked { why, .. } | ExplainStep::NoTags { why } => told.push(why),
+            ExplainStep::Tags(account) if account.selected.is_none() => told.push(&account.reason),
+            _ => {}
+        }
+        rows.extend(rows_of(step, &told));
+    }
+    rows
+}
+
+fn rows_of(step: &ExplainStep, told: &[&str]) -> Vec<Row> {
     let row = |label, text: String| Row { label, text };
     match step {
         ExplainStep::Line { file, position, value, part, object, path, image, marker } => {
@@ -57,7 +71,7 @@ pub fn rows(step: &ExplainStep) -> Vec<Row> {
         ExplainStep::Tags(account) => tags(account),
         ExplainStep::NoTags { why } => vec![row("tags", format!("unknown: {why}"))],
         ExplainStep::Blocked { code, why } => vec![row("blocked", format!("{code}: {why}"))],
-        ExplainStep::Outcome(outcome) => vec![row("result", result(outcome))],
+        ExplainStep::Outcome(outcome) => vec![row("result", result(outcome, told))],
         ExplainStep::NoLines => vec![row("lines", "none follows this policy".into())],
     }
 }
@@ -106,7 +120,7 @@ fn ranked(rows: &[Ranked]) -> String {
     rows.iter().map(shown).collect::<Vec<_>>().join(", ")
 }
 
-fn result(outcome: &Outcome) -> String {
+fn result(outcome: &Outcome, told: &[&str]) -> String {
     let environment = outcome.environment.as_ref().map(|name| format!(" in {name}")).unwrap_or_default();
     let place = format!("{}:{}{environment}", outcome.file, at(outcome.position));
     match &outcome.result {
@@ -117,6 +131,7 @@ fn result(outcome: &Outcome) -> String {
             let writer = written_by.as_ref().map(|by| format!("; {by} writes it, butler only watches"));
             format!("{place}: {old} -> {new}{note}{}", writer.unwrap_or_default())
         }
+        OutcomeResult::Stays { code, why } if told.contains(&why.as_str()) => format!("{place}: stays, {code}"),
         OutcomeResult::Stays { code, why } => format!("{place}: stays, {code}: {why}"),
         OutcomeResult::Elsewhere => {
             format!("{place}: stays, no environment of butler.yaml that is updated holds this file")
