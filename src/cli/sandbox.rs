@@ -89,14 +89,15 @@ pub fn run(args: &SandboxArgs) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot start the runtime")))?;
     runtime.block_on(async {
         match &args.visit {
-            Some(visit) => self::visit(visit).await.map_err(Failure::Other),
+            // The sandbox's errors tell their sources themselves.
+            Some(visit) => self::visit(visit).await.map_err(|error| Failure::Other(anyhow::anyhow!("{error}"))),
             None => open(args).await,
         }
     })
 }
 
 async fn open(args: &SandboxArgs) -> Result<ExitCode, Failure> {
-    tools::check().await.map_err(|error| Failure::Other(error.into()))?;
+    tools::check().await.map_err(|error| Failure::Other(anyhow::anyhow!("{error}")))?;
     let mut folder = Folder::open(args.dir.as_deref()).map_err(|error| Failure::Usage(error.to_string()))?;
     let log = (!args.verbose).then(|| folder.log());
     start_logging(log.as_deref())?;
@@ -109,7 +110,7 @@ async fn open(args: &SandboxArgs) -> Result<ExitCode, Failure> {
         Some(log) => format!("the server's log is {}", log.display()),
         None => format!("its files are in {}", folder.path().display()),
     };
-    Err(Failure::Other(anyhow::anyhow!("{error:#}; {place}")))
+    Err(Failure::Other(anyhow::anyhow!("{error}; {place}")))
 }
 
 /// Walks, stays open, stops.
@@ -140,8 +141,13 @@ async fn begin(args: &SandboxArgs, folder: &Folder) -> anyhow::Result<(Sandbox, 
     }
     tell::started(&sandbox, folder, start.elapsed(), args.verbose);
     if !args.no_walk {
-        let figures = walk(&sandbox, &mut |step| tell::step(&step)).await?;
-        tell::figures(&figures, start.elapsed());
+        match walk(&sandbox, &mut |step| tell::step(&step)).await {
+            Ok(figures) => tell::figures(&figures, start.elapsed()),
+            Err(error) => {
+                sandbox.stop().await;
+                return Err(error.into());
+            }
+        }
     }
     Ok((sandbox, state))
 }

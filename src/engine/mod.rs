@@ -13,3 +13,6 @@ pub mod memory;
 pub mod plan;
 pub mod policy;
 pub mod wording;
+
+#[cfg(test)]
+mod testing;

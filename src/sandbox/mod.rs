@@ -20,7 +20,7 @@ pub mod visitor;
 pub mod walk;
 
 use crate::{
-    adapters::store::{Debounce, Store, StoreError},
+    adapters::store::{Store, StoreError},
     server::{
         Server, StartError,
         settings::{Settings, SettingsError},
@@ -36,7 +36,6 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 use sync::{Stage, Sync};
 use tempfile::TempDir;
@@ -49,8 +48,6 @@ const READER: &str = "sync";
 pub const FIRST_TAG: &str = "1.0.0";
 /// A job that is due later than this is not waited for: a sweep, a look at something that was away.
 const SOON: SignedDuration = SignedDuration::from_secs(45);
-/// Events are gathered for a short while only: somebody watches.
-const DEBOUNCE: Debounce = Debounce { quiet: Duration::from_millis(200), at_most: Duration::from_secs(2) };
 
 /// Why the sandbox did not start.
 #[derive(Debug, thiserror::Error)]
@@ -138,7 +135,6 @@ pub struct Parts {
 /// A sandbox that runs.
 pub struct Sandbox {
     pub parts: Arc<Parts>,
-    pub settings: Settings,
     server: Server,
     card: CardServer,
 }
@@ -174,7 +170,7 @@ impl Sandbox {
         let folder = folder.path().to_owned();
         let parts = Arc::new(Parts { github, registry, sync, store, bell, tokens, server_url, folder });
         let card = CardServer::start(parts.clone()).await.map_err(SandboxError::Listen)?;
-        Ok(Sandbox { parts, settings, server, card })
+        Ok(Sandbox { parts, server, card })
     }
 
     /// Where [`visitor::Visitor`]s look.
@@ -299,7 +295,5 @@ worker: {{count: 4, lease: 10s}}
     for (path, text) in [(&key, github.private_key()), (&file, text.as_str())] {
         fs::write(path, text).map_err(|source| SandboxError::Folder { path: path.clone(), source })?;
     }
-    let mut settings = Settings::load(Some(&file), &|_| None)?;
-    settings.worker.debounce = DEBOUNCE;
-    Ok(settings)
+    Ok(Settings::load(Some(&file), &|_| None)?)
 }

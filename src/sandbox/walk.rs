@@ -66,9 +66,14 @@ pub async fn walk(sandbox: &Sandbox, tell: &mut (dyn FnMut(Step) + Send)) -> Res
         walk.promote(&from.name, &to.name).await?;
     }
     sandbox.parts.settled().await?;
+    // As the repository's butler.yaml has it.
+    let debounce = match sample::REPOSITORY.parse() {
+        Ok(repo) => sandbox.parts.store.debounce(&repo).await?,
+        Err(_) => None,
+    };
     Ok(Figures {
         event_to_commit,
-        debounce: sandbox.settings.worker.debounce.quiet,
+        debounce: debounce.map(|debounce| debounce.quiet).unwrap_or_default(),
         bare_push: figures::bare_push(sandbox, PROD_OPS, &commit, work.path()).await?,
         resident_kib: figures::resident_kib(),
     })
@@ -313,4 +318,33 @@ fn difference(wanted: &BTreeMap<PathBuf, Vec<u8>>, found: &BTreeMap<PathBuf, Vec
         .find(|(path, bytes)| found.get(*path).is_some_and(|found| found != *bytes))
         .map(|(path, _)| format!("other bytes in {}", path.display()));
     missing.or(extra).or(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{difference, visible};
+    use std::{collections::BTreeMap, path::PathBuf};
+
+    fn files(list: &[(&str, &str)]) -> BTreeMap<PathBuf, Vec<u8>> {
+        list.iter().map(|(path, text)| (PathBuf::from(path), text.as_bytes().to_vec())).collect()
+    }
+
+    #[test]
+    fn a_difference_is_told() {
+        let branch = files(&[("a.yaml", "1"), ("b/c.yaml", "2")]);
+        let cases: [(&[(&str, &str)], Option<&str>); 4] = [
+            (&[("a.yaml", "1"), ("b/c.yaml", "2")], None),
+            (&[("a.yaml", "1")], Some("no b/c.yaml")),
+            (&[("a.yaml", "1"), ("b/c.yaml", "2"), ("d", "")], Some("d as well")),
+            (&[("a.yaml", "1"), ("b/c.yaml", "2\n")], Some("other bytes in b/c.yaml")),
+        ];
+        for (synced, told) in cases {
+            assert_eq!(difference(&branch, &files(synced)).as_deref(), told);
+        }
+    }
+
+    #[test]
+    fn hidden_markers_are_left_out() {
+        assert_eq!(visible("<!-- butler:reply -->\nMerged.\n\n  as abc\n"), "Merged.\n\n  as abc");
+    }
 }

@@ -112,3 +112,33 @@ fn describe(command: &mut Vec<String>, text: &mut String) {
         command.pop();
     }
 }
+
+/// The settings file of docs/install.md, with the files that it names, is one that the server takes.
+#[test]
+fn the_settings_in_the_docs_are_valid() {
+    let page = fs::read_to_string(root().join("docs/install.md")).unwrap();
+    let block = page.split("```yaml\n").find(|block| block.starts_with("listen:")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path().display().to_string();
+    let text = block.split("```").next().unwrap().replace("/etc/butler", &here);
+    for name in ["webhook-secrets", "registry-password", "registry-token"] {
+        assert!(text.contains(&format!("{here}/{name}")), "{name}");
+        fs::write(folder.path().join(name), "secret\n").unwrap();
+    }
+    let key = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\n";
+    fs::write(folder.path().join("app.pem"), key).unwrap();
+    let file = folder.path().join("settings.yaml");
+    // What is commented out as an example must be known as well.
+    fs::write(&file, text.replace("  # api-url", "  api-url").replace("  # git-url", "  git-url")).unwrap();
+    let checked = Command::new(env!("CARGO_BIN_EXE_butler")).args(["config", "check", "--config"]).arg(&file).output();
+    let checked = checked.unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    // Every variable that the page names is one that the settings read, and the other way round.
+    let source = fs::read_to_string(root().join("src/server/settings/environment.rs")).unwrap();
+    let name = regex::Regex::new(r#""(BUTLER_[A-Z_]+[A-Z])""#).unwrap();
+    for variable in name.captures_iter(&source).map(|found| found[1].to_owned()) {
+        let stem = variable.strip_suffix("_FILE").unwrap_or(&variable);
+        let stem = stem.strip_prefix("BUTLER_WORKER").unwrap_or(stem);
+        assert!(page.contains(stem), "{variable}");
+    }
+}

@@ -214,7 +214,7 @@ fn a_second_terminal_plays_with_an_open_sandbox() {
       /merge
 
     butler[bot]
-      Not done: this takes `maintain` permission on the repository; you have read.
+      Not done: this takes `maintain` permission on the repository, and you have `read`; whoever has that role or a higher one may.
 
     ann
       /merge
@@ -263,7 +263,28 @@ fn without_a_sandbox_visits_say_so() {
     // Killed before it could take its file away.
     std::fs::write(home.path().join("butler-sandbox.json"), r#"{"at": "http://127.0.0.1:1", "pid": 1}"#).unwrap();
     insta::assert_snapshot!(said(&["push", "app:1.2.4"]), @"Some(3) error: no sandbox runs: start one with `butler sandbox` in another terminal, or name its address with --at");
-    insta::assert_snapshot!(said(&["status", "--at", "http://127.0.0.1:1"]), @"Some(3) error: no sandbox answers at http://HOST (error sending request for url (http://HOST/)); start one with `butler sandbox` in another terminal: error sending request for url (http://HOST/): client error (Connect): tcp connect error: Connection refused (os error 111)");
+    insta::assert_snapshot!(said(&["status", "--at", "http://127.0.0.1:1"]), @"Some(3) error: no sandbox answers at http://HOST (error sending request for url (http://HOST/)); start one with `butler sandbox` in another terminal");
+}
+
+/// A walk that cannot go on says what was in the way, and leaves its files to be looked at.
+#[test]
+fn a_walk_that_fails_says_why_and_keeps_its_log() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (home, programs) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let git = programs.path().join("git");
+    let path = std::env::var("PATH").unwrap();
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = clone ] && echo 'no clones today' >&2 && exit 1\nPATH='{path}' exec git \"$@\"\n"
+    );
+    std::fs::write(&git, script).unwrap();
+    std::fs::set_permissions(&git, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{path}", programs.path().display());
+    let output = butler(&home, &["--once"]).env("PATH", path).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    insta::assert_snapshot!(shown(&said), @"error: `git clone` failed: no clones today; the server's log is FOLDER/server.log");
+    let log = said.trim().rsplit(' ').next().unwrap();
+    assert!(std::fs::read_to_string(log).unwrap().contains("butler"), "{log}");
 }
 
 #[test]
