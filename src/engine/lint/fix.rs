@@ -56,7 +56,7 @@ fn mend(
     let edits = match finding.code.as_str() {
         "value-not-a-string" => quote(before, finding)?,
         "marker-wrong-kind" => right_part(text, before, finding)?,
-        "unparsed-file" => missing_space(text)?,
+        "unparsed-file" => missing_space(text, finding)?,
         code if code.starts_with("marker-") => right_marker(text, finding)?,
         _ => return None,
     };
@@ -71,8 +71,11 @@ fn mend(
     let after = apply(bytes, &edits).ok()?;
     let after_text = std::str::from_utf8(&after).ok()?;
     let again = scan(kind, &after);
-    let says_the_same = finding.code == "unparsed-file" || same_data(text, after_text);
-    if !says_the_same || weight(&again) >= weight(before) {
+    let mended = match finding.code.as_str() {
+        "unparsed-file" => unparsed_at(&again).is_none_or(|position| position > finding.position),
+        _ => same_data(text, after_text) && weight(&again) < weight(before),
+    };
+    if !mended {
         return None;
     }
     let first = edits.iter().map(|edit| edit.span.start).min()?;
@@ -85,17 +88,21 @@ fn mend(
     Some((after, again, fix))
 }
 
-/// Every mend makes this less, so that mending ends: a comment that is no marker may become one that is in the wrong
-/// place, never the other way round.
+/// Every mend of a document that is YAML makes this less, so that mending ends: a comment that is no marker may become
+/// one that is in the wrong place, never the other way round. Of one that is not, the fault moves on.
 fn weight(scan: &Scan) -> usize {
     let of = |finding: &ScanFinding| match finding.code.as_str() {
-        "unparsed-file" => 100_000,
         "marker-trailing-text" | "marker-leading-text" => 4,
         "marker-not-json" => 3,
         "marker-reference" => 2,
         _ => 1,
     };
     scan.findings.iter().map(of).sum()
+}
+
+/// Where the first document that is no YAML stops being one.
+fn unparsed_at(scan: &Scan) -> Option<Position> {
+    scan.findings.iter().filter(|finding| finding.code == "unparsed-file").map(|finding| finding.position).min()
 }
 
 type Replacement = (Range<usize>, String);
@@ -140,22 +147,11 @@ fn part_of(line: &ImageLine) -> Option<Part> {
     }
 }
 
-/// `"v1"# {…}`: a space before every marker that has none. It counts only where the file is YAML then.
-fn missing_space(text: &str) -> Option<Vec<Replacement>> {
-    let mut edits = Vec::new();
-    let mut start = 0;
-    for line in text.split_inclusive('\n') {
-        let content = line.trim_end_matches(['\n', '\r']);
-        let marker = content.match_indices('#').find(|(at, _)| Marker::alone(&content[*at..]).is_some());
-        if let Some((at, _)) = marker
-            && !content[..at].trim().is_empty()
-            && !content[..at].ends_with([' ', '\t', '#'])
-        {
-            edits.push((start + at..start + at, " ".to_owned()));
-        }
-        start += line.len();
-    }
-    (!edits.is_empty()).then_some(edits)
+/// `"v1"# {…}`: a space before a marker that has none, where that alone is the fault.
+fn missing_space(text: &str, finding: &ScanFinding) -> Option<Vec<Replacement>> {
+    let (comment, _) = comment_at(text, finding.position)?;
+    Marker::alone(&text[comment.clone()])?;
+    Some(vec![(comment.start..comment.start, " ".to_owned())])
 }
 
 /// The bytes of the comment that begins at a place, and where its line begins.

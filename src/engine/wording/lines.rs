@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 /// Findings that somebody has to act on; the rest passes by itself or by a newer version.
 const FAILING: &[&str] =
-    &["policy-unresolved", "policy-ambiguous", "policy-invalid", "wrong-kind", "shared-line", "circuit-breaker"];
+    &["policy-unresolved", "policy-ambiguous", "policy-invalid", "marker-wrong-kind", "shared-line", "circuit-breaker"];
 /// Findings that are worth a word.
 const WORTH_A_WORD: &[&str] = &["no-match", "no-digest", "registry-unavailable", "downgrade", "declined"];
 /// How many are shown.
