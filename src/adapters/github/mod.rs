@@ -19,7 +19,7 @@ mod reviews;
 
 pub use auth::{AppKey, AppKeyError};
 pub use checks::{Annotation, AnnotationLevel, Check, CheckRun, CheckState, CommitChecks, Conclusion};
-pub use comments::Reaction;
+pub use comments::{Found, Reaction};
 pub use error::{Fixer, ForgeError};
 pub use identity::{AppIdentity, Installation};
 pub use merging::{MergeMethod, MergeOutcome};

@@ -28,7 +28,9 @@ impl Finding {
         let failing = FAILING.contains(&skip.code.as_ref());
         let place = format!("{}:{}", skip.file, skip.position);
         let policy = skip.policy.as_ref().map(|policy| format!(" ({})", code(policy))).unwrap_or_default();
-        (failing || WORTH_A_WORD.contains(&skip.code.as_ref())).then(|| Finding {
+        // A comment that was meant as a marker binds nothing: its author believes otherwise.
+        let worth_a_word = WORTH_A_WORD.contains(&skip.code.as_ref()) || skip.code.starts_with("marker-");
+        (failing || worth_a_word).then(|| Finding {
             text: format!("{} in {}{policy}: {}", code(&place), code(environment), code(&skip.reason)),
             failing,
             title: format!("{place}: {}", skip.reason),

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const SAID: &str = "said";
 
 /// The key of the reply to a comment.
-fn reply_key(comment: u64) -> String {
+pub(super) fn reply_key(comment: u64) -> String {
     format!("reply:{comment}")
 }
 

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::engine::{
     config::{Config, Edge, Merge, Mode, Open, UpdateMode, Write},
-    memory::{PullRecord, promotion_key},
+    memory::promotion_key,
     plan::{Planned, PromotionInputs, PromotionPlan, Side, promotion},
     wording::{self, Finding, Standing, promotion_commit, promotion_pull},
 };
@@ -130,6 +130,9 @@ impl Session<'_> {
         asked_for: bool,
     ) -> Result<(String, bool), WorkError> {
         if plan.changes.is_empty() {
+            // Carried already, by an attempt that did not live to remember it; or there was nothing to carry. Either way
+            // what was asked for is done, and does not hold for what comes later.
+            self.forget_request(head, &format!("promote: {} has nothing to carry", plan.name)).await?;
             return Ok((nothing(&plan), false));
         }
         if self.config.blocks_environment(&edge.to.name).is_some() {
@@ -143,9 +146,7 @@ impl Session<'_> {
         let (commit, _) = self.commit(&plan.base, &plan.changes, &message).await?;
         match self.move_branch(branch, Some(plan.base.clone()), Some(commit)).await? {
             Published::Done { commit } => {
-                let mut memory = self.memory.clone();
-                memory.pulls.entry(head.to_owned()).or_insert_with(|| PullRecord::of(&plan.name)).requested = None;
-                self.remember(memory, &format!("promote: {} as {commit}", plan.name)).await?;
+                self.forget_request(head, &format!("promote: {} as {commit}", plan.name)).await?;
                 let short = commit.get(..7).unwrap_or(&commit).to_owned();
                 Ok((format!("committed as {short}: {}", wording::summary(&plan.changes)), true))
             }
@@ -153,6 +154,15 @@ impl Session<'_> {
                 format!("the branch takes no direct commits ({}): use `write: pull-request`", wording::plain(&message)),
                 false,
             )),
+        }
+    }
+
+    async fn forget_request(&mut self, head: &str, summary: &str) -> Result<(), WorkError> {
+        let mut memory = self.memory.clone();
+        let asked = memory.pulls.get_mut(head).and_then(|record| record.requested.take());
+        match asked {
+            Some(_) => self.remember(memory, summary).await,
+            None => Ok(()),
         }
     }
 

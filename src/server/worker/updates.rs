@@ -206,7 +206,8 @@ impl Session<'_> {
                 }
                 Need::Tags(repository) => {
                     let cached = self.worker.store.cached_tags(repository).await?;
-                    match cached.filter(|cached| now.duration_since(cached.as_of) < TAGS_FRESH) {
+                    let fresh = |as_of| as_of >= self.worker.started && now.duration_since(as_of) < TAGS_FRESH;
+                    match cached.filter(|cached| fresh(cached.as_of)) {
                         Some(cached) => {
                             let fact = Fact::Known { value: Arc::new(cached.tags), as_of: cached.as_of };
                             self.facts.tags.insert(repository.clone(), fact);

@@ -103,7 +103,7 @@ async fn a_persons_commit_after_the_merge_was_asked_for_is_not_merged() {
     insta::assert_snapshot!(world.replies(number).join("\n---\n"), @r"
     Not merged: #1: somebody committed to its branch since; butler leaves the merge to people.
     ---
-    Somebody committed to `butler/promote/to-staging`, so butler leaves this pull request alone. Merge it, or close it and delete the branch: butler then opens a new one.
+    `butler/promote/to-staging` holds a commit that butler does not know as its own, so it leaves this pull request alone. Merge it, or close it and delete the branch: butler then opens a new one.
     ");
     world.finish().await;
 }
