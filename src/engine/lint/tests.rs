@@ -32,6 +32,7 @@ fn pages_are_complete() {
         .unwrap()
         .map(|page| page.unwrap().file_name().into_string().unwrap())
         .collect();
+    let list = fs::read_to_string(root.join("docs/lint.md")).unwrap();
     let mut shown = 0;
     for lint in LINTS {
         let text =
@@ -39,6 +40,14 @@ fn pages_are_complete() {
         assert!(pages.remove(&format!("{}.md", lint.code)));
         let severity = serde_json::to_value(lint.severity).unwrap();
         let mended = if lint.fixable { "`butler lint --fix` mends" } else { "Not mended by `--fix`" };
+        let row = format!(
+            "| [{0}](lint/{0}.md) | {1} | {2} | {3} |\n",
+            lint.code,
+            severity.as_str().unwrap(),
+            if lint.fixable { "yes" } else { "" },
+            lint.summary
+        );
+        assert!(list.contains(&row), "docs/lint.md: expected {row}");
         let summary: String = lint.summary.chars().skip(1).collect();
         for part in [
             &format!("# {}\n\n", lint.code),
