@@ -83,8 +83,8 @@ fn all_of_them() -> bool {
 fn chosen(writes: &[String]) -> Vec<u32> {
     let all = all_of_them();
     let mut kinds = BTreeMap::new();
+    let number = regex::Regex::new("[0-9a-f]{40}|[0-9]+").unwrap();
     for (index, write) in writes.iter().enumerate() {
-        let number = regex::Regex::new("[0-9a-f]{40}|[0-9]+").unwrap();
         let kind = if all { index.to_string() } else { number.replace_all(write, "N").into_owned() };
         kinds.entry(kind).or_insert(u32::try_from(index).unwrap() + 1);
     }

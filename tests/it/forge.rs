@@ -215,7 +215,7 @@ async fn a_permission_that_is_not_granted_names_who_has_to_act() {
     world.github.set_permissions([("metadata".to_owned(), emulator::Access::Read)].into());
     match world.forge.git_token(&repo()).await.unwrap_err() {
         ForgeError::Refused { fixer: Fixer::Administrator, why, .. } => {
-            assert!(why.contains("contents: write"), "{why}")
+            assert!(why.contains("contents: write"), "{why}");
         }
         other => panic!("{other}"),
     }

@@ -26,7 +26,7 @@ pub use merging::{MergeMethod, MergeOutcome};
 pub use pulls::{Change, Ensured, Pull, PullLookup, PullSpec, PullState};
 pub use repositories::{BranchRules, RepositoryInfo};
 pub use retry::Patience;
-pub use reviews::{Review, ReviewState, approvals};
+pub use reviews::{Review, ReviewState, last_words};
 
 use crate::engine::event::RepoName;
 use jiff::Timestamp;

@@ -142,6 +142,11 @@ impl Session<'_> {
             let wait = format!("waits for {}: {}", wording::code("/promote"), wording::summary(&plan.changes));
             return Ok((wait, false));
         }
+        if by.is_none() && plan.changes.iter().any(|change| change.downgrade) {
+            let wait = "would go down from what somebody put there";
+            let asks = wording::code("/promote");
+            return Ok((format!("{} {wait}; {asks} does it", wording::summary(&plan.changes)), false));
+        }
         let message = promotion_commit(&plan, by.as_deref());
         let (commit, _) = self.commit(&plan.base, &plan.changes, &message).await?;
         match self.move_branch(branch, Some(plan.base.clone()), Some(commit)).await? {
@@ -206,6 +211,7 @@ impl Session<'_> {
             may_open: asked_for,
         };
         let empty = work.changes.is_empty();
+        let (down, branch) = (work.changes.iter().any(|change| change.downgrade), work.branch.clone());
         let stands = self.converge_pull(work).await?;
         if empty {
             return Ok((nothing, false));
@@ -219,8 +225,8 @@ impl Session<'_> {
                 false,
             ));
         }
-        let automatic = edge.promotion.pull_request.merge == Merge::Auto;
-        let (waits, merged) = self.merge_if_asked(head, automatic, &title).await?;
+        let automatic = edge.promotion.pull_request.merge == Merge::Auto && !down;
+        let (waits, merged) = self.merge_if_asked(head, &branch, automatic, &title).await?;
         let sentence = match (waits, merged) {
             (Some(waits), _) => waits,
             (None, true) => "merged".into(),

@@ -6,8 +6,11 @@
 
 use super::{WorkError, publish::Published, session::Session};
 use crate::{
-    adapters::github::{ForgeError, MergeMethod, MergeOutcome, Pull, PullSpec, PullState as PullStatus, approvals},
+    adapters::github::{
+        ForgeError, MergeMethod, MergeOutcome, Pull, PullSpec, PullState as PullStatus, ReviewState, last_words,
+    },
     engine::{
+        command::Permission,
         config::PullRequest,
         memory::{Merged, Outcome, PullRecord},
         plan::{Change, PullAction, PullState, decide_pull},
@@ -161,6 +164,9 @@ impl Session<'_> {
         };
         if let Some(pull) = &pull {
             self.note_number(&work.head, pull.number).await?;
+            if pull.base_ref != work.branch {
+                return Ok(Stands { sentence: retargeted(pull) });
+            }
         }
         let mut record = record;
         if let (Some(pull), Some(record)) = (&pull, &mut record)
@@ -335,6 +341,7 @@ impl Session<'_> {
     pub async fn merge_if_asked(
         &mut self,
         head: &str,
+        branch: &str,
         automatic: bool,
         title: &str,
     ) -> Result<(Option<String>, bool), WorkError> {
@@ -357,8 +364,18 @@ impl Session<'_> {
                 false,
             ));
         }
+        if pull.base_ref != branch {
+            return Ok((Some(retargeted(&pull)), false));
+        }
         if let Some(asked) = &asked {
             self.restate.insert(asked.comment, pull.number);
+            // The memory names who asked; whether they may is asked again now.
+            let needed = self.needed("merge", self.target_of(head).as_deref());
+            let has = self.worker.forge.role(self.repo, &asked.by).await?;
+            if has.is_none_or(|has| has < needed) {
+                let by = wording::code(&asked.by);
+                return Ok((Some(format!("#{}: {by} may not merge it any more", pull.number)), false));
+            }
         }
         if self.head_without_updates(head, &pull).await? != record.head {
             // What was asked for was another commit; it is not asked for any more.
@@ -440,8 +457,19 @@ impl Session<'_> {
         let rules = self.worker.forge.branch_rules(self.repo, &pull.base_ref).await?;
         if rules.required_approvals > 0 {
             let reviews = self.worker.forge.reviews(self.repo, pull.number).await?;
-            let approvals = approvals(&reviews);
-            if approvals < rules.required_approvals as usize {
+            let mut approvals = 0;
+            for review in last_words(&reviews) {
+                let may = self.worker.forge.role(self.repo, &review.author).await?;
+                match review.state {
+                    _ if may.is_none_or(|may| may < Permission::Write) => {}
+                    ReviewState::Approved if review.commit == pull.head_sha => approvals += 1,
+                    ReviewState::ChangesRequested => {
+                        return Ok(Some(format!("{} asked for changes", wording::code(&review.author))));
+                    }
+                    _ => {}
+                }
+            }
+            if approvals < rules.required_approvals {
                 return Ok(Some(format!("{approvals} of {} approvals", rules.required_approvals)));
             }
         }
@@ -477,4 +505,10 @@ impl Session<'_> {
         }
         Ok(())
     }
+}
+
+/// Somebody turned the pull request to another branch: what it is merged into is theirs to decide.
+fn retargeted(pull: &Pull) -> String {
+    let base = wording::code(&pull.base_ref);
+    format!("#{} was turned to {base}; butler leaves it alone, close it to have another", pull.number)
 }

@@ -165,3 +165,20 @@ fn carrying_again_carries_nothing() {
     assert_eq!(after.plan().changes, []);
     assert_ne!(after.plan().hash, plan.hash);
 }
+
+#[test]
+fn a_lower_version_is_told_apart() {
+    for (source, target, lower) in [
+        ("1.2.0", "1.3.0", true),
+        ("1.10.0", "1.9.0", false),
+        ("v1.2.0", "1.3.0", true),
+        ("1.3.0-rc.1", "1.3.0", true),
+        ("main-7", "main-9", false),
+        ("1.2.0", "main-9", false),
+    ] {
+        let v = |version: &str| workload("web", &format!("example.com/app:{version}"));
+        let plan = Edge::of(&[("dev/a.yaml", &v(source)), ("prod/a.yaml", &v(target))]).plan();
+        let [change] = &plan.changes[..] else { panic!("one change: {:?}", plan.changes) };
+        assert_eq!(change.downgrade, lower, "{target} -> {source}");
+    }
+}
