@@ -91,6 +91,9 @@ fn every_code_of_the_sources_is_in_the_table() {
     .map(|part| source.join(part))
     .into();
     while let Some(path) = open.pop() {
+        if path.is_dir() && path.ends_with("tests") {
+            continue;
+        }
         if path.is_dir() {
             open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
             continue;

@@ -83,7 +83,7 @@ fn fix_mends_what_is_safe_and_leaves_the_rest() {
     assert_eq!(ran.code, 1, "what is left: {}", ran.out);
     assert!(
         ran.out.starts_with(
-            "apps/app.yaml:11:40 marker-not-json fixed\n  -         image: example.com/app:1.0.0  # \
+            "apps/app.yaml:11:39 marker-not-json fixed\n  -         image: example.com/app:1.0.0  # \
              {'$imagepolicy': 'flux-system/app'}\n  +         image: example.com/app:1.0.0  # \
              {\"$imagepolicy\": \"flux-system:app\"}\napps/lost.yaml:11:16 policy-unresolved\n"
         ),

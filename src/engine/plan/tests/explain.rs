@@ -118,7 +118,7 @@ fn what_is_in_the_way() {
     #[rustfmt::skip]
     let cases: Vec<(Files, Option<&[&str]>, &str, &[&str])> = vec![
         (repository(), Some(&["1.0.0"]), "apps/a.yaml:9", &["result: apps/a.yaml:9:16 in dev: example.com/app:1.0.0 is current"]),
-        (repository(), Some(&["0.9.0"]), "ns:app", &["no tag: 0 of 1 tag are versions in `1.x`; the highest of 1 version are: 0.9.0", "result: apps/a.yaml:9:16 in dev: stays, no-match"]),
+        (repository(), Some(&["0.9.0"]), "ns:app", &["no tag: 0 of 1 tags are versions in `1.x`; the only version is 0.9.0", "result: apps/a.yaml:9:16 in dev: stays, no-match"]),
         (change("apps/a.yaml", ":1.0.0", ":1.2.0"), Some(tags), "app", &["result: apps/a.yaml:9:16 in dev: example.com/app:1.2.0 -> example.com/app:1.1.0; a downgrade: proposed in a pull request, never committed"]),
         (change("apps/a.yaml", "ns:app", "ns:ap"), Some(tags), "apps/a.yaml:9", &["blocked: policy-unresolved: no ImagePolicy ns:ap in this repository", "result: apps/a.yaml:9:16 in dev: stays, policy-unresolved"]),
         (change("apps/a.yaml", "ns:app", "ns:ap"), Some(tags), "ns:ap", &["ns:ap", "blocked: policy-unresolved: no ImagePolicy ns:ap in this repository", "result: apps/a.yaml:9:16 in dev: stays, policy-unresolved"]),
