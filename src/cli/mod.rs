@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand. Exit codes: 0 fine, 1 findings, 2 usage, 3 failure.
 
+mod explain;
 mod lint;
 mod memory;
 mod output;
@@ -43,6 +44,8 @@ enum Command {
     Set(set::SetArgs),
     /// Try a tag policy on an image or a list of tags
     Policy(policy::PolicyArgs),
+    /// Tell step by step how a line, a policy or an image is decided
+    Explain(explain::ExplainArgs),
     /// Find what keeps lines from being updated
     Lint(lint::LintArgs),
     /// Serve GitHub's and registries' webhooks, and keep config repositories up to date
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(args),
         Command::Set(args) => set::run(&args),
         Command::Policy(args) => policy::run(args, registries::tags_of).map_err(Failure::Other),
+        Command::Explain(args) => explain::run(&args),
         Command::Lint(args) => lint::run(&args),
         Command::Serve(args) => serve::run(&args),
         #[cfg(feature = "sandbox")]

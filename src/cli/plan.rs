@@ -75,7 +75,7 @@ pub fn read_config(tree: &Worktree) -> Result<Config, Failure> {
 
 /// The environments of a checkout that butler would update. Which branch it is of is not known: every environment's
 /// path counts.
-fn updated(config: &Config) -> impl Iterator<Item = &Environment> {
+pub fn updated(config: &Config) -> impl Iterator<Item = &Environment> {
     config.environments.iter().filter(|environment| {
         environment.repository.is_none() && !matches!(environment.update, UpdateMode::None | UpdateMode::External)
     })
@@ -87,14 +87,27 @@ fn plan_all(
     bindings: &Bindings,
     given: Option<&GivenTags>,
 ) -> Result<UpdatePlan, Failure> {
+    settle(config, bindings, given, |facts, now| {
+        let (plan, needs) = plan_once(tree, config, bindings, facts, now);
+        if needs.is_empty() { Planned::Ready(plan) } else { Planned::Needs(needs) }
+    })
+}
+
+/// Answers questions, from the given tags or from registries, until there is a plan.
+pub fn settle<T>(
+    config: &Config,
+    bindings: &Bindings,
+    given: Option<&GivenTags>,
+    plan: impl Fn(&Facts, Timestamp) -> Planned<T>,
+) -> Result<T, Failure> {
     let now = Timestamp::now();
     let mut facts = Facts::default();
     let mut registries = None;
     for _ in 0..ROUNDS {
-        let (plan, needs) = plan_once(tree, config, bindings, &facts, now);
-        if needs.is_empty() {
-            return Ok(plan);
-        }
+        let needs = match plan(&facts, now) {
+            Planned::Ready(plan) => return Ok(plan),
+            Planned::Needs(needs) => needs,
+        };
         match given {
             Some(given) => answer(&needs, given, &mut facts, now),
             None => {

@@ -6,6 +6,7 @@ pub mod config;
 pub mod dialect;
 pub mod event;
 pub mod image;
+pub mod lint;
 pub mod mac;
 pub mod manifest;
 pub mod memory;

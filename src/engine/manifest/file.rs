@@ -32,8 +32,9 @@ impl FileKind {
 /// cannot, and are never parsed. A file that is a candidate may still hold nothing.
 pub fn is_candidate(kind: FileKind, bytes: &[u8]) -> bool {
     // `image` covers markers, Flux's image group, workloads, kustomize's and most charts' images; the others are
-    // chart values without that word, objects known by annotations, patches, and what objects follow.
-    const NEEDLES: [&str; 6] = ["image", "Image", "tag", "HelmRelease", "kustomize", "newTag"];
+    // chart values without that word (`repository: a/b:v1`), objects known by annotations, patches, and what objects
+    // follow.
+    const NEEDLES: [&str; 8] = ["image", "Image", "tag", "HelmRelease", "kustomize", "newTag", "newName", "repository"];
     kind == FileKind::Kustomization || NEEDLES.iter().any(|needle| memmem::find(bytes, needle.as_bytes()).is_some())
 }
 
@@ -71,6 +72,8 @@ mod tests {
             (FileKind::Yaml, "apiVersion: image.toolkit.fluxcd.io/v1", true),
             (FileKind::Yaml, "images:\n- newTag: x", true),
             (FileKind::Yaml, "repository: a\ntag: b", true),
+            (FileKind::Yaml, "app:\n  repository: 'a/b:v1'\n", true),
+            (FileKind::Yaml, "- {op: add, path: /x/newName, value: a}", true),
             (FileKind::Json, "{\"sidecarImage\": \"a:b\"}", true),
             (FileKind::Yaml, "kind: HelmRelease", true),
             (FileKind::Yaml, "apiVersion: kustomize.toolkit.fluxcd.io/v1", true),

@@ -23,6 +23,7 @@ pub mod yaml;
 pub use edit::{Edit, EditError, apply};
 pub use file::{FileKind, is_candidate};
 pub use line::{FieldPath, ImageLine, LineId, Marker, Part, Position, ScalarStyle, Step};
+pub(crate) use marker::correction;
 pub use object::{
     Annotation, Document, FluxObject, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject,
     InlinePatch, Kustomization, KustomizeImage, LabelSelector, ObjectId, SourceRef,
@@ -33,7 +34,7 @@ pub use scan::{SIZE_LIMIT, scan};
 use serde::{Deserialize, Serialize};
 
 /// Part of the key that scans are cached under: to be raised whenever [`scan`] tells something else of the same bytes.
-pub const SCAN_VERSION: u32 = 2;
+pub const SCAN_VERSION: u32 = 3;
 
 /// What a file holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +71,7 @@ impl Scan {
 /// | `marker-on-mapping`, `marker-on-block-scalar`, `marker-in-flow-sequence`, `marker-on-alias`, `marker-on-multiline-value`, `marker-on-escaped-value`, `marker-on-tagged-value`, `marker-without-value`, `marker-ambiguous` | not behind one scalar on its line |
 /// | `marker-in-block-scalar` | in a text that looks like YAML |
 /// | `marker-wrong-kind` | it would write a reference into a tag, or the like |
-/// | `value-not-a-string` | an unquoted value is a number, boolean or date: `newTag: 1.10` |
+/// | `value-not-a-string` | an unquoted value, of an image's field or behind a marker, is a number, boolean or date: `newTag: 1.10` |
 /// | `duplicate-key` | a field is there twice; which one counts depends on the reader |
 /// | `flux-object-invalid` | a field of a Flux image object is missing or of the wrong type |
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

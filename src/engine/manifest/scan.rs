@@ -319,7 +319,8 @@ impl<'s, 'a> Walk<'s, 'a> {
             None
         };
         let string = style != ScalarStyle::Plain || node.tag.is_some() || is_string(value);
-        if let (false, Some((part, _)), None) = (string, field, obstacle) {
+        let marked = site.and_then(|site| self.sites.part(site)).filter(|_| !node.is_null());
+        if let (false, Some(part), None) = (string, field.map(|(part, _)| part).or(marked), obstacle) {
             self.not_a_string(node.span.start, value, part);
         }
         // JSON has no plain strings: a number cannot be replaced by a text without more bytes than its own.

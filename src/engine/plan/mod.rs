@@ -1,6 +1,7 @@
 //! What changes and why, or what is still needed to tell. Pure: the server, `butler plan`, a pull request's check run
 //! and the tests all call the very same functions.
 
+mod explain;
 mod facts;
 mod hash;
 mod history;
@@ -10,6 +11,9 @@ mod snapshot;
 mod update;
 mod value;
 
+pub use explain::{
+    ExplainInputs, ExplainStep, Explanation, NotHere, Outcome, OutcomeResult, Place, Subject, explain, subjects,
+};
 pub use facts::{Fact, Facts, Need, OwnWrite, Planned};
 pub use hash::plan_hash;
 pub use promotion::{

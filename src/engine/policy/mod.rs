@@ -1,6 +1,7 @@
 //! Tag policies: exclusions, filter, then order, then one tag (or a reason why none). The answers are those of Flux's
 //! image-reflector-controller, but for numbers, which are compared exactly, and of which a bad one is left out.
 
+mod account;
 mod filter;
 mod newest;
 mod number;
@@ -10,6 +11,7 @@ mod reason;
 mod select;
 mod version;
 
+pub use account::{Account, LeftOut, Ranked, Sample};
 pub use filter::DEFAULT_EXCLUSION;
 pub use version::Version;
 

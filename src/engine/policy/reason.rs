@@ -85,19 +85,23 @@ pub(super) fn none(policy: &TagPolicy, tags: &[Tag], tally: &Tally<'_>) -> Strin
 
 /// `0 of 412 tags match …`
 fn unfiltered(policy: &TagPolicy, filter: &Filter, tags: &[Tag]) -> String {
-    let prefix = filter.pattern.prefix.to_lowercase();
-    let alike =
-        |tag: &str| prefix.chars().zip(tag.chars().flat_map(char::to_lowercase)).take_while(|(p, t)| p == t).count();
-    let mut near: Vec<_> = tags
-        .iter()
-        .map(|tag| tag.name.as_str())
-        .filter(|tag| !policy.exclusions.exclude(tag))
-        .map(|tag| (alike(tag), tag))
-        .collect();
-    near.sort_unstable_by(|a, b| b.cmp(a));
-    let word = if near.first().is_some_and(|(alike, _)| *alike > 0) { "nearest" } else { "there are" };
-    let names = list(near.iter().map(|(_, tag)| *tag));
+    let names = tags.iter().map(|tag| tag.name.as_str()).filter(|tag| !policy.exclusions.exclude(tag));
+    let near = nearest_first(filter, names);
+    let word = if near.first().is_some_and(|tag| likeness(filter, tag) > 0) { "nearest" } else { "there are" };
+    let names = list(near.iter().copied());
     format!("0 of {} tags match `{}`; {word}: {names}", tags.len(), filter.pattern_text)
+}
+
+/// Tags by how much of the text that the pattern begins with they share, whatever the case.
+pub(super) fn nearest_first<'a>(filter: &Filter, tags: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut near: Vec<_> = tags.map(|tag| (likeness(filter, tag), tag)).collect();
+    near.sort_unstable_by(|a, b| b.cmp(a));
+    near.into_iter().map(|(_, tag)| tag).collect()
+}
+
+fn likeness(filter: &Filter, tag: &str) -> usize {
+    let prefix = filter.pattern.prefix.chars().flat_map(char::to_lowercase);
+    prefix.zip(tag.chars().flat_map(char::to_lowercase)).take_while(|(p, t)| p == t).count()
 }
 
 /// `0 of 40 tags are versions in …`

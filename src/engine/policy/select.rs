@@ -55,7 +55,7 @@ impl TagPolicy {
         Selection { selected, considered: tally.considered, matched, reason }
     }
 
-    fn candidates<'a>(&self, tags: &'a [Tag]) -> Tally<'a> {
+    pub(super) fn candidates<'a>(&self, tags: &'a [Tag]) -> Tally<'a> {
         let mut excluded = 0;
         let mut candidates = Vec::with_capacity(if self.filter.is_some() { 0 } else { tags.len() });
         let mut filter = self.filter.as_ref().map(|filter| (filter, filter.locations()));

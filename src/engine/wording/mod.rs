@@ -4,6 +4,7 @@
 mod commit;
 mod diff;
 mod escape;
+mod explain;
 mod findings;
 mod lines;
 mod pull;
@@ -12,6 +13,7 @@ mod reply;
 pub use commit::{promotion_commit, subject, update_commit};
 pub use diff::unified;
 pub use escape::{code, fenced, plain};
+pub use explain::{Row, rows};
 pub use findings::{CheckText, MemoryTrouble, config_invalid, config_valid, memory_mended, memory_refused};
 pub use lines::{Finding, findings, fingerprint};
 pub use pull::{PullText, edited, newer_plan, nothing_left, promotion_pull, summary, update_pull};

@@ -49,3 +49,51 @@ fn a_faulty_butler_yaml_is_a_finding() {
     );
     assert!(finding["message"].as_str().unwrap().contains("path"), "{finding}");
 }
+
+#[test]
+fn rows_for_programs_and_annotations_for_workflows() {
+    let folder = repository();
+    folder.put("apps/lost.yaml", DEPLOYMENT.replace("flux-system:app", "flux-system:lost").as_bytes());
+    let row = &folder.run(&["lint", "-o", "json"]).json(1)["findings"][0];
+    assert_eq!((&row["severity"], &row["page"]), (&json!("error"), &json!("docs/lint/policy-unresolved.md")));
+    let ran = folder.run(&["lint", "apps", "-o", "github"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    let lines: Vec<&str> = ran.out.lines().collect();
+    // Without the policies beside it, both files' markers name none.
+    let start = "::error file=apps/lost.yaml,line=11,col=16,title=policy-unresolved::no ImagePolicy flux-system:lost";
+    assert!(lines.len() == 2 && lines[1].starts_with(start), "{}", ran.out);
+}
+
+#[test]
+fn fix_mends_what_is_safe_and_leaves_the_rest() {
+    let folder = repository();
+    let good = "{\"$imagepolicy\": \"flux-system:app\"}";
+    let faulty =
+        DEPLOYMENT.replace(good, "{'$imagepolicy': 'flux-system/app'}").replace("proxy:0.1.0", "proxy:0.1.0 # é");
+    assert_ne!(faulty, DEPLOYMENT);
+    let crlf = faulty.replace('\n', "\r\n");
+    folder.put("apps/app.yaml", crlf.as_bytes());
+    folder.put("apps/lost.yaml", DEPLOYMENT.replace("flux-system:app", "flux-system:lost").as_bytes());
+
+    let ran = folder.run(&["lint"]);
+    assert_eq!(ran.code, 1);
+    assert_eq!(folder.text("apps/app.yaml"), crlf, "nothing is written without --fix");
+
+    let ran = folder.run(&["lint", "--fix"]);
+    assert_eq!(ran.code, 1, "what is left: {}", ran.out);
+    assert!(
+        ran.out.starts_with(
+            "apps/app.yaml:11:39 marker-not-json fixed\n  -         image: example.com/app:1.0.0  # \
+             {'$imagepolicy': 'flux-system/app'}\n  +         image: example.com/app:1.0.0  # \
+             {\"$imagepolicy\": \"flux-system:app\"}\napps/lost.yaml:11:16 policy-unresolved\n"
+        ),
+        "{}",
+        ran.out
+    );
+    assert!(ran.out.ends_with("1 fixed\n1 finding\n"), "{}", ran.out);
+    assert_eq!(folder.text("apps/app.yaml"), crlf.replace("{'$imagepolicy': 'flux-system/app'}", good));
+
+    let again = folder.run(&["lint", "--fix", "-o", "json"]).json(1);
+    assert_eq!(again["findings"].as_array().unwrap().len(), 1);
+    assert_eq!(again.get("fixed"), None, "a second run changes nothing");
+}

@@ -1,3 +1,4 @@
+mod explain;
 mod promotion;
 mod properties;
 mod pull;
