@@ -11,4 +11,5 @@ pub mod manifest;
 pub mod memory;
 pub mod plan;
 pub mod policy;
+pub mod template;
 pub mod wording;

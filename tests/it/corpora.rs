@@ -60,7 +60,7 @@ impl Counts {
         }
         self.lines += scanned.lines.len();
         self.markers += scanned.lines.iter().filter(|line| line.marker.is_some()).count();
-        self.flux_objects += scanned.documents.iter().filter(|document| document.flux.is_some()).count();
+        self.flux_objects += scanned.documents.iter().filter(|document| document.content.is_some()).count();
         for finding in &scanned.findings {
             *self.findings.entry(finding.code.clone()).or_default() += 1;
         }

@@ -7,6 +7,7 @@
 //! An *image line* is found by the field that it stands in ([`Place`](place::Place)) or by a marker on its line. It
 //! knows the bytes of its value, and nothing else of the file ever changes: an [`Edit`] replaces those bytes.
 
+mod data;
 mod edit;
 mod file;
 mod line;
@@ -20,20 +21,23 @@ mod sites;
 mod unparsed;
 pub mod yaml;
 
+pub use data::{Data, Value};
 pub use edit::{Edit, EditError, apply};
 pub use file::{FileKind, is_candidate};
 pub use line::{FieldPath, ImageLine, LineId, Marker, Part, Position, ScalarStyle, Step};
 pub use object::{
-    Annotation, Document, FluxObject, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject,
-    InlinePatch, Kustomization, KustomizeImage, LabelSelector, ObjectId, SourceRef,
+    Annotation, Document, FluxKustomization, FluxObject, ImagePolicyObject, ImageRepositoryObject,
+    ImageUpdateAutomationObject, Kustomization, KustomizeImage, KustomizePatch, LabelSelector, ObjectId, PatchSource,
+    PatchTarget, PostBuild, SourceRef,
 };
 pub use plain::{is_plain_string, is_string};
+pub use read::InvalidObject;
 pub use scan::{SIZE_LIMIT, scan};
 
 use serde::{Deserialize, Serialize};
 
 /// Part of the key that scans are cached under: to be raised whenever [`scan`] tells something else of the same bytes.
-pub const SCAN_VERSION: u32 = 1;
+pub const SCAN_VERSION: u32 = 2;
 
 /// What a file holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +76,6 @@ impl Scan {
 /// | `marker-wrong-kind` | it would write a reference into a tag, or the like |
 /// | `value-not-a-string` | an unquoted value is a number, boolean or date: `newTag: 1.10` |
 /// | `duplicate-key` | a field is there twice; which one counts depends on the reader |
-/// | `flux-object-invalid` | a field of a Flux image object is missing or of the wrong type |
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanFinding {
     /// Stable, kebab-case: `marker-trailing-text`.

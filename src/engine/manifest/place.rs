@@ -42,7 +42,7 @@ pub(super) enum Place {
 
 /// Groups of `kind: Kustomization`.
 pub(super) const KUSTOMIZE: &str = "kustomize.config.k8s.io";
-const FLUX_KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io";
+pub(super) const FLUX_KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io";
 
 impl Place {
     /// Of an object, by its kind. Strategic-merge patches look like the objects that they patch.

@@ -1,30 +1,36 @@
-//! Objects that butler reads as data: Flux's image objects and kustomizations.
+//! What objects say: Flux's image objects, its Kustomizations, and kustomize's.
 
 use super::{
-    FluxObject, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject, InlinePatch, Kustomization,
-    KustomizeImage, LabelSelector, SourceRef,
-    yaml::{Node, NodeKind},
+    Data, FluxKustomization, FluxObject, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject,
+    Kustomization, KustomizeImage, KustomizePatch, LabelSelector, PatchSource, PatchTarget, Position, PostBuild,
+    SourceRef, Value,
 };
 use std::collections::BTreeMap;
 
 /// A field that is missing or of the wrong type.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Invalid {
-    /// Byte offset of what was found; of the object where something is missing.
-    pub offset: usize,
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct InvalidObject {
+    /// Of what was found; of the object where something is missing.
+    pub position: Position,
     pub message: String,
 }
 
-type Read<T> = Result<T, Invalid>;
+type Read<T> = Result<T, InvalidObject>;
 
-/// Reads an object of the group `image.toolkit.fluxcd.io`, whatever its version; `None` for other kinds.
-pub(super) fn flux(kind: &str, object: &Node<'_>) -> Option<Read<FluxObject>> {
-    let fields = Fields { object, path: String::new(), node: Some(object) };
-    match kind {
-        "ImageRepository" => Some(repository(&fields).map(FluxObject::ImageRepository)),
-        "ImagePolicy" => Some(policy(&fields).map(FluxObject::ImagePolicy)),
-        "ImageUpdateAutomation" => Some(automation(&fields).map(FluxObject::ImageUpdateAutomation)),
-        _ => None,
+impl FluxObject {
+    /// Reads an object of the group `image.toolkit.fluxcd.io`, whatever its version; `None` for other kinds.
+    ///
+    /// # Errors
+    /// [`InvalidObject`] where a field is missing or of the wrong type.
+    pub fn read(kind: &str, object: &Data) -> Option<Result<FluxObject, InvalidObject>> {
+        let fields = Fields { object, path: String::new(), node: Some(object) };
+        match kind {
+            "ImageRepository" => Some(repository(&fields).map(FluxObject::ImageRepository)),
+            "ImagePolicy" => Some(policy(&fields).map(FluxObject::ImagePolicy)),
+            "ImageUpdateAutomation" => Some(automation(&fields).map(FluxObject::ImageUpdateAutomation)),
+            _ => None,
+        }
     }
 }
 
@@ -106,54 +112,182 @@ fn label_selector(selector: &Fields<'_>) -> Read<LabelSelector> {
 }
 
 /// Reads a kustomization. What is not understood is left out: kustomize itself says what is wrong with it.
-pub(super) fn kustomization(object: &Node<'_>) -> Kustomization {
-    let text = |node: &Node<'_>, key: &str| node.get(key).and_then(Node::as_str).map(String::from);
-    let list = |key: &str| object.get(key).map(Node::items).unwrap_or_default();
-    let strings = |key: &str| list(key).iter().filter_map(Node::as_str).map(String::from).collect::<Vec<_>>();
-    let mut kustomization = Kustomization { namespace: text(object, "namespace"), ..Kustomization::default() };
-    for key in ["resources", "bases", "components"] {
-        kustomization.resources.extend(strings(key));
+pub(super) fn kustomization(object: &Data) -> Kustomization {
+    let list = |key: &str| object.get(key).map(Data::items).unwrap_or_default();
+    let mut kustomization = Kustomization {
+        namespace: object.get("namespace").and_then(Data::as_str).filter(|name| !name.is_empty()).map(String::from),
+        name_prefix: object.text(&["namePrefix"]).into(),
+        name_suffix: object.text(&["nameSuffix"]).into(),
+        components: object.strings("components"),
+        component: object.text(&["kind"]) == "Component",
+        ..Kustomization::default()
+    };
+    for key in ["resources", "bases"] {
+        kustomization.resources.extend(object.strings(key));
     }
-    // An item of patchesStrategicMerge may be the patch itself.
-    for patch in strings("patchesStrategicMerge") {
-        if patch.contains('\n') {
-            kustomization.inline_patches.push(InlinePatch { text: patch, ..InlinePatch::default() });
-        } else {
-            kustomization.patches.push(patch);
+    for item in list("patchesStrategicMerge") {
+        let Some(text) = item.as_str() else { continue };
+        // An item may be the patch itself.
+        let source = match text.contains('\n') {
+            true => PatchSource::Inline(Data::documents(text, item.position)),
+            false => PatchSource::File(text.into()),
+        };
+        kustomization.patches.push(KustomizePatch { source, target: None });
+    }
+    kustomization.patches.extend(["patches", "patchesJson6902"].into_iter().flat_map(list).filter_map(patch));
+    kustomization.images = list("images").iter().filter_map(image).collect();
+    kustomization.labels = object.get("commonLabels").map(pairs).unwrap_or_default();
+    kustomization.labels.extend(list("labels").iter().filter_map(|labels| labels.get("pairs")).flat_map(pairs));
+    for generator in ["configMapGenerator", "secretGenerator"].into_iter().flat_map(list) {
+        for key in ["files", "envs"] {
+            let file = |text: String| text.split_once('=').map_or(text.clone(), |(_, file)| file.into());
+            kustomization.files.extend(generator.strings(key).into_iter().map(file));
         }
     }
-    for item in ["patches", "patchesJson6902"].into_iter().flat_map(list) {
-        kustomization.patches.extend(text(item, "path"));
-        if let Some(patch) = text(item, "patch") {
-            let target = |key: &str| item.at(&["target", key]).and_then(Node::as_str).unwrap_or_default().to_string();
-            kustomization.inline_patches.push(InlinePatch { kind: target("kind"), name: target("name"), text: patch });
+    for generator in list("configMapGenerator") {
+        let literal = |text: String| text.split_once('=').map(|(key, value)| (key.into(), unquoted(value).into()));
+        let literals = generator.strings("literals").into_iter().filter_map(literal).collect();
+        kustomization.config_maps.push((generator.text(&["name"]).into(), literals));
+    }
+    for key in ["configurations", "crds", "generators", "transformers", "validators"] {
+        kustomization.files.extend(object.strings(key));
+    }
+    for item in list("replacements") {
+        kustomization.files.extend(item.get("path").and_then(Data::as_str).map(String::from));
+    }
+    let home = match object.text(&["helmGlobals", "chartHome"]) {
+        "" => "charts",
+        home => home,
+    };
+    for chart in list("helmCharts") {
+        kustomization.files.extend(chart.get("valuesFile").and_then(Data::as_str).map(String::from));
+        kustomization.files.extend(chart.strings("additionalValuesFiles"));
+        if chart.get("repo").is_none() {
+            kustomization.files.push(format!("{home}/{}", chart.text(&["name"])));
         }
     }
-    kustomization.images = list("images")
-        .iter()
-        .filter_map(|image| {
-            Some(KustomizeImage {
-                name: text(image, "name")?,
-                new_name: text(image, "newName"),
-                new_tag: text(image, "newTag"),
-                digest: text(image, "digest"),
-            })
-        })
-        .collect();
     kustomization
+}
+
+/// A mapping of texts.
+fn pairs(mapping: &Data) -> Vec<(String, String)> {
+    let pair = |(key, value): &(String, Data)| Some((key.clone(), value.as_str()?.to_owned()));
+    mapping.entries().iter().filter_map(pair).collect()
+}
+
+fn unquoted(text: &str) -> &str {
+    let inner = |quote| text.strip_prefix(quote).and_then(|text: &str| text.strip_suffix(quote));
+    inner('"').or_else(|| inner('\'')).unwrap_or(text)
+}
+
+fn image(image: &Data) -> Option<KustomizeImage> {
+    let text = |key: &str| image.get(key).and_then(Data::as_str).map(String::from);
+    Some(KustomizeImage {
+        name: text("name")?,
+        new_name: text("newName"),
+        new_tag: text("newTag"),
+        digest: text("digest"),
+    })
+}
+
+/// An item of `patches`.
+fn patch(item: &Data) -> Option<KustomizePatch> {
+    let source = match (item.get("path").and_then(Data::as_str), item.get("patch")) {
+        (Some(path), _) => PatchSource::File(path.into()),
+        (None, Some(patch)) => PatchSource::Inline(Data::documents(patch.as_str()?, patch.position)),
+        (None, None) => return None,
+    };
+    let target = item.get("target").map(|target| {
+        let text = |key: &str| target.text(&[key]).to_owned();
+        PatchTarget {
+            group: text("group"),
+            kind: text("kind"),
+            name: text("name"),
+            namespace: text("namespace"),
+            label_selector: text("labelSelector"),
+        }
+    });
+    Some(KustomizePatch { source, target })
+}
+
+impl FluxKustomization {
+    /// Reads a Kustomization of the group `kustomize.toolkit.fluxcd.io`. What is not understood is left out.
+    pub fn read(object: &Data) -> Self {
+        let none = Data { position: object.position, value: Value::Null };
+        let spec = object.get("spec").unwrap_or(&none);
+        let text = |key: &str| spec.text(&[key]).to_owned();
+        FluxKustomization {
+            path: text("path"),
+            source: spec.get("sourceRef").map(source),
+            target_namespace: spec.get("targetNamespace").and_then(Data::as_str).map(String::from),
+            name_prefix: text("namePrefix"),
+            name_suffix: text("nameSuffix"),
+            patches: ["patches", "patchesStrategicMerge", "patchesJson6902"]
+                .into_iter()
+                .flat_map(|key| spec.get(key).map(Data::items).unwrap_or_default())
+                .filter_map(flux_patch)
+                .collect(),
+            components: spec.strings("components"),
+            labels: spec.at(&["commonMetadata", "labels"]).map(pairs).unwrap_or_default(),
+            post_build: spec.get("postBuild").filter(|data| !data.is_null()).map(post_build),
+        }
+    }
+}
+
+fn source(reference: &Data) -> SourceRef {
+    SourceRef {
+        kind: reference.text(&["kind"]).into(),
+        name: reference.text(&["name"]).into(),
+        namespace: reference.get("namespace").and_then(Data::as_str).map(String::from),
+    }
+}
+
+/// Flux's `patches` are kustomize's; its older fields hold the patches as objects, not as texts.
+fn flux_patch(item: &Data) -> Option<KustomizePatch> {
+    match item.get("patch").map(|patch| &patch.value) {
+        None => Some(KustomizePatch { source: PatchSource::Inline(vec![item.clone()]), target: None }),
+        Some(Value::Sequence(_)) => {
+            let operations = item.get("patch").cloned()?;
+            let target = patch(&Data {
+                position: item.position,
+                value: Value::Mapping(vec![
+                    ("path".into(), Data { position: item.position, value: Value::String(String::new()) }),
+                    ("target".into(), item.get("target")?.clone()),
+                ]),
+            })?
+            .target;
+            Some(KustomizePatch { source: PatchSource::Inline(vec![operations]), target })
+        }
+        Some(_) => patch(item),
+    }
+}
+
+fn post_build(post_build: &Data) -> PostBuild {
+    let substitute = post_build.get("substitute").map(Data::entries).unwrap_or_default();
+    let from = post_build.get("substituteFrom").map(Data::items).unwrap_or_default();
+    PostBuild {
+        substitute: substitute
+            .iter()
+            .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))
+            .collect(),
+        substitute_from: from
+            .iter()
+            .map(|from| (from.text(&["kind"]).to_owned(), from.text(&["name"]).to_owned()))
+            .collect(),
+    }
 }
 
 /// A mapping of an object, which may be missing, and how to get there.
 #[derive(Clone)]
 struct Fields<'n> {
-    object: &'n Node<'n>,
+    object: &'n Data,
     path: String,
-    node: Option<&'n Node<'n>>,
+    node: Option<&'n Data>,
 }
 
 impl<'n> Fields<'n> {
     /// A field's value; a null counts as missing, as it does for Kubernetes.
-    fn get(&self, key: &str) -> Option<&'n Node<'n>> {
+    fn get(&self, key: &str) -> Option<&'n Data> {
         self.node?.get(key).filter(|node| !node.is_null())
     }
 
@@ -166,23 +300,22 @@ impl<'n> Fields<'n> {
         if self.path.is_empty() { key.into() } else { format!("{}.{key}", self.path) }
     }
 
-    fn missing(&self, what: &str) -> Invalid {
-        let offset = self.node.unwrap_or(self.object).span.start;
+    fn missing(&self, what: &str) -> InvalidObject {
         let place = if self.path.is_empty() { String::new() } else { format!(" in {}", self.path) };
-        Invalid {
-            offset,
-            message: format!("expected {what}{place}, found nothing; a patch of an object is not read as one"),
+        InvalidObject {
+            position: self.node.unwrap_or(self.object).position,
+            message: format!("expected {what}{place}, found nothing, and no kustomization here that adds it"),
         }
     }
 
-    fn wrong(&self, key: &str, expected: &str, found: &Node<'_>) -> Invalid {
+    fn wrong(&self, key: &str, expected: &str, found: &Data) -> InvalidObject {
         let message = format!("expected {expected} at {}, found {}", self.join(key), found.describe());
-        Invalid { offset: found.span.start, message }
+        InvalidObject { position: found.position, message }
     }
 
     fn mapping(&self, key: &str) -> Read<Fields<'n>> {
         match self.get(key) {
-            Some(node) if !matches!(node.kind, NodeKind::Mapping(_)) => Err(self.wrong(key, "a mapping", node)),
+            Some(node) if !matches!(node.value, Value::Mapping(_)) => Err(self.wrong(key, "a mapping", node)),
             node => Ok(Fields { object: self.object, path: self.join(key), node }),
         }
     }
@@ -194,10 +327,10 @@ impl<'n> Fields<'n> {
         Ok(items.iter().enumerate().map(item).collect())
     }
 
-    fn sequence(&self, key: &str) -> Read<Option<&'n [Node<'n>]>> {
+    fn sequence(&self, key: &str) -> Read<Option<&'n [Data]>> {
         match self.get(key) {
             None => Ok(None),
-            Some(Node { kind: NodeKind::Sequence(items), .. }) => Ok(Some(items)),
+            Some(Data { value: Value::Sequence(items), .. }) => Ok(Some(items)),
             Some(node) => Err(self.wrong(key, "a sequence", node)),
         }
     }
@@ -206,9 +339,9 @@ impl<'n> Fields<'n> {
         self.get(key).map(|node| self.text(key, node)).transpose()
     }
 
-    fn text(&self, key: &str, node: &Node<'_>) -> Read<String> {
-        match node.as_str() {
-            Some(text) if node.describe() == "a string" => Ok(text.into()),
+    fn text(&self, key: &str, node: &Data) -> Read<String> {
+        match &node.value {
+            Value::String(text) => Ok(text.clone()),
             _ => Err(self.wrong(key, "a string", node)),
         }
     }
@@ -224,21 +357,20 @@ impl<'n> Fields<'n> {
 
     fn map(&self, key: &str) -> Read<BTreeMap<String, String>> {
         let fields = self.mapping(key)?;
-        let entries = fields.node.map(Node::entries).unwrap_or_default();
-        let entry = |(name, value): &(Node<'_>, Node<'_>)| {
-            let name = name.as_str().unwrap_or_default();
-            Ok((name.to_string(), fields.text(name, value)?))
-        };
-        entries.iter().map(entry).collect()
+        let entries = fields.node.map(Data::entries).unwrap_or_default();
+        entries.iter().map(|(name, value)| Ok((name.clone(), fields.text(name, value)?))).collect()
     }
 
     fn boolean(&self, key: &str) -> Read<bool> {
         match self.get(key) {
             None => Ok(false),
-            Some(node) => match node.as_str() {
-                // The spellings of YAML 1.1, which kubectl reads; a quoted one is a string to it.
-                Some("true" | "True" | "TRUE" | "yes" | "on") if node.describe() != "a string" => Ok(true),
-                Some("false" | "False" | "FALSE" | "no" | "off") if node.describe() != "a string" => Ok(false),
+            // The spellings of YAML 1.1, which kubectl reads; a quoted one is a string to it.
+            Some(node) => match &node.value {
+                Value::Other(text) => match text.as_str() {
+                    "true" | "True" | "TRUE" | "yes" | "on" => Ok(true),
+                    "false" | "False" | "FALSE" | "no" | "off" => Ok(false),
+                    _ => Err(self.wrong(key, "true or false", node)),
+                },
                 _ => Err(self.wrong(key, "true or false", node)),
             },
         }
@@ -247,21 +379,15 @@ impl<'n> Fields<'n> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{FileKind, FluxObject, scan};
+    use super::super::{FileKind, FluxObject, PatchSource, scan};
 
     fn flux(kind: &str, version: &str, spec: &str) -> Result<FluxObject, String> {
         let text = format!(
             "apiVersion: image.toolkit.fluxcd.io/{version}\nkind: {kind}\nmetadata: {{name: a, labels: {{x: y}}}}\n{spec}"
         );
-        let mut scanned = scan(FileKind::Yaml, text.as_bytes());
-        match scanned.documents.remove(0).flux {
-            Some(object) => Ok(object),
-            None => {
-                let finding = scanned.findings.remove(0);
-                assert_eq!(finding.code, "flux-object-invalid");
-                Err(format!("{} {}", finding.position, finding.message))
-            }
-        }
+        let scanned = scan(FileKind::Yaml, text.as_bytes());
+        let content = scanned.documents[0].content.as_ref().unwrap();
+        FluxObject::read(kind, content).unwrap().map_err(|error| format!("{} {error}", error.position))
     }
 
     #[test]
@@ -331,58 +457,54 @@ mod tests {
             (
                 "ImageRepository",
                 "spec: {}",
-                "4:7 ImageRepository a: expected image in spec, found nothing; a patch of an object is not read as one",
+                "4:7 expected image in spec, found nothing, and no kustomization here that adds it",
             ),
             (
                 "ImageRepository",
                 "",
-                "1:1 ImageRepository a: expected image in spec, found nothing; a patch of an object is not read as one",
+                "1:1 expected image in spec, found nothing, and no kustomization here that adds it",
             ),
-            ("ImageRepository", "spec: [x]", "4:7 ImageRepository a: expected a mapping at spec, found a sequence"),
+            ("ImageRepository", "spec: [x]", "4:7 expected a mapping at spec, found a sequence"),
             (
                 "ImageRepository",
                 "spec: {image: 17}",
-                "4:15 ImageRepository a: expected a string at spec.image, found a number, boolean or date",
+                "4:15 expected a string at spec.image, found a number, boolean or date",
             ),
-            (
-                "ImageRepository",
-                "spec: {image: *x}",
-                "4:15 ImageRepository a: expected a string at spec.image, found an alias",
-            ),
+            ("ImageRepository", "spec: {image: *x}", "4:15 expected a string at spec.image, found an alias"),
             (
                 "ImageRepository",
                 "spec: {image: a, suspend: 'true'}",
-                "4:27 ImageRepository a: expected true or false at spec.suspend, found a string",
+                "4:27 expected true or false at spec.suspend, found a string",
             ),
             (
                 "ImageRepository",
                 "spec: {image: a, exclusionList: x}",
-                "4:33 ImageRepository a: expected a sequence at spec.exclusionList, found a string",
+                "4:33 expected a sequence at spec.exclusionList, found a string",
             ),
             (
                 "ImagePolicy",
                 "spec: {imageRepositoryRef: {name: a}, policy: {newest: {}}}",
-                "4:47 ImagePolicy a: expected one of semver, alphabetical, numerical in spec.policy, found nothing; a patch of an object is not read as one",
+                "4:47 expected one of semver, alphabetical, numerical in spec.policy, found nothing, and no kustomization here that adds it",
             ),
             (
                 "ImagePolicy",
                 "spec: {policy: {semver: {range: 1.x}}}",
-                "1:1 ImagePolicy a: expected name in spec.imageRepositoryRef, found nothing; a patch of an object is not read as one",
+                "1:1 expected name in spec.imageRepositoryRef, found nothing, and no kustomization here that adds it",
             ),
             (
                 "ImagePolicy",
                 "spec: {imageRepositoryRef: {name: a}, policy: {semver: {range: 1.10}}}",
-                "4:64 ImagePolicy a: expected a string at spec.policy.semver.range, found a number, boolean or date",
+                "4:64 expected a string at spec.policy.semver.range, found a number, boolean or date",
             ),
             (
                 "ImageUpdateAutomation",
                 "spec: {update: {path: [a]}}",
-                "4:23 ImageUpdateAutomation a: expected a string at spec.update.path, found a sequence",
+                "4:23 expected a string at spec.update.path, found a sequence",
             ),
             (
                 "ImageUpdateAutomation",
                 "spec: {git: {push: main}}",
-                "4:20 ImageUpdateAutomation a: expected a mapping at spec.git.push, found a string",
+                "4:20 expected a mapping at spec.git.push, found a string",
             ),
         ];
         for (kind, spec, expected) in cases {
@@ -396,11 +518,21 @@ mod tests {
         let scanned = scan(FileKind::Kustomization, text.as_bytes());
         let read = scanned.documents[0].kustomization.as_ref().unwrap();
         assert_eq!(read.namespace.as_deref(), Some("n"));
-        assert_eq!(read.resources, ["a.yaml", "../b", "c", "d"]);
-        assert_eq!(read.patches, ["e.yaml", "f.yaml", "g.yaml"]);
-        let inline: Vec<_> =
-            read.inline_patches.iter().map(|p| (p.kind.as_str(), p.name.as_str(), p.text.as_str())).collect();
-        assert_eq!(inline, [("", "", "kind: A\nx: y"), ("K", "n", "- op: replace")]);
+        assert_eq!((read.resources.join(" "), read.components.join(" ")), ("a.yaml ../b c".into(), "d".into()));
+        let patches: Vec<_> = read
+            .patches
+            .iter()
+            .map(|patch| {
+                let target = patch.target.as_ref().map(|target| format!(" for {}/{}", target.kind, target.name));
+                match &patch.source {
+                    PatchSource::File(file) => format!("{file}{}", target.unwrap_or_default()),
+                    PatchSource::Inline(documents) => {
+                        format!("{}{}", documents[0].describe(), target.unwrap_or_default())
+                    }
+                }
+            })
+            .collect();
+        assert_eq!(patches, ["e.yaml", "a mapping", "f.yaml", "a sequence for K/n", "g.yaml for K/n"]);
         assert_eq!(read.images.len(), 2);
         assert_eq!(read.images[0].new_name.as_deref(), Some("b"));
         assert_eq!(read.images[1].digest.as_deref(), Some("sha256:00"));

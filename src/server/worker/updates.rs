@@ -155,16 +155,24 @@ impl Session<'_> {
                 other.name != environment.name && other.repository.is_none() && self.branch_of(other) == branch
             })
             .collect();
-        let others: Vec<(&str, Box<dyn Fn(&str) -> bool + '_>)> = others
+        let others: Vec<(&Environment, Box<dyn Fn(&str) -> bool + '_>)> = others
             .into_iter()
-            .map(|other| {
-                (other.name.as_str(), Box::new(move |file: &str| other.contains(file)) as Box<dyn Fn(&str) -> bool>)
+            .map(|other| (other, Box::new(move |file: &str| other.contains(file)) as Box<dyn Fn(&str) -> bool>))
+            .collect();
+        let automatic = |environment: &Environment| {
+            matches!(environment.update, UpdateMode::Auto | UpdateMode::Commit)
+                && self.config.blocks_environment(&environment.name).is_none()
+        };
+        let others: Vec<Scope<'_>> = others
+            .iter()
+            .map(|(other, contains)| Scope {
+                name: &other.name,
+                contains: contains.as_ref(),
+                automatic: automatic(other),
             })
             .collect();
-        let others: Vec<Scope<'_>> =
-            others.iter().map(|(name, contains)| Scope { name, contains: contains.as_ref() }).collect();
         update(&UpdateInputs {
-            environment: Scope { name: &environment.name, contains: &contains },
+            environment: Scope { name: &environment.name, contains: &contains, automatic: automatic(environment) },
             others: &others,
             branch,
             snapshot: &state.snapshot,
