@@ -3,6 +3,8 @@
 mod flux_v2;
 mod kustomize;
 mod render;
+#[cfg(test)]
+mod tests;
 
 use super::{
     image::Repository,

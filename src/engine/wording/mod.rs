@@ -8,7 +8,7 @@ mod findings;
 mod pull;
 mod reply;
 
-pub use commit::{promotion_commit, subject, update_commit};
+pub use commit::{UpdateCommit, promotion_commit, subject, update_commit, update_commits};
 pub use diff::unified;
 pub use escape::{code, fenced, plain};
 pub use findings::{CheckText, MemoryTrouble, config_invalid, config_valid, hand_edits, memory_refused, protected};
