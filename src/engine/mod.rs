@@ -13,3 +13,6 @@ pub mod plan;
 pub mod policy;
 pub mod template;
 pub mod wording;
+
+#[cfg(test)]
+mod testing;

@@ -364,7 +364,7 @@ impl Resolver<'_> {
             );
         }
         format!(
-            "ImagePolicy {key} is defined in {} and in {}, equally near to this file, and they differ",
+            "ImagePolicy {key} is defined in {} and in {}, equally near to this file",
             first.file, other.file
         )
     }

@@ -3,8 +3,6 @@
 mod flux_v2;
 mod kustomize;
 mod render;
-#[cfg(test)]
-mod tests;
 
 use super::{
     image::Repository,
@@ -202,3 +200,6 @@ impl FromStr for PolicyKey {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -191,6 +191,7 @@ fn operation(mapping: &Node<'_>) -> Fields {
         Some("image") => Part::Reference,
         Some("newTag" | "tag") => Part::Tag,
         Some("newName") => Part::Name,
+        Some("digest") => Part::Digest,
         _ => return Fields::default(),
     };
     let image = (part == Part::Reference).then(|| string(mapping.get("value")).map(String::from)).flatten();

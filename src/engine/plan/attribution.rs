@@ -29,15 +29,15 @@ pub(super) fn shared(
     let by_hand: Vec<&str> = others.iter().filter(|other| !other.automatic).map(|other| other.name).collect();
     if !by_hand.is_empty() {
         return Err(format!(
-            "{} render(s) this line too, and is not updated automatically; {ADVICE}, or update it by hand",
-            environments(&by_hand)
+            "{} this file too, and not automatically; {ADVICE}, or update the line by hand",
+            render(&by_hand)
         ));
     }
     let names: Vec<&str> = others.iter().map(|other| other.name).collect();
     if let Some(other) = inputs.bindings.disagreement(policy, &binding.file) {
         return Err(format!(
-            "{} render(s) this line too, and the policy {} differs between the clusters (see {}); {ADVICE}",
-            environments(&names),
+            "{} this file too, and the policy {} differs between the clusters (see {}); {ADVICE}",
+            render(&names),
             binding.key,
             other.file
         ));
@@ -45,14 +45,14 @@ pub(super) fn shared(
     if let Some((other, hold)) =
         others.iter().find_map(|other| Some((other, inputs.memory.hold_on(other.name, component, inputs.now)?)))
     {
-        return Err(format!("environment {} renders this line too: {}", other.name, hold.sentence()));
+        return Err(format!("{} this file too: {}", render(&[other.name]), hold.sentence()));
     }
     Ok(std::iter::once(inputs.environment.name).chain(names).map(String::from).collect())
 }
 
-fn environments(names: &[&str]) -> String {
+fn render(names: &[&str]) -> String {
     match names {
-        [one] => format!("environment {one}"),
-        several => format!("environments {}", several.join(", ")),
+        [one] => format!("environment {one} renders"),
+        several => format!("environments {} render", several.join(", ")),
     }
 }

@@ -1,23 +1,20 @@
 //! Updates: for each line that follows a policy, the newest version that the policy allows, or why the line stays.
 
 use super::{
-    Change, Fact, Facts, Need, OwnWrite, Planned, Skip, Snapshot, attribution,
-    value::{change, check_kind, untouchable, value_for},
+    Change, Fact, Facts, Need, Planned, Skip, Snapshot, attribution,
+    history::{History, Stays, because, heed},
+    value::{change, untouchable, value_for},
 };
 use crate::engine::{
     config::Downgrade,
     dialect::{Automation, Binding, Bindings, DigestReflection, Policy, PolicyState, Unresolved},
     image::{Reference, Repository},
-    manifest::{ImageLine, LineId, Part, Scan},
-    memory::Memory,
+    manifest::{ImageLine, Part, Scan},
+    memory::{Decline, Memory, line_key},
     policy::TagPolicy,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::{cmp::Ordering, collections::BTreeSet};
-
-/// More automatic changes of one line than this within [`BREAKER_WINDOW`] park it.
-const BREAKER_CHANGES: usize = 6;
-const BREAKER_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
 /// One environment, as far as planning needs it.
 #[derive(Clone, Copy)]
@@ -57,19 +54,9 @@ pub struct UpdatePlan {
     pub changes: Vec<Change>,
     pub skipped: Vec<Skip>,
     /// Lines that a person set back since butler wrote them: to be remembered as declined, and said once.
-    pub hand_edits: Vec<HandEdit>,
+    pub hand_edits: Vec<Decline>,
     /// How many lines hold what their policy wants already.
     pub current: usize,
-}
-
-/// A person replaced the value that butler wrote: that value is declined for the line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HandEdit {
-    pub line: LineId,
-    pub declined: String,
-    /// butler's commit that had written it.
-    pub commit: String,
-    pub at: Timestamp,
 }
 
 /// Plans the update of one environment, or says what must be known first.
@@ -92,28 +79,24 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
                 needs.insert(need);
             }
             Err(Stays::Because(code, reason)) => plan.skipped.push(skip(binding, line, code, reason)),
-            Err(Stays::Declined(edit, reason)) => {
+            Err(Stays::Declined(decline, reason)) => {
                 plan.skipped.push(skip(binding, line, "declined", reason));
-                plan.hand_edits.push(*edit);
+                plan.hand_edits.push(*decline);
             }
         }
     }
-    if needs.is_empty() { Planned::Ready(plan) } else { Planned::Needs(needs) }
+    if !needs.is_empty() {
+        return Planned::Needs(needs);
+    }
+    let faulty = inputs.snapshot.faulty_markers();
+    plan.skipped.extend(faulty.filter(|skip| (inputs.environment.contains)(&skip.file)));
+    plan.skipped.sort_by(|a, b| (&a.file, a.position).cmp(&(&b.file, b.position)));
+    Planned::Ready(plan)
 }
 
 fn skip(binding: &Binding, line: &ImageLine, code: &'static str, reason: String) -> Skip {
-    Skip { file: binding.file.clone(), position: line.position, code, reason, policy: Some(binding.key.to_string()) }
-}
-
-/// Why a line is not changed (yet).
-enum Stays {
-    Needs(Need),
-    Because(&'static str, String),
-    Declined(Box<HandEdit>, String),
-}
-
-fn because<T>(code: &'static str, reason: impl Into<String>) -> Result<T, Stays> {
-    Err(Stays::Because(code, reason.into()))
+    let policy = Some(binding.key.to_string());
+    Skip { file: binding.file.clone(), position: line.position, code: code.into(), reason, policy }
 }
 
 /// One line: its change, `None` where it is current, or why it stays.
@@ -129,9 +112,6 @@ fn decide(
     if line.unparsed && !inputs.edit_unparsed {
         return because("unparsed-file", "the file is no YAML; `dialects.unparsed-files: edit` allows marked lines");
     }
-    if let Err(wrong) = check_kind(line, binding.part) {
-        return because("wrong-kind", wrong.to_string());
-    }
     let policy = match &binding.policy {
         Ok(policy) => policy,
         Err(Unresolved::Missing(why)) => return because("policy-unresolved", why),
@@ -140,7 +120,9 @@ fn decide(
     let (repository, tags) = match &policy.state {
         PolicyState::Usable { repository, policy } => (repository, policy),
         PolicyState::Suspended(why) => return because("policy-suspended", why),
-        PolicyState::Invalid(why) => return because("policy-invalid", why),
+        PolicyState::Invalid(why) => {
+            return because("policy-invalid", format!("{}:{}: {why}", policy.file, policy.position));
+        }
     };
     let automation = automation(inputs, binding)?;
 
@@ -163,7 +145,8 @@ fn decide(
         );
     }
     if inputs.with_history {
-        heed_history(inputs, &planned)?;
+        let UpdateInputs { branch, memory, facts, now, .. } = *inputs;
+        heed(&History { branch, memory, facts, now, automatic: true }, &planned, &line_key(&planned.line))?;
     }
     Ok(Some(Change {
         policy: Some(binding.key.to_string()),
@@ -273,59 +256,3 @@ fn goes_down(policy: &TagPolicy, line: &ImageLine, image: &Reference) -> bool {
     }
 }
 
-/// What people did to this line since butler last wrote it, and how often butler wrote it lately.
-fn heed_history(inputs: &UpdateInputs<'_>, planned: &Change) -> Result<(), Stays> {
-    if let Some(decline) = inputs.memory.declined_on_line(&planned.line, &planned.new) {
-        return because("declined", decline.sentence());
-    }
-    let key = (inputs.branch.to_owned(), planned.line.file.clone());
-    let writes = match inputs.facts.own_writes.get(&key) {
-        None => return Err(Stays::Needs(Need::OwnWrites { branch: key.0, file: key.1 })),
-        Some(Fact::Unavailable { why, .. }) => return because("history-unavailable", why),
-        Some(Fact::Known { value, .. }) => value,
-    };
-    let mut of_line = writes.iter().filter_map(|write| Some((write, written(write, &planned.line)?)));
-    let recent = of_line.clone().filter(|(write, _)| inputs.now.duration_since(write.at) < BREAKER_WINDOW).count();
-    if recent >= BREAKER_CHANGES {
-        return because(
-            "circuit-breaker",
-            format!(
-                "{recent} automatic changes of this line within an hour: builds that commit, or commits that build?"
-            ),
-        );
-    }
-    // Only the value that butler wrote last can have been replaced by somebody else.
-    match of_line.next() {
-        Some((write, value))
-            if value == planned.new && !inputs.memory.decline_ended(&planned.line, &value, write.at) =>
-        {
-            let edit = HandEdit {
-                line: planned.line.clone(),
-                declined: value.clone(),
-                commit: write.commit.clone(),
-                at: inputs.now,
-            };
-            let short = write.commit.get(..7).unwrap_or(&write.commit);
-            Err(Stays::Declined(
-                Box::new(edit),
-                format!(
-                    "{value} was set back to {} by hand after {short}; a newer version, or /resume, ends that",
-                    planned.old
-                ),
-            ))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The value that a commit gave to a line, where it changed it.
-fn written(write: &OwnWrite, line: &LineId) -> Option<String> {
-    let value = |scan: &Scan| {
-        scan.lines
-            .iter()
-            .find(|candidate| scan.line_id(&line.file, candidate) == *line)
-            .map(|found| found.value.clone())
-    };
-    let after = value(&write.after)?;
-    (value(&write.before).as_ref() != Some(&after)).then_some(after)
-}

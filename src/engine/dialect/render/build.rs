@@ -114,6 +114,11 @@ impl<'a> Builder<'a> {
         Builder { snapshot, kustomizations, built: BTreeMap::new() }
     }
 
+    /// Whether the folder's kustomization is part of what was built so far.
+    pub fn is_built(&self, folder: &str) -> bool {
+        self.built.contains_key(folder)
+    }
+
     /// The objects of a file, as written.
     pub fn file(&self, file: &str) -> Vec<Object<'a>> {
         let Some((file, scan)) = self.snapshot.scans.get_key_value(file) else { return Vec::new() };

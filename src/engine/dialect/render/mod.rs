@@ -8,6 +8,8 @@ mod build;
 mod patch;
 mod reach;
 mod substitute;
+#[cfg(test)]
+mod tests;
 
 use super::kustomize::{Kustomizations, folder, is_below, join};
 use crate::engine::{
@@ -180,6 +182,14 @@ impl<'a> Renderer<'a> {
             let root = begun.len();
             begun.push((seed, root));
             self.root(seed, root);
+        }
+        // Kustomizations that include each other have no outermost one: each is a root.
+        for (folder, kustomization) in self.kustomizations.folders() {
+            if !kustomization.component && !self.builder.is_built(folder) {
+                let root = begun.len();
+                begun.push((Seed::Folder(folder), root));
+                self.root(Seed::Folder(folder), root);
+            }
         }
         // A root that turned out to be another's part was only found late: its own rendering is not one of a cluster.
         let dead: BTreeSet<usize> = begun

@@ -1,0 +1,5 @@
+mod attribution;
+mod promotion;
+mod properties;
+mod pull;
+mod update;
