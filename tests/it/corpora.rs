@@ -43,7 +43,11 @@ impl Counts {
         self.lines += scanned.lines.len();
         self.markers += scanned.lines.iter().filter(|line| line.marker.is_some()).count();
         self.flux_objects += scanned.documents.iter().filter(|document| is_image_object(document)).count();
-        self.policies += scanned.documents.iter().filter(|document| is_image_object(document) && document.kind == "ImagePolicy").count();
+        self.policies += scanned
+            .documents
+            .iter()
+            .filter(|document| is_image_object(document) && document.kind == "ImagePolicy")
+            .count();
         for finding in &scanned.findings {
             *self.findings.entry(finding.code.clone()).or_default() += 1;
         }

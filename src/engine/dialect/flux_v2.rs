@@ -363,10 +363,7 @@ impl Resolver<'_> {
                 first.file
             );
         }
-        format!(
-            "ImagePolicy {key} is defined in {} and in {}, equally near to this file",
-            first.file, other.file
-        )
+        format!("ImagePolicy {key} is defined in {} and in {}, equally near to this file", first.file, other.file)
     }
 
     fn missing(&self, key: &PolicyKey) -> Unresolved {

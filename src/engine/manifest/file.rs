@@ -34,8 +34,19 @@ pub fn is_candidate(kind: FileKind, bytes: &[u8]) -> bool {
     // `image` covers markers, Flux's image group, workloads, kustomize's and most charts' images; the others are
     // chart values without that word, objects known by annotations, patches (JSON6902 ones have an `op`), what objects
     // follow, sources, and charts that depend on others of the repository.
-    const NEEDLES: [&str; 9] =
-        ["image", "Image", "tag", "HelmRelease", "kustomize", "op:", "\"op\"", "toolkit.fluxcd", "file://"];
+    const NEEDLES: [&str; 11] = [
+        "image",
+        "Image",
+        "tag",
+        "HelmRelease",
+        "kustomize",
+        " op:",
+        "{op:",
+        "\"op\"",
+        "toolkit.fluxcd",
+        "file://",
+        "argoproj",
+    ];
     // Only small ones hold values for substitutions; dashboards and scripts are not worth reading.
     const CONFIG_MAP_LIMIT: usize = 16 << 10;
     let has = |needle: &str| memmem::find(bytes, needle.as_bytes()).is_some();

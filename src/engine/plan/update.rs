@@ -255,4 +255,3 @@ fn goes_down(policy: &TagPolicy, line: &ImageLine, image: &Reference) -> bool {
         _ => false,
     }
 }
-

@@ -156,7 +156,10 @@ fn clusters_that_follow_different_policies_do_not_agree() {
     let files = repository([Way::Resource, Way::None, Way::Resource]).with([
         ("flux/kustomization.yaml", "resources: [policy.yaml]\n"),
         ("envs/dev/kustomization.yaml", "resources: [own.yaml, ../../base, ../../flux]\n"),
-        ("envs/prod/kustomization.yaml", "resources: [own.yaml, ../../base, ../../flux]\npatches: [{path: range.yaml}]\n"),
+        (
+            "envs/prod/kustomization.yaml",
+            "resources: [own.yaml, ../../base, ../../flux]\npatches: [{path: range.yaml}]\n",
+        ),
         ("envs/prod/range.yaml", patch),
     ]);
     let plan = planned(&files, [true, true]);

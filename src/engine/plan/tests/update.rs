@@ -135,8 +135,12 @@ impl World {
         }
         let others: Vec<Box<dyn Fn(&str) -> bool>> =
             self.others.iter().map(|folder| Box::new(move |file: &str| file.starts_with(folder)) as _).collect();
-        let others: Vec<Scope<'_>> =
-            self.others.iter().zip(&others).map(|(name, contains)| Scope { name, contains: &**contains, automatic: self.others_automatic }).collect();
+        let others: Vec<Scope<'_>> = self
+            .others
+            .iter()
+            .zip(&others)
+            .map(|(name, contains)| Scope { name, contains: &**contains, automatic: self.others_automatic })
+            .collect();
         update(&UpdateInputs {
             environment: Scope { name: "dev", contains: &|file| file.starts_with("apps/dev/"), automatic: true },
             others: &others,
