@@ -10,6 +10,7 @@
 mod data;
 mod edit;
 mod file;
+mod kustomization;
 mod line;
 mod marker;
 mod object;

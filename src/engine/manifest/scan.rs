@@ -2,9 +2,8 @@
 
 use super::{
     Annotation, Data, Document, FieldPath, FileKind, ImageLine, ObjectId, Part, ScalarStyle, Scan, ScanFinding, Step,
-    Value, is_string, marker,
+    Value, is_string, kustomization, marker,
     place::{FLUX_KUSTOMIZE, Fields, Place},
-    read,
     sites::{Obstacle, Sites},
     unparsed,
     yaml::{self, LineIndex, Node, NodeKind, Style},
@@ -158,7 +157,8 @@ impl<'s, 'a> Walk<'s, 'a> {
             occurrence: 0,
             annotations: self.annotations(root),
             content: self.content(root, group, kind),
-            kustomization: (place == Place::Kustomize).then(|| read::kustomization(&Data::of(root, self.index))),
+            kustomization: (place == Place::Kustomize)
+                .then(|| kustomization::kustomization(&Data::of(root, self.index))),
             brings: brings(kind, root),
         });
         let sops = root.get("sops");
