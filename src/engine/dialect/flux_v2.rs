@@ -3,7 +3,7 @@
 
 use super::{
     Automation, Binding, Bindings, CommitStyle, DigestReflection, Policy, PolicyKey, PolicyState, Problem, Unresolved,
-    kustomize::{folder, is_below, join},
+    kustomize::{DEFAULT_NAMESPACE, folder, is_below, join},
     render::{IMAGE_GROUP, Rendered, Rendering},
 };
 use crate::engine::{
@@ -19,9 +19,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-
-/// Where Kubernetes puts an object that names no namespace.
-const DEFAULT_NAMESPACE: &str = "default";
 
 /// An ImageRepository of one root.
 struct Source {

@@ -6,17 +6,20 @@ use crate::engine::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Where Kubernetes puts an object that names no namespace.
+pub(super) const DEFAULT_NAMESPACE: &str = "default";
+
 /// The kustomizations of a snapshot, and what they include.
-pub(super) struct Kustomizations<'a> {
+pub(crate) struct Inclusions<'a> {
     /// By folder.
     folders: BTreeMap<&'a str, (&'a str, &'a Kustomization)>,
     /// By included path (a file, or a folder with a kustomization): the kustomizations' files that name it.
     parents: BTreeMap<String, BTreeSet<&'a str>>,
 }
 
-impl<'a> Kustomizations<'a> {
-    pub(super) fn of(snapshot: &'a Snapshot) -> Self {
-        let mut found = Kustomizations { folders: BTreeMap::new(), parents: BTreeMap::new() };
+impl<'a> Inclusions<'a> {
+    pub(crate) fn of(snapshot: &'a Snapshot) -> Self {
+        let mut found = Inclusions { folders: BTreeMap::new(), parents: BTreeMap::new() };
         for (file, scan) in &snapshot.scans {
             for kustomization in scan.documents.iter().filter_map(|document| document.kustomization.as_ref()) {
                 // Only these names are kustomizations to kustomize; others are somebody's templates.
@@ -33,6 +36,36 @@ impl<'a> Kustomizations<'a> {
                     found.parents.entry(join(folder(file), included)).or_default().insert(file);
                 }
             }
+        }
+        found
+    }
+
+    /// The namespaces that an object of `file` lands in. kustomize's `namespace:` replaces the written one, and the
+    /// outermost kustomization has the last word.
+    pub(crate) fn namespaces(&self, file: &str, written: &str) -> BTreeSet<String> {
+        let own = if written.is_empty() { DEFAULT_NAMESPACE } else { written };
+        let mut found = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        let mut open: Vec<(&str, &str)> = vec![(file, own)];
+        while let Some((path, namespace)) = open.pop() {
+            if !seen.insert((path, namespace)) {
+                continue;
+            }
+            match self.parents.get(path) {
+                Some(parents) => {
+                    for &kustomization in parents {
+                        let given = self.in_folder(folder(kustomization)).and_then(|(_, k)| k.namespace.as_deref());
+                        open.push((folder(kustomization), given.unwrap_or(namespace)));
+                    }
+                }
+                None => {
+                    found.insert(namespace.to_owned());
+                }
+            }
+        }
+        // Kustomizations that include each other have no outermost one.
+        if found.is_empty() {
+            found.insert(own.to_owned());
         }
         found
     }

@@ -1,7 +1,7 @@
 //! How a repository says "automate this". Each dialect turns a snapshot into bindings: (policy, image line).
 
 mod flux_v2;
-mod kustomize;
+pub(crate) mod kustomize;
 mod render;
 
 use super::{

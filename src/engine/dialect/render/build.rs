@@ -2,7 +2,7 @@
 
 use super::patch;
 use crate::engine::{
-    dialect::kustomize::{Kustomizations, folder, join},
+    dialect::kustomize::{Inclusions, folder, join},
     manifest::{
         Data, Document, FluxKustomization, Kustomization, KustomizePatch, PatchSource, PatchTarget, Position, Value,
     },
@@ -105,12 +105,12 @@ impl<'t> From<&'t FluxKustomization> for Transformer<'t> {
 /// Builds folders, each once.
 pub(super) struct Builder<'a> {
     pub snapshot: &'a Snapshot,
-    pub kustomizations: &'a Kustomizations<'a>,
+    pub kustomizations: &'a Inclusions<'a>,
     built: BTreeMap<&'a str, Arc<Vec<Object<'a>>>>,
 }
 
 impl<'a> Builder<'a> {
-    pub fn new(snapshot: &'a Snapshot, kustomizations: &'a Kustomizations<'a>) -> Self {
+    pub fn new(snapshot: &'a Snapshot, kustomizations: &'a Inclusions<'a>) -> Self {
         Builder { snapshot, kustomizations, built: BTreeMap::new() }
     }
 

@@ -11,7 +11,7 @@ mod substitute;
 #[cfg(test)]
 mod tests;
 
-use super::kustomize::{Kustomizations, folder, is_below, join};
+use super::kustomize::{Inclusions, folder, is_below, join};
 use crate::engine::{
     manifest::{Data, FluxKustomization, Position},
     plan::Snapshot,
@@ -72,7 +72,7 @@ struct Edge {
 
 impl Rendering {
     pub(crate) fn of(snapshot: &Snapshot) -> Self {
-        let kustomizations = Kustomizations::of(snapshot);
+        let kustomizations = Inclusions::of(snapshot);
         let mut renderer = Renderer {
             snapshot,
             builder: Builder::new(snapshot, &kustomizations),
@@ -123,7 +123,7 @@ impl<'a> Seed<'a> {
 
 struct Renderer<'a> {
     snapshot: &'a Snapshot,
-    kustomizations: &'a Kustomizations<'a>,
+    kustomizations: &'a Inclusions<'a>,
     builder: Builder<'a>,
     out: Rendering,
     /// By seed: the roots that render it.

@@ -153,14 +153,21 @@ fn patches_complete_and_change_objects() {
         inline(range, target),
         inline(operations, target),
     ] {
-        let files = [
-            ("base/kustomization.yaml", &*kustomization("resources: [p.yaml]")),
-            ("base/p.yaml", &*partial),
-            ("d.yaml", &*marked("ns:app")),
-            ("prod/kustomization.yaml", &*kustomization(&overlay)),
-            ("prod/operations.yaml", operations),
-            ("prod/range.yaml", range),
+        let mut files = vec![
+            ("base/kustomization.yaml", kustomization("resources: [p.yaml]")),
+            ("base/p.yaml", partial.clone()),
+            ("d.yaml", marked("ns:app")),
+            ("prod/kustomization.yaml", kustomization(&overlay)),
         ];
+        // A patch that nothing names would be an object of its own.
+        let named = [("prod/operations.yaml", operations), ("prod/range.yaml", range)];
+        files.extend(
+            named
+                .iter()
+                .filter(|(file, _)| overlay.contains(&file[5..]))
+                .map(|(file, text)| (*file, (*text).to_owned())),
+        );
+        let files: Vec<(&str, &str)> = files.iter().map(|(file, text)| (*file, text.as_str())).collect();
         assert_eq!(show(&files), ["d.yaml: base/p.yaml 2.5.0 []"], "{overlay}");
     }
     // Nothing completes it, or a patch does not apply.

@@ -241,7 +241,8 @@ fn one_line() {
         // The policy.
         ("no policy", world().app("ns:app", "ns:nope"), "policy-unresolved: no ImagePolicy ns:nope in this repository"),
         ("policy in another namespace", world().app("ns:app", "xx:app"), "policy-unresolved: no ImagePolicy xx:app in this repository; there is ns:app in flux/policy.yaml"),
-        ("two policies", world().file("flux/again.yaml", POLICY), "policy-ambiguous: ImagePolicy ns:app is defined in flux/again.yaml and in flux/policy.yaml, equally near to this file"),
+        ("two policies", world().file("flux/again.yaml", &POLICY.replace("1.x", "2.x")), "policy-ambiguous: ImagePolicy ns:app is defined in flux/again.yaml and in flux/policy.yaml, equally near to this file"),
+        ("two that say the same", world().file("flux/again.yaml", POLICY), moves),
         ("bad range", world().policy("1.x", "one"), "policy-invalid: flux/policy.yaml:6:1: semver range \"one\": …"),
         ("no repository", world().policy("imageRepositoryRef: {name: app}", "imageRepositoryRef: {name: none}"), "policy-invalid: flux/policy.yaml:6:1: no ImageRepository ns:none in this repository…"),
         ("policy suspended", world().policy("  policy:", "  suspend: true\n  policy:"), "policy-suspended: ImagePolicy ns:app is suspended"),
