@@ -135,7 +135,7 @@ fn plan_once(
     for environment in updated(config) {
         let contains = |file: &str| environment.contains(file);
         let planned = update(&UpdateInputs {
-            environment: Scope { name: &environment.name, contains: &contains },
+            environment: Scope { name: &environment.name, contains: &contains, automatic: true },
             others: &[],
             branch: "",
             snapshot: &tree.snapshot,

@@ -12,6 +12,7 @@ pub mod manifest;
 pub mod memory;
 pub mod plan;
 pub mod policy;
+pub mod template;
 pub mod wording;
 
 #[cfg(test)]

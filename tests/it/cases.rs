@@ -120,3 +120,47 @@ fn exclusion_list() {
     }
     report(name, cases.len(), &disagreements, &[]);
 }
+
+/// Messages of Flux's own commits, as templates make them here.
+#[test]
+fn commit_messages() {
+    use butler::engine::template::{Commit, CommitChange, Template};
+    let name = "commit_messages";
+    let Some(cases) = cases(name) else { return };
+    // As the image-automation-controller's own tests have it.
+    let upstream = "Commit summary with ResultV2\n\nAutomation: {{ .AutomationObject }}\n\n{{ range $filename, $objchange := .Changed.FileChanges -}}\n- File: {{ $filename }}\n{{- range $obj, $changes := $objchange }}\n  - Object: {{ $obj.Kind }}/{{ $obj.Namespace }}/{{ $obj.Name }}\n    Changes:\n{{- range $_ , $change := $changes }}\n    - {{ $change.OldValue }} -> {{ $change.NewValue }}\n{{- end }}\n{{- end }}\n{{- end }}\n";
+    let meant = [
+        ("v1-containers", "not a template: Flux v1's own words"),
+        ("v2-default", "without a template butler's own message says what changed"),
+        ("v2-updated-removed", "what Flux removed still works here, with a finding"),
+        ("v2-summary", "an event, not a commit message"),
+    ];
+    let mut disagreements = Vec::new();
+    for case in &cases {
+        let values = case["values"].as_object().into_iter().flatten();
+        let commit = Commit {
+            automation: ("test-ns".into(), "test-update".into()),
+            values: values.map(|(key, value)| (key.clone(), text(value).to_owned())).collect(),
+            changes: vec![CommitChange {
+                file: "deploy.yaml".into(),
+                api_version: "apps/v1".into(),
+                kind: "Deployment".into(),
+                name: "test".into(),
+                old: "helloworld:1.0.0".into(),
+                new: "helloworld:1.0.1".into(),
+                setter: "automation-ns:policy".into(),
+                image: "helloworld:1.0.1".into(),
+                ..CommitChange::default()
+            }],
+        };
+        let template = match text(&case["template"]) {
+            listed if listed.starts_with("(upstream") => upstream,
+            template => template,
+        };
+        let found = Template::parse(template).and_then(|template| template.render(&commit));
+        if found.as_deref() != Ok(text(&case["message"])) || case["message"].is_null() {
+            disagreements.push((text(&case["id"]).to_owned(), format!("{found:?}, Flux: {}", case["message"])));
+        }
+    }
+    report(name, cases.len(), &disagreements, &meant);
+}

@@ -4,7 +4,7 @@ use crate::support::{
     binary::butler,
     data::{data, files},
 };
-use butler::engine::manifest::{Document, Edit, FileKind, FluxObject, Scan, apply, is_candidate, scan};
+use butler::engine::manifest::{Document, Edit, FileKind, Scan, apply, is_candidate, scan};
 use serde_json::Value;
 use std::{collections::BTreeMap, fs};
 
@@ -42,14 +42,21 @@ impl Counts {
         }
         self.lines += scanned.lines.len();
         self.markers += scanned.lines.iter().filter(|line| line.marker.is_some()).count();
-        self.flux_objects += scanned.documents.iter().filter(|document| document.flux.is_some()).count();
-        let policy = |document: &&Document| matches!(document.flux, Some(FluxObject::ImagePolicy(_)));
-        self.policies += scanned.documents.iter().filter(policy).count();
+        self.flux_objects += scanned.documents.iter().filter(|document| is_image_object(document)).count();
+        self.policies += scanned
+            .documents
+            .iter()
+            .filter(|document| is_image_object(document) && document.kind == "ImagePolicy")
+            .count();
         for finding in &scanned.findings {
             *self.findings.entry(finding.code.clone()).or_default() += 1;
         }
         editing_is_local(bytes, &scanned);
     }
+}
+
+fn is_image_object(document: &Document) -> bool {
+    document.api_version.starts_with("image.toolkit.fluxcd.io/") && document.content.is_some()
 }
 
 /// Writing another value to every line changes the bytes of the values, and the lines stay the same lines.

@@ -2,14 +2,21 @@
 
 mod flux_v2;
 pub(crate) mod kustomize;
+mod render;
 
 use super::{
     image::Repository,
-    manifest::{Part, Position},
+    manifest::{LabelSelector, Part, Position},
     plan::Snapshot,
     policy::TagPolicy,
 };
-use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
+use render::Rendering;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+    sync::Arc,
+};
 
 /// A policy's name as markers write it: `namespace:name`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +45,8 @@ pub struct Policy {
     pub image: String,
     pub state: PolicyState,
     pub digest: DigestReflection,
+    /// The clusters' roots that have it so ([`Bindings::disagreement`]); none where that is not known.
+    pub(crate) roots: BTreeSet<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -61,15 +70,34 @@ pub enum Unresolved {
     Ambiguous(String),
 }
 
-/// Who else writes: Flux's own automation.
+/// Who else writes, or says where and how: Flux's `ImageUpdateAutomation`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Automation {
     /// `ImageUpdateAutomation/flux-system/flux-system`
     pub object: String,
+    pub namespace: String,
+    pub name: String,
     pub file: String,
+    pub position: Position,
     /// The folder that it confines itself to; empty is the whole repository.
     pub path: String,
     pub suspended: bool,
+    /// The branches that it checks out and pushes to; empty where the repository does not tell.
+    pub branches: Vec<String>,
+    pub commit: CommitStyle,
+    /// Which policies of its namespace it follows; `None` is all.
+    pub selector: Option<LabelSelector>,
+}
+
+/// How an automation's commits look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommitStyle {
+    /// `messageTemplate`, a Go template; `None` is butler's own message.
+    pub template: Option<String>,
+    /// `messageTemplateValues`
+    pub values: BTreeMap<String, String>,
+    /// Name and email.
+    pub author: Option<(String, String)>,
 }
 
 /// An image line that follows a policy.
@@ -81,6 +109,9 @@ pub struct Binding {
     pub key: PolicyKey,
     pub part: Part,
     pub policy: Result<Arc<Policy>, Unresolved>,
+    /// Indexes into [`Bindings::automations`]: those that follow this line's policy, in this file. `None` for dialects
+    /// that know no automations.
+    pub automations: Option<Vec<usize>>,
 }
 
 /// What a snapshot's files mean together.
@@ -90,6 +121,8 @@ pub struct Bindings {
     pub policies: Vec<Arc<Policy>>,
     pub automations: Vec<Automation>,
     pub problems: Vec<Problem>,
+    /// What clusters get of the repository.
+    rendering: Arc<Rendering>,
 }
 
 /// A finding about a policy or an automation itself.
@@ -116,6 +149,20 @@ impl Bindings {
         })
     }
 
+    /// The file itself, and every file that brings it into a cluster: kustomizations, Flux Kustomizations, HelmReleases.
+    pub fn renderers(&self, file: &str) -> BTreeSet<String> {
+        self.rendering.reach(file).owners
+    }
+
+    /// Another policy of this name that some cluster which renders `file` follows instead.
+    pub fn disagreement(&self, policy: &Arc<Policy>, file: &str) -> Option<&Policy> {
+        let same_name = |other: &&Arc<Policy>| other.key == policy.key && !Arc::ptr_eq(other, policy);
+        let mut others = self.policies.iter().filter(same_name).peekable();
+        others.peek()?;
+        let roots = self.rendering.reach(file).roots;
+        others.find(|other| !other.roots.is_disjoint(&roots)).map(AsRef::as_ref)
+    }
+
     /// Automations by the folder they write, looked up for one file.
     pub fn automations_over<'a>(&'a self, file: &'a str) -> impl Iterator<Item = &'a Automation> {
         self.automations.iter().filter(move |automation| automation.covers(file))
@@ -123,6 +170,11 @@ impl Bindings {
 }
 
 impl Automation {
+    /// Whether it writes, or builds on, this branch; an empty one is any.
+    pub fn is_of_branch(&self, branch: &str) -> bool {
+        branch.is_empty() || self.branches.is_empty() || self.branches.iter().any(|own| own == branch)
+    }
+
     /// Whether `file` lies under the automation's path.
     pub fn covers(&self, file: &str) -> bool {
         self.path.is_empty()
@@ -148,9 +200,6 @@ impl FromStr for PolicyKey {
         }
     }
 }
-
-/// Policies by key; several files may define one key.
-type Definitions = BTreeMap<PolicyKey, Vec<Arc<Policy>>>;
 
 #[cfg(test)]
 mod tests;

@@ -32,10 +32,30 @@ impl FileKind {
 /// cannot, and are never parsed. A file that is a candidate may still hold nothing.
 pub fn is_candidate(kind: FileKind, bytes: &[u8]) -> bool {
     // `image` covers markers, Flux's image group, workloads, kustomize's and most charts' images; the others are
-    // chart values without that word (`repository: a/b:v1`), objects known by annotations, patches, and what objects
-    // follow.
-    const NEEDLES: [&str; 8] = ["image", "Image", "tag", "HelmRelease", "kustomize", "newTag", "newName", "repository"];
-    kind == FileKind::Kustomization || NEEDLES.iter().any(|needle| memmem::find(bytes, needle.as_bytes()).is_some())
+    // chart values without that word (`repository: a/b:v1`), objects known by annotations, patches (JSON6902 ones have an `op`), what objects
+    // follow, sources, and charts that depend on others of the repository.
+    const NEEDLES: [&str; 14] = [
+        "image",
+        "Image",
+        "tag",
+        "HelmRelease",
+        "kustomize",
+        " op:",
+        "{op:",
+        "\"op\"",
+        "toolkit.fluxcd",
+        "file://",
+        "argoproj",
+        "newTag",
+        "newName",
+        "repository",
+    ];
+    // Only small ones hold values for substitutions; dashboards and scripts are not worth reading.
+    const CONFIG_MAP_LIMIT: usize = 16 << 10;
+    let has = |needle: &str| memmem::find(bytes, needle.as_bytes()).is_some();
+    kind == FileKind::Kustomization
+        || NEEDLES.iter().any(|needle| has(needle))
+        || (bytes.len() <= CONFIG_MAP_LIMIT && has("ConfigMap"))
 }
 
 #[cfg(test)]
@@ -78,6 +98,9 @@ mod tests {
             (FileKind::Yaml, "kind: HelmRelease", true),
             (FileKind::Yaml, "apiVersion: kustomize.toolkit.fluxcd.io/v1", true),
             (FileKind::Kustomization, "resources: [a.yaml]", true),
+            (FileKind::Yaml, "- op: replace\n  path: /spec/update/path\n  value: ./a", true),
+            (FileKind::Yaml, "kind: ConfigMap\ndata: {zone: dev}", true),
+            (FileKind::Yaml, "kind: GitRepository\napiVersion: source.toolkit.fluxcd.io/v1", true),
             (FileKind::Yaml, "kind: Namespace\nmetadata:\n  name: a\n", false),
             (FileKind::Yaml, "", false),
         ];

@@ -7,8 +7,10 @@
 //! An *image line* is found by the field that it stands in ([`Place`](place::Place)) or by a marker on its line. It
 //! knows the bytes of its value, and nothing else of the file ever changes: an [`Edit`] replaces those bytes.
 
+mod data;
 mod edit;
 mod file;
+mod kustomization;
 mod line;
 mod marker;
 mod object;
@@ -20,15 +22,18 @@ mod sites;
 mod unparsed;
 pub mod yaml;
 
+pub use data::{Data, Value};
 pub use edit::{Edit, EditError, apply};
 pub use file::{FileKind, is_candidate};
 pub use line::{FieldPath, ImageLine, LineId, Marker, Part, Position, ScalarStyle, Step};
 pub(crate) use marker::correction;
 pub use object::{
-    Annotation, Document, FluxObject, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject,
-    InlinePatch, Kustomization, KustomizeImage, LabelSelector, ObjectId, SourceRef,
+    Annotation, Document, FluxKustomization, FluxObject, ImagePolicyObject, ImageRepositoryObject,
+    ImageUpdateAutomationObject, Kustomization, KustomizeImage, KustomizePatch, LabelSelector, ObjectId, PatchSource,
+    PatchTarget, PostBuild, SourceRef,
 };
 pub use plain::{is_plain_string, is_string};
+pub use read::InvalidObject;
 pub use scan::{SIZE_LIMIT, scan};
 
 use serde::{Deserialize, Serialize};
@@ -73,7 +78,6 @@ impl Scan {
 /// | `marker-wrong-kind` | it would write a reference into a tag, or the like |
 /// | `value-not-a-string` | an unquoted value, of an image's field or behind a marker, is a number, boolean or date: `newTag: 1.10` |
 /// | `duplicate-key` | a field is there twice; which one counts depends on the reader |
-/// | `flux-object-invalid` | a field of a Flux image object is missing or of the wrong type |
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanFinding {
     /// Stable, kebab-case: `marker-trailing-text`.

@@ -1,10 +1,9 @@
 //! One pass over a file: documents, objects, image lines, findings.
 
 use super::{
-    Annotation, Document, FieldPath, FileKind, ImageLine, ObjectId, Part, ScalarStyle, Scan, ScanFinding, Step,
-    is_string, marker,
-    place::{Fields, Place},
-    read,
+    Annotation, Data, Document, FieldPath, FileKind, ImageLine, ObjectId, Part, ScalarStyle, Scan, ScanFinding, Step,
+    Value, is_string, kustomization, marker,
+    place::{FLUX_KUSTOMIZE, Fields, Place},
     sites::{Obstacle, Sites},
     unparsed,
     yaml::{self, LineIndex, Node, NodeKind, Style},
@@ -22,6 +21,11 @@ pub const SIZE_LIMIT: usize = 8 << 20;
 
 /// Group of Flux's image objects.
 const FLUX_IMAGE: &str = "image.toolkit.fluxcd.io";
+
+const FLUX_SOURCE: &str = "source.toolkit.fluxcd.io";
+
+/// The longest value of a ConfigMap, in bytes, that is kept for substitutions.
+const VARIABLE_LIMIT: usize = 1024;
 
 /// kubectl's copy of a whole object.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -140,15 +144,6 @@ impl<'s, 'a> Walk<'s, 'a> {
         {
             place = Place::Kustomize;
         }
-        let flux = if group == FLUX_IMAGE { read::flux(kind, root) } else { None };
-        let flux = flux.and_then(|read| match read {
-            Ok(object) => Some(object),
-            Err(invalid) => {
-                let message = format!("{kind} {}: {}", object.unwrap_or("without a name"), invalid.message);
-                self.finding("flux-object-invalid", invalid.offset, message);
-                None
-            }
-        });
         self.document = self.scan.documents.len();
         self.scan.documents.push(Document {
             api_version: api_version.into(),
@@ -161,8 +156,10 @@ impl<'s, 'a> Walk<'s, 'a> {
             position: self.index.position(root.span.start),
             occurrence: 0,
             annotations: self.annotations(root),
-            flux,
-            kustomization: (place == Place::Kustomize).then(|| read::kustomization(root)),
+            content: self.content(root, group, kind),
+            kustomization: (place == Place::Kustomize)
+                .then(|| kustomization::kustomization(&Data::of(root, self.index))),
+            brings: brings(kind, root),
         });
         let sops = root.get("sops");
         self.scan.sops |= sops.is_some_and(|sops| sops.get("mac").is_some() || sops.get("version").is_some());
@@ -172,6 +169,32 @@ impl<'s, 'a> Walk<'s, 'a> {
         } else {
             self.node(root, place, None);
         }
+    }
+
+    /// The object as data, where kustomizations are rendered for objects of its kind.
+    fn content(&self, root: &Node<'a>, group: &str, kind: &str) -> Option<Data> {
+        let whole = match (group, kind) {
+            (FLUX_IMAGE, _) | (FLUX_KUSTOMIZE, "Kustomization") | (FLUX_SOURCE, "GitRepository") => true,
+            ("", "") => root.items().iter().any(|item| item.get("op").is_some()),
+            _ => false,
+        };
+        if whole {
+            return Some(Data::of(root, self.index));
+        }
+        if (group, kind) != ("", "ConfigMap") {
+            return None;
+        }
+        // Values that can stand for a `${…}`; a dashboard or script cannot.
+        let mut data = Data::of(root, self.index);
+        if let Value::Mapping(entries) = &mut data.value {
+            entries.retain(|(key, _)| matches!(key.as_str(), "metadata" | "data"));
+            for (_, values) in entries.iter_mut().filter(|(key, _)| key == "data") {
+                if let Value::Mapping(values) = &mut values.value {
+                    values.retain(|(_, value)| value.as_str().is_some_and(|text| text.len() <= VARIABLE_LIMIT));
+                }
+            }
+        }
+        Some(data)
     }
 
     fn annotations(&self, root: &Node<'a>) -> Vec<Annotation> {
@@ -458,6 +481,60 @@ impl<'s, 'a> Walk<'s, 'a> {
         scan.findings.sort_by_key(|finding| finding.position);
         scan
     }
+}
+
+/// Paths in the repository that an object brings along: a chart (HelmRelease of both Fluxes, Argo CD's Application,
+/// `file://` dependencies of a chart) and its values files.
+fn brings(kind: &str, root: &Node<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut add = |folder: Option<&str>, path: Option<&str>| {
+        let local = |path: &&str| !path.is_empty() && !path.contains("://");
+        let path = path.filter(local);
+        found.extend(path.map(|path| match folder {
+            Some(folder) => format!("{folder}/{path}"),
+            None => path.to_owned(),
+        }));
+    };
+    let text = |node: &'_ Node<'_>, path: &[&str]| node.at(path).and_then(Node::as_str).map(String::from);
+    let list = |node: &Node<'_>, path: &[&str]| -> Vec<String> {
+        let items = node.at(path).map(Node::items).unwrap_or_default();
+        items.iter().filter_map(Node::as_str).map(String::from).collect()
+    };
+    match kind {
+        "HelmRelease" => {
+            let chart = ["spec", "chart", "spec"];
+            let kind = text(root, &["spec", "chart", "spec", "sourceRef", "kind"]);
+            if matches!(kind.as_deref(), Some("GitRepository" | "Bucket")) {
+                add(None, text(root, &[&chart[..], &["chart"]].concat()).as_deref());
+                add(None, text(root, &[&chart[..], &["valuesFile"]].concat()).as_deref());
+                for file in list(root, &[&chart[..], &["valuesFiles"]].concat()) {
+                    add(None, Some(&file));
+                }
+            }
+            // Flux v1.
+            if root.at(&["spec", "chart", "git"]).is_some() {
+                add(None, text(root, &["spec", "chart", "path"]).as_deref());
+            }
+        }
+        "Application" => {
+            let several = root.at(&["spec", "sources"]).map(Node::items).unwrap_or_default();
+            for source in root.at(&["spec", "source"]).into_iter().chain(several) {
+                let path = text(source, &["path"]);
+                add(None, path.as_deref());
+                for file in list(source, &["helm", "valueFiles"]) {
+                    add(path.as_deref(), Some(&file));
+                }
+            }
+        }
+        "" if root.get("apiVersion").is_some() && root.get("dependencies").is_some() => {
+            for dependency in root.get("dependencies").map(Node::items).unwrap_or_default() {
+                let repository = text(dependency, &["repository"]);
+                add(Some("."), repository.as_deref().and_then(|text| text.strip_prefix("file://")));
+            }
+        }
+        _ => {}
+    }
+    found
 }
 
 /// Names that more than one item has: they name none.

@@ -1,6 +1,7 @@
 //! What changes and why, or what is still needed to tell. Pure: the server, `butler plan`, a pull request's check run
 //! and the tests all call the very same functions.
 
+mod attribution;
 mod explain;
 mod facts;
 mod hash;
@@ -49,6 +50,11 @@ pub struct Change {
     pub reason: String,
     /// The new version is lower than the old one under the policy's order.
     pub downgrade: bool,
+    /// The environments that render the line, where there are more than the one that is updated: they agree on it.
+    pub environments: Vec<String>,
+    /// Index into [`crate::engine::dialect::Bindings::automations`]: the ImageUpdateAutomation whose commits these are,
+    /// whoever writes them.
+    pub automation: Option<usize>,
     /// Somebody else writes this line (`Flux: ImageUpdateAutomation/ns/name`): planned and compared, never written.
     pub written_by: Option<String>,
 }

@@ -1,15 +1,13 @@
 //! Updates: for each line that follows a policy, the newest version that the policy allows, or why the line stays.
 
 use super::{
-    Change, Fact, Facts, Need, Planned, Skip, Snapshot,
+    Change, Fact, Facts, Need, Planned, Skip, Snapshot, attribution,
     history::{History, Stays, because, heed},
     value::{change, untouchable, value_for},
 };
 use crate::engine::{
     config::Downgrade,
-    dialect::{
-        Automation, Binding, Bindings, DigestReflection, Policy, PolicyState, Unresolved, kustomize::Inclusions,
-    },
+    dialect::{Automation, Binding, Bindings, DigestReflection, Policy, PolicyState, Unresolved},
     image::{Reference, Repository},
     manifest::{ImageLine, Part, Scan},
     memory::{Decline, Memory, line_key},
@@ -23,6 +21,9 @@ use std::{cmp::Ordering, collections::BTreeSet};
 pub struct Scope<'a> {
     pub name: &'a str,
     pub contains: &'a dyn Fn(&str) -> bool,
+    /// It follows policies without a person's word: a line that it shares with another such environment is one edit
+    /// for both.
+    pub automatic: bool,
 }
 
 /// Everything that an update is planned from.
@@ -62,7 +63,6 @@ pub struct UpdatePlan {
 pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
     let mut plan = UpdatePlan { environment: inputs.environment.name.to_owned(), ..UpdatePlan::default() };
     let mut needs = BTreeSet::new();
-    let inclusions = Inclusions::of(inputs.snapshot);
     for binding in &inputs.bindings.lines {
         if !(inputs.environment.contains)(&binding.file) {
             continue;
@@ -72,7 +72,7 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
         else {
             continue;
         };
-        match decide(inputs, &inclusions, binding, scan, line) {
+        match decide(inputs, binding, scan, line) {
             Ok(None) => plan.current += 1,
             Ok(Some(change)) => plan.changes.push(change),
             Err(Stays::Needs(need)) => {
@@ -102,7 +102,6 @@ fn skip(binding: &Binding, line: &ImageLine, code: &'static str, reason: String)
 /// One line: its change, `None` where it is current, or why it stays.
 fn decide(
     inputs: &UpdateInputs<'_>,
-    inclusions: &Inclusions<'_>,
     binding: &Binding,
     scan: &Scan,
     line: &ImageLine,
@@ -125,7 +124,7 @@ fn decide(
             return because("policy-invalid", format!("{}:{}: {why}", policy.file, policy.position));
         }
     };
-    let written_by = other_writer(inputs, &binding.file)?;
+    let automation = automation(inputs, binding)?;
 
     let Some((image, reason)) = select(inputs.facts, policy, repository, tags, line)? else { return Ok(None) };
     let Some(value) = value_for(line, binding.part, &image) else {
@@ -136,12 +135,8 @@ fn decide(
     if let Some(hold) = inputs.memory.hold_on(inputs.environment.name, &planned.component, inputs.now) {
         return because("held", hold.sentence());
     }
-    if let Some(other) = shared_with(inputs, inclusions, &binding.file) {
-        return because(
-            "shared-line",
-            format!("{other} renders this file too; give each environment a value of its own, or update both by hand"),
-        );
-    }
+    let environments = attribution::shared(inputs, binding, policy, &planned.component)
+        .map_err(|reason| Stays::Because("shared-line", reason))?;
     let downgrade = goes_down(tags, line, &image) && inputs.downgrade != Downgrade::Allow;
     if downgrade && inputs.downgrade == Downgrade::Deny {
         return because(
@@ -158,23 +153,52 @@ fn decide(
         image: Some(repository.clone()),
         reason,
         downgrade,
-        written_by,
+        environments,
+        automation,
+        written_by: automation.and_then(|number| other_writer(inputs, number)),
         ..planned
     }))
 }
 
-/// The Flux automation that writes this file, where one is active; a skip where the automations leave the file out.
-fn other_writer(inputs: &UpdateInputs<'_>, file: &str) -> Result<Option<String>, Stays> {
-    if inputs.bindings.automations.is_empty() {
+/// The Flux automation whose rules the line is written by; a skip where the branch has automations and all of them
+/// leave the line out. One that is active goes first: it writes.
+fn automation(inputs: &UpdateInputs<'_>, binding: &Binding) -> Result<Option<usize>, Stays> {
+    let Some(following) = &binding.automations else { return Ok(None) };
+    let all = &inputs.bindings.automations;
+    let of_branch = |automation: &Automation| automation.is_of_branch(inputs.branch);
+    let here = || all.iter().filter(|automation| of_branch(automation));
+    if here().next().is_none() {
         return Ok(None);
     }
-    let over: Vec<&Automation> = inputs.bindings.automations_over(file).collect();
+    let following = following.iter().copied().filter(|number| all.get(*number).is_some_and(of_branch));
+    let (active, suspended): (Vec<usize>, Vec<usize>) =
+        following.partition(|number| all.get(*number).is_some_and(|automation| !automation.suspended));
+    if let Some(number) = active.first().or(suspended.first()) {
+        return Ok(Some(*number));
+    }
+    let over: Vec<&str> = here()
+        .filter(|automation| automation.covers(&binding.file))
+        .map(|automation| automation.object.as_str())
+        .collect();
     if over.is_empty() {
-        let paths: Vec<&str> = inputs.bindings.automations.iter().map(|automation| automation.path.as_str()).collect();
+        let paths: BTreeSet<&str> = here().map(|automation| automation.path.as_str()).collect();
+        let paths: Vec<&str> = paths.into_iter().collect();
         return because("outside-update-path", format!("outside spec.update.path ({})", paths.join(", ")));
     }
-    let active = over.iter().find(|automation| !automation.suspended && !inputs.take_over);
-    Ok(active.map(|automation| format!("Flux: {}", automation.object)))
+    because(
+        "not-selected",
+        format!(
+            "{} follow(s) the policies of the own namespace that spec.policySelector matches; {} is none of them",
+            over.join(", "),
+            binding.key
+        ),
+    )
+}
+
+/// Flux, where the automation is active and butler was not told to take over.
+fn other_writer(inputs: &UpdateInputs<'_>, automation: usize) -> Option<String> {
+    let automation = inputs.bindings.automations.get(automation)?;
+    (!automation.suspended && !inputs.take_over).then(|| format!("Flux: {}", automation.object))
 }
 
 /// The image that the policy wants on this line; `None` where the line's digest is to stay.
@@ -230,16 +254,4 @@ fn goes_down(policy: &TagPolicy, line: &ImageLine, image: &Reference) -> bool {
         (Some(current), Some(new)) => policy.compare(new, &current) == Some(Ordering::Less),
         _ => false,
     }
-}
-
-/// Another environment of the branch that renders this file: its folder holds it, or a kustomization there includes it.
-fn shared_with(inputs: &UpdateInputs<'_>, inclusions: &Inclusions<'_>, file: &str) -> Option<String> {
-    if inputs.others.is_empty() {
-        return None;
-    }
-    let renderers = inclusions.renderers(file);
-    inputs.others.iter().find_map(|other| {
-        let renders = (other.contains)(file) || renderers.iter().any(|kustomization| (other.contains)(kustomization));
-        renders.then(|| format!("environment {}", other.name))
-    })
 }

@@ -143,6 +143,8 @@ pub(super) fn change(snapshot: &Snapshot, file: &str, scan: &Scan, line: &ImageL
         image: None,
         reason: String::new(),
         downgrade: false,
+        environments: Vec::new(),
+        automation: None,
         written_by: None,
     })
 }

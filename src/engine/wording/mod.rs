@@ -10,7 +10,7 @@ mod lines;
 mod pull;
 mod reply;
 
-pub use commit::{promotion_commit, subject, update_commit};
+pub use commit::{UpdateCommit, promotion_commit, subject, update_commit, update_commits};
 pub use diff::unified;
 pub use escape::{code, fenced, plain};
 pub use explain::{Row, rows};

@@ -2,7 +2,7 @@
 
 use super::{
     CheckText, Finding, config_invalid, findings, promotion_commit, promotion_pull, reply, subject, summary,
-    update_commit, update_pull,
+    update_commit, update_commits, update_pull,
 };
 use crate::engine::{
     command::Permission,
@@ -33,6 +33,8 @@ fn change(component: &str, old: &str, new: &str) -> Change {
         image: Repository::parse("example.com/app").ok(),
         reason: "because".into(),
         downgrade: false,
+        environments: Vec::new(),
+        automation: None,
         written_by: None,
     }
 }
@@ -292,4 +294,73 @@ fn outside_text_is_text_only() {
         };
         foreign(&said(Memory::new().decide(&request, &resume, Permission::Write)), hostile);
     }
+}
+
+#[test]
+fn an_update_is_one_commit_for_each_automation() {
+    use crate::engine::{
+        config::Downgrade,
+        dialect::bind,
+        image::Tag,
+        memory::Memory,
+        plan::{Fact, Facts, Planned, Scope, UpdateInputs, update},
+        testing::Files,
+    };
+    let line = "kind: ConfigMap\nmetadata: {name: c}\ndata:\n  image: example.com/app:1.0.0 # {\"$imagepolicy\": \"ns:app\"}\n";
+    let automation = |name: &str, commit: &str| {
+        format!(
+            "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {{name: {name}, namespace: ns}}\nspec: {{suspend: true, update: {{path: {name}}}, git: {{commit: {{{commit}}}}}}}\n"
+        )
+    };
+    let snapshot = Files::of([
+        ("p.yaml", "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageRepository\nmetadata: {name: app, namespace: ns}\nspec: {image: example.com/app}\n---\napiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: {name: app, namespace: ns}\nspec: {imageRepositoryRef: {name: app}, policy: {semver: {range: 1.x}}}\n"),
+        ("auto.yaml", &*[
+            automation("a", "author: {name: Bot, email: b@example.org}, messageTemplate: '{{ range .Updated.Images }}{{ println . }}{{ end }}'"),
+            automation("b", "messageTemplate: '{{ nope }}'"),
+            automation("c", "messageTemplate: '  '"),
+        ].join("---\n")),
+        ("a/1.yaml", line),
+        ("a/2.yaml", line),
+        ("b/1.yaml", line),
+        ("c/1.yaml", line),
+    ])
+    .snapshot();
+    let bindings = bind(&snapshot);
+    let mut facts = Facts::default();
+    let as_of = "2026-03-01T12:00:00Z".parse().unwrap();
+    let app = Repository::parse("example.com/app").unwrap();
+    facts.tags.insert(app, Fact::Known { value: std::sync::Arc::new(vec![Tag::named("1.2.0")]), as_of });
+    let planned = update(&UpdateInputs {
+        environment: Scope { name: "dev", contains: &|_| true, automatic: true },
+        others: &[],
+        branch: "main",
+        snapshot: &snapshot,
+        bindings: &bindings,
+        memory: &Memory::new(),
+        facts: &facts,
+        now: as_of,
+        downgrade: Downgrade::Allow,
+        edit_unparsed: true,
+        take_over: false,
+        with_history: false,
+    });
+    let Planned::Ready(plan) = planned else { panic!("{planned:?}") };
+    let commits = update_commits(&plan, &snapshot, &bindings, &plan.changes);
+    let shown: Vec<_> = commits
+        .iter()
+        .map(|commit| {
+            let author =
+                commit.author.as_ref().map(|(name, email)| format!(" by {name} <{email}>")).unwrap_or_default();
+            format!("{} x {}{author}", commit.changes.len(), commit.message.lines().next().unwrap())
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "2 x example.com/app:1.2.0 by Bot <b@example.org>",
+            "1 x update(dev): ns:app example.com/app 1.0.0 -> 1.2.0",
+            "1 x update(dev): ns:app example.com/app 1.0.0 -> 1.2.0",
+        ]
+    );
+    assert!(commits[0].message.contains("\n\nButler-Policy: ns:app\n"), "{}", commits[0].message);
 }

@@ -2,7 +2,7 @@
 
 use super::{WorkError, session::Session};
 use crate::{
-    adapters::git::{CommitMeta, FileChange, GitError, PushOutcome, RefUpdate},
+    adapters::git::{CommitMeta, FileChange, GitError, Identity, PushOutcome, RefUpdate},
     engine::{
         manifest::EditError,
         plan::{Change, rewritten},
@@ -35,8 +35,19 @@ impl From<EditError> for WorkError {
 impl Session<'_> {
     /// Makes a commit of the changes on top of `base`; returns its id and the unified diff. No ref moves.
     pub async fn commit(&self, base: &str, changes: &[Change], message: &str) -> Result<(String, String), WorkError> {
+        self.commit_as(self.author(), base, changes, message).await
+    }
+
+    /// The same, in somebody's name. The committer is always the App: by that it knows its own commits.
+    pub async fn commit_as(
+        &self,
+        author: Identity,
+        base: &str,
+        changes: &[Change],
+        message: &str,
+    ) -> Result<(String, String), WorkError> {
         let meta = CommitMeta {
-            author: self.author(),
+            author,
             committer: self.committer(),
             time: self.worker.clock.now(),
             message: message.to_owned(),

@@ -2,12 +2,12 @@
 
 use super::{Effect, WorkError, publish::Published, pulls::PullWork, session::Session, snapshots::BranchState};
 use crate::{
-    adapters::github::Conclusion,
+    adapters::{git::Identity, github::Conclusion},
     engine::{
         config::{Environment, Merge, UnparsedFiles, UpdateMode},
         memory::{Decline, line_key},
         plan::{Change, Fact, Need, Planned, Scope, UpdateInputs, UpdatePlan, plan_hash, update},
-        wording::{self, Finding, update_commit},
+        wording::{self, Finding, update_commit, update_commits},
     },
     server::facts::ask_registries,
 };
@@ -66,8 +66,7 @@ impl Session<'_> {
                 why = "This environment is updated by pull request.";
             }
             mode => {
-                let message = update_commit(&plan, &direct);
-                let (commit, _) = self.commit(&state.commit, &direct, &message).await?;
+                let commit = self.commit_update(&plan, &state, &direct).await?;
                 match self.move_branch(&branch, Some(state.commit.clone()), Some(commit)).await? {
                     Published::Done { commit } => {
                         tracing::info!(
@@ -90,6 +89,29 @@ impl Session<'_> {
             }
         }
         self.update_by_pull(environment, &branch, plan, by_pull, why).await
+    }
+
+    /// One commit for each automation on top of the branch, one after the other; returns the last. No ref moves.
+    async fn commit_update(
+        &self,
+        plan: &UpdatePlan,
+        state: &BranchState,
+        changes: &[Change],
+    ) -> Result<String, WorkError> {
+        let mut head = state.commit.clone();
+        let mut before: Vec<Change> = Vec::new();
+        for commit in update_commits(plan, &state.snapshot, &state.bindings, changes) {
+            let author = commit.author.filter(|_| self.config.commits.author.is_none()).and_then(identity);
+            let author = author.unwrap_or_else(|| self.author());
+            // All changes were planned on the same blobs: of a file that two commits touch, the second one's edits are
+            // put beside the first one's.
+            let files: BTreeSet<&str> = commit.changes.iter().map(|change| change.line.file.as_str()).collect();
+            let again = before.iter().filter(|change| files.contains(change.line.file.as_str()));
+            let edits: Vec<Change> = again.chain(&commit.changes).cloned().collect();
+            (head, _) = self.commit_as(author, &head, &edits, &commit.message).await?;
+            before.extend(commit.changes);
+        }
+        Ok(head)
     }
 
     async fn update_by_pull(
@@ -168,16 +190,24 @@ impl Session<'_> {
                 other.name != environment.name && other.repository.is_none() && self.branch_of(other) == branch
             })
             .collect();
-        let others: Vec<(&str, Box<dyn Fn(&str) -> bool + '_>)> = others
+        let others: Vec<(&Environment, Box<dyn Fn(&str) -> bool + '_>)> = others
             .into_iter()
-            .map(|other| {
-                (other.name.as_str(), Box::new(move |file: &str| other.contains(file)) as Box<dyn Fn(&str) -> bool>)
+            .map(|other| (other, Box::new(move |file: &str| other.contains(file)) as Box<dyn Fn(&str) -> bool>))
+            .collect();
+        let automatic = |environment: &Environment| {
+            matches!(environment.update, UpdateMode::Auto | UpdateMode::Commit)
+                && self.config.blocks_environment(&environment.name).is_none()
+        };
+        let others: Vec<Scope<'_>> = others
+            .iter()
+            .map(|(other, contains)| Scope {
+                name: &other.name,
+                contains: contains.as_ref(),
+                automatic: automatic(other),
             })
             .collect();
-        let others: Vec<Scope<'_>> =
-            others.iter().map(|(name, contains)| Scope { name, contains: contains.as_ref() }).collect();
         update(&UpdateInputs {
-            environment: Scope { name: &environment.name, contains: &contains },
+            environment: Scope { name: &environment.name, contains: &contains, automatic: automatic(environment) },
             others: &others,
             branch,
             snapshot: &state.snapshot,
@@ -276,4 +306,11 @@ impl Session<'_> {
         }
         Ok(())
     }
+}
+
+/// A name and email from a manifest, where git can take them.
+fn identity((name, email): (String, String)) -> Option<Identity> {
+    let name = if name.trim().is_empty() { email.clone() } else { name };
+    let takes = |text: &str| !text.trim().is_empty() && !text.contains(['<', '>', '\n', '\r', '\0']);
+    (takes(&name) && takes(&email)).then_some(Identity { name, email })
 }

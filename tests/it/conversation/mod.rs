@@ -8,6 +8,7 @@ mod calls;
 mod commands;
 mod consent;
 mod declines;
+mod flux;
 mod harmless;
 mod main_job;
 mod memory;

@@ -1,3 +1,4 @@
+mod attribution;
 mod explain;
 mod promotion;
 mod properties;

@@ -71,7 +71,7 @@ fn planned(files: &Files) -> UpdatePlan {
     let tags = ["2.0.0", "1.2.0", "1.0.0"].map(|name| Tag { digest: Some(DIGEST.into()), ..Tag::named(name) });
     facts.tags.insert(app, Fact::Known { value: Arc::new(tags.to_vec()), as_of: now() });
     let planned = update(&UpdateInputs {
-        environment: Scope { name: "dev", contains: &|file| file.starts_with("apps/dev/") },
+        environment: Scope { name: "dev", contains: &|file| file.starts_with("apps/dev/"), automatic: true },
         others: &[],
         branch: "main",
         snapshot: &snapshot,

@@ -65,6 +65,7 @@ pub struct World {
     pub edit_unparsed: bool,
     pub take_over: bool,
     pub others: &'static [&'static str],
+    pub others_automatic: bool,
 }
 
 fn app() -> Repository {
@@ -92,6 +93,7 @@ impl World {
             edit_unparsed: true,
             take_over: false,
             others: &[],
+            others_automatic: false,
         }
     }
 
@@ -133,10 +135,14 @@ impl World {
         }
         let others: Vec<Box<dyn Fn(&str) -> bool>> =
             self.others.iter().map(|folder| Box::new(move |file: &str| file.starts_with(folder)) as _).collect();
-        let others: Vec<Scope<'_>> =
-            self.others.iter().zip(&others).map(|(name, contains)| Scope { name, contains: &**contains }).collect();
+        let others: Vec<Scope<'_>> = self
+            .others
+            .iter()
+            .zip(&others)
+            .map(|(name, contains)| Scope { name, contains: &**contains, automatic: self.others_automatic })
+            .collect();
         update(&UpdateInputs {
-            environment: Scope { name: "dev", contains: &|file| file.starts_with("apps/dev/") },
+            environment: Scope { name: "dev", contains: &|file| file.starts_with("apps/dev/"), automatic: true },
             others: &others,
             branch: "main",
             snapshot: &snapshot,
@@ -235,7 +241,8 @@ fn one_line() {
         // The policy.
         ("no policy", world().app("ns:app", "ns:nope"), "policy-unresolved: no ImagePolicy ns:nope in this repository"),
         ("policy in another namespace", world().app("ns:app", "xx:app"), "policy-unresolved: no ImagePolicy xx:app in this repository; there is ns:app in flux/policy.yaml"),
-        ("two policies", world().file("flux/again.yaml", POLICY), "policy-ambiguous: ImagePolicy ns:app is defined in flux/again.yaml and in flux/policy.yaml, equally near to this file"),
+        ("two policies", world().file("flux/again.yaml", &POLICY.replace("1.x", "2.x")), "policy-ambiguous: ImagePolicy ns:app is defined in flux/again.yaml and in flux/policy.yaml, equally near to this file"),
+        ("two that say the same", world().file("flux/again.yaml", POLICY), moves),
         ("bad range", world().policy("1.x", "one"), "policy-invalid: flux/policy.yaml:6:1: semver range \"one\": …"),
         ("no repository", world().policy("imageRepositoryRef: {name: app}", "imageRepositoryRef: {name: none}"), "policy-invalid: flux/policy.yaml:6:1: no ImageRepository ns:none in this repository…"),
         ("policy suspended", world().policy("  policy:", "  suspend: true\n  policy:"), "policy-suspended: ImagePolicy ns:app is suspended"),
@@ -268,6 +275,10 @@ fn one_line() {
         ("covered by Flux", flux(), moves),
         ("another environment's folder", World { others: &["apps/"], ..world() }, "shared-line: environment apps/ renders this file too…"),
         ("another environment's kustomization", World { others: &["apps/prod/"], ..world().file("apps/prod/kustomization.yaml", "resources: [../dev/app.yaml]") }, "shared-line: environment apps/prod/…"),
+        ("both updated automatically", World { others: &["apps/"], others_automatic: true, ..world() }, moves),
+        ("one of them held", World { others: &["apps/"], others_automatic: true, ..world() }.held(Some("apps/"), None, None), "shared-line: environment apps/ renders this file too: …"),
+        ("selected by no automation", flux().file("flux/automation.yaml", &AUTOMATION.replace("./apps}", "./apps}, policySelector: {matchLabels: {x: y}}")), "not-selected: …"),
+        ("an automation of another branch", flux().file("flux/automation.yaml", &AUTOMATION.replace("./apps}", "./other}, git: {checkout: {ref: {branch: x}}}")), moves),
         ("another environment beside it", World { others: &["apps/prod/"], ..world().file("apps/prod/kustomization.yaml", "resources: [app.yaml]") }, moves),
         // Down.
         ("down", lower(), moves),
