@@ -9,7 +9,6 @@ use crate::engine::{
     config,
     dialect::{Bindings, PolicyState, Unresolved, bind},
     manifest::Position,
-    plan::check_kind,
 };
 use serde::Serialize;
 use std::{path::PathBuf, process::ExitCode};
@@ -119,9 +118,6 @@ fn repository_findings(tree: &Worktree, bindings: &Bindings) -> Vec<Finding> {
             |code: &str, message: String| findings.push(finding(code, &binding.file, line.position, message));
         if scan.sops {
             push("sops", "the file is encrypted with SOPS and never edited: its markers have no effect".into());
-        }
-        if let Err(wrong) = check_kind(line, binding.part) {
-            push("wrong-kind", wrong.to_string());
         }
         match &binding.policy {
             Err(Unresolved::Missing(why)) => push("policy-unresolved", why.clone()),

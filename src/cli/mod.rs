@@ -5,6 +5,7 @@ mod memory;
 mod output;
 mod plan;
 mod policy;
+mod registries;
 mod serve;
 mod set;
 mod tags;
@@ -36,7 +37,7 @@ struct Arguments {
 enum Command {
     /// Show what would change in a checkout, and why
     Plan(plan::PlanArgs),
-    /// Put given images on the lines that follow a policy, whatever the registry says
+    /// Put given images on lines by policy, image or object, whatever the registry says
     Set(set::SetArgs),
     /// Try a tag policy on an image or a list of tags
     Policy(policy::PolicyArgs),
@@ -59,7 +60,7 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Plan(args) => plan::run(args),
         Command::Set(args) => set::run(&args),
-        Command::Policy(args) => policy::run(args, plan::tags_of).map_err(Failure::Other),
+        Command::Policy(args) => policy::run(args, registries::tags_of).map_err(Failure::Other),
         Command::Lint(args) => lint::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Config(command) => serve::check(&command),

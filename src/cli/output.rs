@@ -108,7 +108,7 @@ fn skip_row(skip: &Skip) -> SkipRow<'_> {
     SkipRow {
         file: &skip.file,
         line: skip.position.line,
-        code: skip.code,
+        code: &skip.code,
         reason: &skip.reason,
         policy: skip.policy.as_deref(),
     }

@@ -3,15 +3,14 @@
 use super::{
     Failure,
     output::{self, PlanFormat},
+    registries::{self, connect},
     tags::{GivenTags, TagsArgs},
     worktree::Worktree,
 };
 use crate::{
-    adapters::registry::Registry,
     engine::{
         config::{self, Config, Environment, UpdateMode},
         dialect::{Bindings, bind},
-        image::{Repository, Tag},
         memory::Memory,
         plan::{Fact, Facts, Need, Planned, Scope, UpdateInputs, UpdatePlan, update},
     },
@@ -29,6 +28,7 @@ use std::{
 const ROUNDS: usize = 8;
 
 #[derive(clap::Args)]
+#[command(after_help = registries::ASKED)]
 pub struct PlanArgs {
     /// The folder or file to look at
     #[arg(value_name = "PATH", default_value = ".")]
@@ -100,7 +100,7 @@ fn plan_all(
             None => {
                 let (runtime, registry) = match &registries {
                     Some(ready) => ready,
-                    None => registries.insert(connect()?),
+                    None => registries.insert(connect(bindings.images(), config)?),
                 };
                 runtime.block_on(ask_registries(registry, &needs, &mut facts, now));
             }
@@ -174,20 +174,4 @@ fn answer(needs: &BTreeSet<Need>, given: &GivenTags, facts: &mut Facts, now: Tim
             }
         }
     }
-}
-
-/// A runtime and a registry client, for commands that ask registries.
-pub fn connect() -> Result<(tokio::runtime::Runtime, Registry), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot start the network runtime")))?;
-    let registry = Registry::anonymous().map_err(|error| Failure::Other(error.into()))?;
-    Ok((runtime, registry))
-}
-
-/// The tags of one image, asked of its registry.
-pub fn tags_of(repository: &Repository) -> anyhow::Result<Vec<Tag>> {
-    let (runtime, registry) = connect()?;
-    Ok(runtime.block_on(registry.tags(repository))?)
 }

@@ -51,7 +51,7 @@ pub struct PolicyArgs {
     /// Never these tags; given at all, it replaces the default `^.*\.sig$`
     #[arg(long, value_name = "REGEX", allow_hyphen_values = true)]
     exclude: Vec<String>,
-    /// Ask this image's registry for its tags
+    /// Ask this image's registry for its tags: over HTTPS, on localhost over plain HTTP as docker does
     #[arg(long, value_name = "IMAGE", group = "source")]
     image: Option<String>,
     /// A JSON list of tags, or of objects with `tag`, `digest`, `pushed_at`, `created_at`; `-` is standard input

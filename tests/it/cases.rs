@@ -1,39 +1,15 @@
 //! The behaviour tables under `cases/` of the test data, which were computed with the systems that they describe.
 
+use crate::support::data::{report, table};
 use butler::engine::{
     image::Tag,
     policy::{Order, TagPolicy, Version},
 };
 use serde_json::Value;
-use std::path::PathBuf;
 
-/// Reads a table's cases; `None`, with a word about it, where the test data is not there.
+/// A table's cases; `None` where the test data is not there.
 fn cases(name: &str) -> Option<Vec<Value>> {
-    let data = std::env::var_os("BUTLER_TEST_DATA")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let file = data.join("cases").join(name).with_extension("json");
-    let Ok(text) = std::fs::read_to_string(&file) else {
-        println!("{name}: skipped, {} is not there (set BUTLER_TEST_DATA)", file.display());
-        return None;
-    };
-    let table: Value = serde_json::from_str(&text).unwrap();
-    let cases = table["cases"].as_array().unwrap().clone();
-    assert_eq!(table["count"], cases.len(), "{name} is whole");
-    Some(cases)
-}
-
-/// Prints how many cases agree, and fails where others disagree than those that are `meant` to, each with its reason.
-fn report(name: &str, total: usize, disagreements: &[(String, String)], meant: &[(&str, &str)]) {
-    println!("{name}: {} of {total} agree", total - disagreements.len());
-    for (id, what) in disagreements {
-        let why = meant.iter().find(|(meant, _)| meant == id).map_or("NOT MEANT", |(_, why)| why);
-        println!("  {id}: {what} ({why})");
-    }
-    let mut found: Vec<_> = disagreements.iter().map(|(id, _)| id.as_str()).collect();
-    let mut expected: Vec<_> = meant.iter().map(|(id, _)| *id).collect();
-    found.sort_unstable();
-    expected.sort_unstable();
-    assert_eq!(found, expected, "{name}: the cases that disagree");
+    Some(table(name)?["cases"].as_array().unwrap().clone())
 }
 
 fn text(value: &Value) -> &str {

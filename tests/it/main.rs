@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it finds something else")]
 
 mod cases;
+mod cli;
 mod commands;
 mod config;
 mod conversation;
@@ -12,7 +13,9 @@ mod forge;
 mod git;
 mod git_http;
 mod intake;
+mod marker_rewrite;
 mod memory;
 mod registry;
+mod replay;
 mod store;
 mod support;

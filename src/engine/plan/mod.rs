@@ -17,13 +17,13 @@ pub use promotion::{
 pub use rollout::{Observation, Rollout, rollouts, versions, versions_of_file};
 pub use snapshot::{Entry, EntryKind, Snapshot};
 pub use update::{HandEdit, Scope, UpdateInputs, UpdatePlan, update};
-pub use value::{Assignment, AssignmentTarget, WrongKind, assign, check_kind};
+pub use value::{Assignment, AssignmentTarget, assign};
 
 use super::{
     image::Repository,
     manifest::{Edit, EditError, LineId, Position, apply},
 };
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 /// One line that changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,8 +53,8 @@ pub struct Change {
 pub struct Skip {
     pub file: String,
     pub position: Position,
-    /// Stable, kebab-case: `no-match`, `policy-unresolved`, …
-    pub code: &'static str,
+    /// Stable, kebab-case: `no-match`, `policy-unresolved`, …; of a faulty marker, its finding's.
+    pub code: Cow<'static, str>,
     pub reason: String,
     pub policy: Option<String>,
 }

@@ -120,6 +120,7 @@ pub fn promotion(inputs: &PromotionInputs<'_>) -> PromotionPlan {
         match carry(inputs, file, scan, line, from) {
             Ok(change) => plan.changes.extend(change),
             Err((code, reason)) => {
+                let code = code.into();
                 plan.skipped.push(Skip { file: file.to_owned(), position: line.position, code, reason, policy: None });
             }
         }
@@ -215,7 +216,8 @@ fn version_of(line: &ImageLine) -> Option<Version> {
     })
 }
 
-fn image_of(line: &ImageLine) -> Option<Repository> {
+/// The image that a line is about, where it can be told.
+pub(super) fn image_of(line: &ImageLine) -> Option<Repository> {
     let text = line.image.as_deref().or((line.part == Part::Reference).then_some(line.value.as_str()))?;
     Some(Reference::parse(text).ok()?.repository)
 }

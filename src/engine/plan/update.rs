@@ -2,7 +2,7 @@
 
 use super::{
     Change, Fact, Facts, Need, OwnWrite, Planned, Skip, Snapshot,
-    value::{change, check_kind, untouchable, value_for},
+    value::{change, untouchable, value_for},
 };
 use crate::engine::{
     config::Downgrade,
@@ -98,11 +98,18 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
             }
         }
     }
-    if needs.is_empty() { Planned::Ready(plan) } else { Planned::Needs(needs) }
+    if !needs.is_empty() {
+        return Planned::Needs(needs);
+    }
+    let faulty = inputs.snapshot.faulty_markers();
+    plan.skipped.extend(faulty.filter(|skip| (inputs.environment.contains)(&skip.file)));
+    plan.skipped.sort_by(|a, b| (&a.file, a.position).cmp(&(&b.file, b.position)));
+    Planned::Ready(plan)
 }
 
 fn skip(binding: &Binding, line: &ImageLine, code: &'static str, reason: String) -> Skip {
-    Skip { file: binding.file.clone(), position: line.position, code, reason, policy: Some(binding.key.to_string()) }
+    let policy = Some(binding.key.to_string());
+    Skip { file: binding.file.clone(), position: line.position, code: code.into(), reason, policy }
 }
 
 /// Why a line is not changed (yet).
@@ -130,9 +137,6 @@ fn decide(
     if line.unparsed && !inputs.edit_unparsed {
         return because("unparsed-file", "the file is no YAML; `dialects.unparsed-files: edit` allows marked lines");
     }
-    if let Err(wrong) = check_kind(line, binding.part) {
-        return because("wrong-kind", wrong.to_string());
-    }
     let policy = match &binding.policy {
         Ok(policy) => policy,
         Err(Unresolved::Missing(why)) => return because("policy-unresolved", why),
@@ -141,7 +145,9 @@ fn decide(
     let (repository, tags) = match &policy.state {
         PolicyState::Usable { repository, policy } => (repository, policy),
         PolicyState::Suspended(why) => return because("policy-suspended", why),
-        PolicyState::Invalid(why) => return because("policy-invalid", why),
+        PolicyState::Invalid(why) => {
+            return because("policy-invalid", format!("{}:{}: {why}", policy.file, policy.position));
+        }
     };
     let written_by = other_writer(inputs, &binding.file)?;
 

@@ -1,20 +1,11 @@
 //! The value that a line takes for a new image: whole reference, name, tag or digest, in the author's spelling.
 
-use super::{Change, Skip, Snapshot};
+use super::{Change, Skip, Snapshot, promotion::image_of};
 use crate::engine::{
+    dialect::{PolicyKey, kustomize::Inclusions},
     image::{Reference, Repository},
     manifest::{ImageLine, Part, Scan, Step},
 };
-
-/// A marker asks for a part of a reference that its field cannot take.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the field `{field}` takes {takes}, the marker asks for {asks}; write {corrected} in the marker")]
-pub struct WrongKind {
-    pub field: String,
-    pub takes: &'static str,
-    pub asks: &'static str,
-    pub corrected: &'static str,
-}
 
 /// What `butler set` puts on lines, whatever the registry says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +17,46 @@ pub struct Assignment {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AssignmentTarget {
     /// The lines that carry a marker of this policy.
-    Policy(crate::engine::dialect::PolicyKey),
+    Policy(PolicyKey),
+    /// The lines that run the assignment's image.
+    Image,
+    /// The lines of an object: those of the named container, or else those that run the same image.
+    Object {
+        /// Where the object lands, as its file or its kustomizations tell.
+        namespace: String,
+        /// In any case: `deployment` is a `Deployment`.
+        kind: String,
+        name: String,
+        container: Option<String>,
+    },
+}
+
+impl Assignment {
+    fn means(&self, inclusions: &Inclusions<'_>, file: &str, scan: &Scan, line: &ImageLine) -> bool {
+        let same_image = || image_of(line).is_some_and(|image| image == self.image.repository);
+        match &self.on {
+            AssignmentTarget::Policy(key) => line
+                .marker
+                .as_ref()
+                .is_some_and(|marker| marker.namespace == key.namespace && marker.policy == key.name),
+            AssignmentTarget::Image => same_image(),
+            AssignmentTarget::Object { namespace, kind, name, container } => {
+                let object = scan.documents.get(line.document).and_then(|document| document.object.as_ref());
+                object.is_some_and(|object| {
+                    object.kind.eq_ignore_ascii_case(kind)
+                        && object.name == *name
+                        && inclusions.namespaces(file, &object.namespace).contains(namespace)
+                }) && match container {
+                    Some(container) => {
+                        line.path.0.iter().any(
+                            |step| matches!(step, Step::Item { key, value } if key == "name" && value == container),
+                        )
+                    }
+                    None => same_image(),
+                }
+            }
+        }
+    }
 }
 
 /// The new value for a line that holds `part`, when `image` is to run. `None`: the part cannot be told (a digest that
@@ -51,55 +81,26 @@ pub fn value_for(line: &ImageLine, part: Part, image: &Reference) -> Option<Stri
     }
 }
 
-/// Refuses a marker whose part the field cannot take: a full reference on a `tag:`, a bare tag on an `image:`.
-pub fn check_kind(line: &ImageLine, part: Part) -> Result<(), WrongKind> {
-    let Some(Step::Key(field)) = line.path.0.last() else { return Ok(()) };
-    let (takes, allowed, corrected): (_, &[Part], _) = match field.as_str() {
-        "tag" | "newTag" => ("a tag", &[Part::Tag], "`:tag` after the policy's name"),
-        "digest" => ("a digest", &[Part::Digest], "`:digest` after the policy's name"),
-        "newName" => ("a name", &[Part::Name], "`:name` after the policy's name"),
-        "image" => ("a reference or a name", &[Part::Reference, Part::Name], "the policy's name alone"),
-        _ => return Ok(()),
-    };
-    if allowed.contains(&part) {
-        return Ok(());
-    }
-    let asks = match part {
-        Part::Reference => "a whole reference",
-        Part::Name => "a name",
-        Part::Tag => "a tag",
-        Part::Digest => "a digest",
-    };
-    Err(WrongKind { field: field.clone(), takes, asks, corrected })
-}
-
 /// Puts the assigned values on the lines that they name. No policy objects are needed.
 pub fn assign(snapshot: &Snapshot, assignments: &[Assignment]) -> (Vec<Change>, Vec<Skip>) {
     let (mut changes, mut skipped) = (Vec::new(), Vec::new());
+    let inclusions = Inclusions::of(snapshot);
     for (file, scan, line) in snapshot.lines() {
-        let Some((assignment, part, policy)) = assignments.iter().find_map(|assignment| match &assignment.on {
-            AssignmentTarget::Policy(key) => line
-                .marker
-                .as_ref()
-                .filter(|marker| marker.namespace == key.namespace && marker.policy == key.name)
-                .map(|marker| (assignment, marker.part, key.to_string())),
-        }) else {
-            continue;
-        };
-        let skip = |code, reason| Skip {
+        let Some(assignment) = assignments.iter().find(|a| a.means(&inclusions, file, scan, line)) else { continue };
+        let part = line.part;
+        let policy = line.marker.as_ref().map(|marker| format!("{}:{}", marker.namespace, marker.policy));
+        let skip = |code: &'static str, reason| Skip {
             file: file.to_owned(),
             position: line.position,
-            code,
+            code: code.into(),
             reason,
-            policy: Some(policy.clone()),
+            policy: policy.clone(),
         };
         if let Some((code, reason)) = untouchable(snapshot, file, scan) {
             skipped.push(skip(code, reason));
-        } else if let Err(wrong) = check_kind(line, part) {
-            skipped.push(skip("wrong-kind", wrong.to_string()));
         } else if let Some(value) = value_for(line, part, &assignment.image) {
             changes.extend(change(snapshot, file, scan, line, value).map(|change| Change {
-                policy: Some(policy.clone()),
+                policy: policy.clone(),
                 image: Some(assignment.image.repository.clone()),
                 reason: "set by hand".into(),
                 ..change
@@ -108,6 +109,10 @@ pub fn assign(snapshot: &Snapshot, assignments: &[Assignment]) -> (Vec<Change>, 
             let missing = if part == Part::Digest { "digest" } else { "tag" };
             skipped.push(skip("no-value", format!("the line holds a {missing}, the given image has none")));
         }
+    }
+    // What was meant as a marker may have been meant for these policies.
+    if assignments.iter().any(|assignment| matches!(assignment.on, AssignmentTarget::Policy(_))) {
+        skipped.extend(snapshot.faulty_markers());
     }
     (changes, skipped)
 }

@@ -67,8 +67,8 @@ pub(super) fn none(policy: &TagPolicy, tags: &[Tag], tally: &Tally<'_>) -> Strin
         return policy.filter.as_ref().map_or_else(String::new, |filter| unfiltered(policy, filter, tags));
     }
     let from = match &policy.filter {
-        Some(filter) => format!("{} that match `{}`", count(tally.candidates.len(), "tag"), filter.pattern_text),
-        None => count(tally.candidates.len(), "tag"),
+        Some(filter) => format!("{} tags that match `{}`", tally.candidates.len(), filter.pattern_text),
+        None => format!("{} tags", tally.candidates.len()),
     };
     match &policy.order {
         CompiledOrder::Semver { text, three_part, .. } => out_of_range(policy, tally, text, *three_part, &from),
@@ -97,7 +97,7 @@ fn unfiltered(policy: &TagPolicy, filter: &Filter, tags: &[Tag]) -> String {
     near.sort_unstable_by(|a, b| b.cmp(a));
     let word = if near.first().is_some_and(|(alike, _)| *alike > 0) { "nearest" } else { "there are" };
     let names = list(near.iter().map(|(_, tag)| *tag));
-    format!("0 of {} match `{}`; {word}: {names}", count(tags.len(), "tag"), filter.pattern_text)
+    format!("0 of {} tags match `{}`; {word}: {names}", tags.len(), filter.pattern_text)
 }
 
 /// `0 of 40 tags are versions in …`
@@ -119,7 +119,10 @@ fn out_of_range(policy: &TagPolicy, tally: &Tally<'_>, range_text: &str, three_p
         return format!("{head}; it would take pre-releases ({names}) only if it named one, as `>=1.0.0-0` does");
     }
     let names = list(versions.iter().map(|(_, tag)| tag.name.as_str()));
-    format!("{head}; the highest of {} are: {names}", count(versions.len(), "version"))
+    match versions.len() {
+        1 => format!("{head}; the only version is {names}"),
+        several => format!("{head}; the highest of {several} versions are: {names}"),
+    }
 }
 
 fn left_out(policy: &TagPolicy, tally: &Tally<'_>) -> String {

@@ -41,7 +41,7 @@ impl Session<'_> {
             tracing::info!(
                 environment = environment.name,
                 file = skip.file,
-                code = skip.code,
+                code = %skip.code,
                 reason = skip.reason,
                 "skipped"
             );

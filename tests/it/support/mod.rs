@@ -1,6 +1,8 @@
 //! What several test areas share.
 
 pub mod api;
+pub mod binary;
+pub mod data;
 pub mod docker_registry;
 pub mod ear;
 pub mod git_http;
