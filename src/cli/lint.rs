@@ -3,6 +3,7 @@
 use super::{
     Failure,
     output::{self, BOLD, DIM, Format},
+    plan::read_config,
     worktree::Worktree,
 };
 use crate::engine::{
@@ -42,7 +43,8 @@ struct Document {
 pub fn run(args: &LintArgs) -> Result<ExitCode, Failure> {
     let tree = Worktree::read(&args.path)?;
     let mut findings = config_findings(&tree)?;
-    findings.extend(repository_findings(&tree, &bind(&tree.snapshot)));
+    let config = read_config(&tree).unwrap_or_else(|_| config::Config::whole_repository());
+    findings.extend(repository_findings(&tree, &bind(&tree.snapshot, &config)));
     findings.sort();
     findings.dedup();
     let code = if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) };

@@ -18,7 +18,8 @@ struct RepositoryDefinition<'a> {
     object: &'a ImageRepositoryObject,
 }
 
-pub(super) fn bind(snapshot: &Snapshot) -> Bindings {
+/// `annotated`: policies from elsewhere that markers may follow too.
+pub(super) fn bind(snapshot: &Snapshot, annotated: &[Arc<Policy>]) -> Bindings {
     let included = Inclusions::of(snapshot);
     let mut repositories: BTreeMap<PolicyKey, Vec<RepositoryDefinition<'_>>> = BTreeMap::new();
     let mut bindings = Bindings::default();
@@ -43,6 +44,10 @@ pub(super) fn bind(snapshot: &Snapshot) -> Bindings {
     }
 
     let mut definitions = Definitions::new();
+    for policy in annotated {
+        definitions.entry(policy.key.clone()).or_default().push(policy.clone());
+        bindings.policies.push(policy.clone());
+    }
     for (file, document, flux) in flux_objects(snapshot) {
         let (Some(id), FluxObject::ImagePolicy(object)) = (&document.object, flux) else { continue };
         for namespace in included.namespaces(file, &id.namespace) {
@@ -71,6 +76,7 @@ pub(super) fn bind(snapshot: &Snapshot) -> Bindings {
                 part: marker.part,
                 policy: resolve(&key, file, &definitions),
                 key,
+                environments: Vec::new(),
             });
         }
     }

@@ -13,6 +13,8 @@ pub enum FileKind {
     /// `kustomization.yaml`, `kustomization.yml`, `Kustomization`: kustomize knows them by their name, with or without
     /// `apiVersion` and `kind`.
     Kustomization,
+    /// `.flux.yaml`, Flux v1's file of generators.
+    FluxYaml,
 }
 
 impl FileKind {
@@ -21,6 +23,7 @@ impl FileKind {
         let name = path.rsplit('/').next().unwrap_or(path);
         match name {
             "kustomization.yaml" | "kustomization.yml" | "Kustomization" => Some(FileKind::Kustomization),
+            ".flux.yaml" => Some(FileKind::FluxYaml),
             _ if name.ends_with(".yaml") || name.ends_with(".yml") => Some(FileKind::Yaml),
             _ if name.ends_with(".json") => Some(FileKind::Json),
             _ => None,
@@ -34,7 +37,8 @@ pub fn is_candidate(kind: FileKind, bytes: &[u8]) -> bool {
     // `image` covers markers, Flux's image group, workloads, kustomize's and most charts' images; the others are
     // chart values without that word, objects known by annotations, patches, and what objects follow.
     const NEEDLES: [&str; 6] = ["image", "Image", "tag", "HelmRelease", "kustomize", "newTag"];
-    kind == FileKind::Kustomization || NEEDLES.iter().any(|needle| memmem::find(bytes, needle.as_bytes()).is_some())
+    matches!(kind, FileKind::Kustomization | FileKind::FluxYaml)
+        || NEEDLES.iter().any(|needle| memmem::find(bytes, needle.as_bytes()).is_some())
 }
 
 #[cfg(test)]
@@ -47,6 +51,8 @@ mod tests {
             ("a.yaml", Some(FileKind::Yaml)),
             ("a/b.c/d.yml", Some(FileKind::Yaml)),
             ("a/b.json", Some(FileKind::Json)),
+            ("a/.flux.yaml", Some(FileKind::FluxYaml)),
+            ("a/my.flux.yaml", Some(FileKind::Yaml)),
             ("a/kustomization.yaml", Some(FileKind::Kustomization)),
             ("kustomization.yml", Some(FileKind::Kustomization)),
             ("a/Kustomization", Some(FileKind::Kustomization)),

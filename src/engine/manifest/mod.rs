@@ -7,6 +7,7 @@
 //! An *image line* is found by the field that it stands in ([`Place`](place::Place)) or by a marker on its line. It
 //! knows the bytes of its value, and nothing else of the file ever changes: an [`Edit`] replaces those bytes.
 
+mod containers;
 mod edit;
 mod file;
 mod line;
@@ -24,8 +25,8 @@ pub use edit::{Edit, EditError, apply};
 pub use file::{FileKind, is_candidate};
 pub use line::{FieldPath, ImageLine, LineId, Marker, Part, Position, ScalarStyle, Step};
 pub use object::{
-    Annotation, Document, FluxObject, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject,
-    InlinePatch, Kustomization, KustomizeImage, LabelSelector, ObjectId, SourceRef,
+    Annotation, Container, Document, FluxObject, Generator, ImagePolicyObject, ImageRepositoryObject,
+    ImageUpdateAutomationObject, InlinePatch, Kustomization, KustomizeImage, LabelSelector, ObjectId, SourceRef,
 };
 pub use plain::{is_plain_string, is_string};
 pub use scan::{SIZE_LIMIT, scan};
@@ -33,7 +34,7 @@ pub use scan::{SIZE_LIMIT, scan};
 use serde::{Deserialize, Serialize};
 
 /// Part of the key that scans are cached under: to be raised whenever [`scan`] tells something else of the same bytes.
-pub const SCAN_VERSION: u32 = 1;
+pub const SCAN_VERSION: u32 = 2;
 
 /// What a file holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,18 @@ pub struct Scan {
     pub findings: Vec<ScanFinding>,
     /// The file has a `sops:` block: it is never edited (any change breaks its MAC).
     pub sops: bool,
+    pub end: FileEnd,
+}
+
+/// How a file ends: where something may be put behind it, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEnd {
+    /// In bytes.
+    pub size: usize,
+    /// Whether the last line has a line break.
+    pub newline: bool,
+    /// Whether lines end with CRLF.
+    pub crlf: bool,
 }
 
 impl Scan {

@@ -1,8 +1,8 @@
 //! Objects that butler reads as data: Flux's image objects and kustomizations.
 
 use super::{
-    FluxObject, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject, InlinePatch, Kustomization,
-    KustomizeImage, LabelSelector, SourceRef,
+    FluxObject, Generator, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject, InlinePatch,
+    Kustomization, KustomizeImage, LabelSelector, SourceRef,
     yaml::{Node, NodeKind},
 };
 use std::collections::BTreeMap;
@@ -141,6 +141,18 @@ pub(super) fn kustomization(object: &Node<'_>) -> Kustomization {
         })
         .collect();
     kustomization
+}
+
+/// Reads a `.flux.yaml`; `None` where it has neither of its two variants.
+pub(super) fn generator(object: &Node<'_>) -> Option<Generator> {
+    let patch = object.get("patchUpdated");
+    let variant = patch.or_else(|| object.get("commandUpdated"))?;
+    let generators = variant.get("generators").map(Node::items).unwrap_or_default();
+    let command = |generator: &Node<'_>| generator.get("command").and_then(Node::as_str).map(String::from);
+    Some(Generator {
+        patch_file: patch.and_then(|patch| patch.get("patchFile")).and_then(Node::as_str).map(String::from),
+        commands: generators.iter().filter_map(command).collect(),
+    })
 }
 
 /// A mapping of an object, which may be missing, and how to get there.

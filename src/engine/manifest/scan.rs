@@ -1,7 +1,9 @@
 //! One pass over a file: documents, objects, image lines, findings.
 
 use super::{
-    Annotation, Document, FieldPath, FileKind, ImageLine, ObjectId, Part, ScalarStyle, Scan, ScanFinding, Step,
+    Annotation, Document, FieldPath, FileEnd, FileKind, ImageLine, ObjectId, Part, ScalarStyle, Scan, ScanFinding,
+    Step,
+    containers::{self, Extras},
     is_string, marker,
     place::{Fields, Place},
     read,
@@ -27,7 +29,9 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Reads a file. Never fails: what cannot be read is a finding, and one bad document or marker does not stop the others.
 pub fn scan(kind: FileKind, bytes: &[u8]) -> Scan {
-    let mut scan = Scan::default();
+    let newline = bytes.ends_with(b"\n");
+    let crlf = memchr::memmem::find(bytes, b"\r\n").is_some();
+    let mut scan = Scan { end: FileEnd { size: bytes.len(), newline, crlf }, ..Scan::default() };
     let index = LineIndex::new(bytes);
     let mut refuse = |code: &str, offset: usize, message: String| {
         scan.findings.push(ScanFinding { code: code.into(), position: index.position(offset), message });
@@ -55,7 +59,17 @@ pub fn scan(kind: FileKind, bytes: &[u8]) -> Scan {
         before == 0 || comment.span.start >= broken[before - 1].end
     });
     let sites = Sites::new(text, &index, &comments);
-    let mut walk = Walk { text, kind, index: &index, sites, scan, document: 0, path: Vec::new(), flow_item: false };
+    let mut walk = Walk {
+        text,
+        kind,
+        index: &index,
+        sites,
+        scan,
+        document: 0,
+        path: Vec::new(),
+        flow_item: false,
+        extras: Extras::default(),
+    };
     for document in &stream.documents {
         match (&document.root, &document.error) {
             (Some(root), _) => walk.document(root),
@@ -77,6 +91,8 @@ struct Walk<'s, 'a> {
     path: Vec<Crumb<'s, 'a>>,
     /// Whether the node that is walked is an item of a flow sequence.
     flow_item: bool,
+    /// Of the object that is walked: values that are image lines by what Flux v1 calls a container.
+    extras: Extras,
 }
 
 /// A step that is written out only for the few values that need it.
@@ -116,6 +132,9 @@ impl<'s, 'a> Walk<'s, 'a> {
             }
         });
         self.document = self.scan.documents.len();
+        let annotations = self.annotations(root);
+        let found = containers::find(kind, root, &annotations, self.index);
+        self.extras = found.extras;
         self.scan.documents.push(Document {
             api_version: api_version.into(),
             object: object.map(|name| ObjectId {
@@ -126,9 +145,11 @@ impl<'s, 'a> Walk<'s, 'a> {
             kind: kind.into(),
             position: self.index.position(root.span.start),
             occurrence: 0,
-            annotations: self.annotations(root),
+            annotations,
             flux,
             kustomization: (place == Place::Kustomize).then(|| read::kustomization(root)),
+            containers: found.containers,
+            generator: if self.kind == FileKind::FluxYaml { read::generator(root) } else { None },
         });
         let sops = root.get("sops");
         self.scan.sops |= sops.is_some_and(|sops| sops.get("mac").is_some() || sops.get("version").is_some());
@@ -219,6 +240,8 @@ impl<'s, 'a> Walk<'s, 'a> {
             self.unwritten(key, value);
         } else {
             let part = fields.and_then(|fields| fields.part(name).map(|part| (part, fields.image.as_ref())));
+            let extra = if part.is_none() { self.extras.remove(&value.span.start) } else { None };
+            let part = part.or(extra.as_ref().map(|(part, image)| (*part, image.as_ref())));
             self.node(value, place.key(name), part);
         }
         self.path.pop();

@@ -1,0 +1,123 @@
+//! `.flux.yaml`: which files its generators render, and the patch file that updates go to. No command is ever run.
+
+use crate::engine::{
+    dialect::{
+        Bindings, Problem,
+        kustomize::{Inclusions, join},
+    },
+    plan::Snapshot,
+};
+use std::collections::BTreeSet;
+
+/// One `.flux.yaml`.
+pub(super) struct Scope {
+    pub file: String,
+    folder: String,
+    /// `None`: updates are made by a command.
+    pub patch: Option<String>,
+    /// The folders that are given to `kustomize build`; none: every manifest of the folder counts.
+    roots: BTreeSet<String>,
+}
+
+pub(super) struct Scopes {
+    scopes: Vec<Scope>,
+}
+
+impl Scopes {
+    pub fn of(snapshot: &Snapshot, bindings: &mut Bindings) -> Self {
+        let mut scopes = Vec::new();
+        for (file, scan) in &snapshot.scans {
+            for document in &scan.documents {
+                let Some(generator) = &document.generator else { continue };
+                let folder = folder(file);
+                if generator.patch_file.is_none() {
+                    bindings.problems.push(Problem {
+                        code: "flux-yaml-command",
+                        file: file.clone(),
+                        position: document.position,
+                        message: "updates go through a command, which butler never runs: nothing below is updated; \
+                                  write patchUpdated with a patchFile"
+                            .to_owned(),
+                    });
+                }
+                let roots = generator.commands.iter().filter_map(|command| built_folder(command));
+                scopes.push(Scope {
+                    file: file.clone(),
+                    folder: folder.to_owned(),
+                    patch: generator.patch_file.as_deref().map(|patch| join(folder, patch)),
+                    roots: roots.map(|root| join(folder, root)).collect(),
+                });
+            }
+        }
+        Scopes { scopes }
+    }
+
+    pub fn is_patch(&self, file: &str) -> bool {
+        self.scopes.iter().any(|scope| scope.patch.as_deref() == Some(file))
+    }
+
+    /// The `.flux.yaml` files that render a file: a base may be rendered by several. Of those that stand above it
+    /// and do not say what they build, the nearest.
+    pub fn over(&self, file: &str, included: &Inclusions<'_>) -> Vec<&Scope> {
+        if self.scopes.is_empty() {
+            return Vec::new();
+        }
+        let renderers: BTreeSet<&str> = included.renderers(file).into_iter().map(folder).collect();
+        let (building, other): (Vec<&Scope>, Vec<&Scope>) =
+            self.scopes.iter().partition(|scope| !scope.roots.is_empty());
+        let mut over: Vec<&Scope> = building
+            .into_iter()
+            .filter(|scope| scope.roots.iter().any(|root| renderers.contains(root.as_str())))
+            .collect();
+        let nearest = other.into_iter().filter(|scope| is_below(file, &scope.folder));
+        over.extend(nearest.max_by_key(|scope| scope.folder.len()));
+        over
+    }
+}
+
+fn is_below(file: &str, folder: &str) -> bool {
+    folder.is_empty() || file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+}
+
+fn folder(file: &str) -> &str {
+    file.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// The folder of `kustomize build FOLDER`, relative to the `.flux.yaml`'s.
+fn built_folder(command: &str) -> Option<&str> {
+    let command = command.split(['|', '>', ';', '&']).next().unwrap_or_default();
+    let mut words = command.split_whitespace().skip_while(|word| !word.ends_with("kustomize"));
+    words.next()?;
+    let named: Vec<&str> = words
+        .filter(|word| *word != "build" && !word.starts_with('-'))
+        .map(|word| word.trim_matches(['"', '\'']))
+        .collect();
+    // Options have values too: what looks like a path is the folder.
+    let path = named.iter().find(|word| word.starts_with('.') || word.contains('/'));
+    Some(path.or(named.first()).copied().unwrap_or("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::built_folder;
+
+    #[test]
+    fn folders_that_are_built() {
+        #[rustfmt::skip]
+        let cases = [
+            ("kustomize build .", Some(".")),
+            ("kustomize build . ", Some(".")),
+            ("kustomize build overlays/dev", Some("overlays/dev")),
+            ("kustomize build --load_restrictor none '../x'", Some("../x")),
+            ("kustomize build . --load-restrictor none | tee out", Some(".")),
+            ("kustomize build dev", Some("dev")),
+            ("kubectl kustomize ./a", Some("./a")),
+            ("kustomize build", Some(".")),
+            ("../radixify.sh ./resource-1.yaml", None),
+            ("cat a.yaml", None),
+        ];
+        for (command, expected) in cases {
+            assert_eq!(built_folder(command), expected, "{command}");
+        }
+    }
+}
