@@ -9,6 +9,7 @@ mod config;
 mod conversation;
 mod corpora;
 mod emulator;
+mod flux_v1;
 mod forge;
 mod git;
 mod git_http;

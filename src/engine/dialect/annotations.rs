@@ -285,6 +285,3 @@ fn compile(policy: &json::Policy, repo: &json::Repo) -> Result<(Repository, TagP
     let policy = TagPolicy::new(order, filter, None).map_err(|error| error.to_string())?;
     Ok((repository, policy))
 }
-
-#[cfg(test)]
-mod tests;

@@ -14,7 +14,7 @@ use crate::engine::{
     plan::Snapshot,
     policy::{Order, TagPolicy},
 };
-use generated::{Scope, Scopes};
+use generated::{Reach, Scope, Scopes};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// The older prefix comes first: where both say something, the newer one has the last word.
@@ -104,12 +104,23 @@ pub(super) fn bind(snapshot: &Snapshot, included: &Inclusions<'_>, bindings: &mu
                 continue;
             }
             let base = Object { file, scan, document, number, object };
-            let over = scopes.over(file, included);
-            if over.is_empty() {
-                base.bind(None, snapshot, included, bindings);
-            }
-            for scope in over {
-                base.bind(Some(scope), snapshot, included, bindings);
+            match scopes.over(file, included) {
+                Reach::Direct => base.bind(None, snapshot, included, bindings),
+                Reach::Rendered(scopes) => {
+                    for scope in scopes {
+                        base.bind(Some(scope), snapshot, included, bindings);
+                    }
+                }
+                Reach::LeftOut(scope) => {
+                    if Rules::read(&document.annotations, &[]).has("automated") {
+                        bindings.problems.push(Problem {
+                            code: "flux1-not-rendered",
+                            file: file.clone(),
+                            position: document.position,
+                            message: format!("{object} is automated, but {} does not build it: it stays", scope.file),
+                        });
+                    }
+                }
             }
         }
     }
@@ -330,6 +341,3 @@ impl<'a> Object<'a> {
 fn line_at(scan: &Scan, start: usize) -> Option<usize> {
     scan.lines.binary_search_by_key(&start, |line| line.span.start).ok()
 }
-
-#[cfg(test)]
-mod tests;

@@ -246,3 +246,6 @@ impl FromStr for PolicyKey {
 
 /// Policies by key; several files may define one key.
 type Definitions = BTreeMap<PolicyKey, Vec<Arc<Policy>>>;
+
+#[cfg(test)]
+mod tests;

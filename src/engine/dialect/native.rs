@@ -130,6 +130,3 @@ fn image_of(line: &ImageLine) -> Option<Reference> {
         Part::Name => None,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -73,13 +73,13 @@ fn container_of<'s>(scan: &'s Scan, line: &ImageLine) -> Option<&'s Container> {
 }
 
 fn is_of_container(scan: &Scan, line: &ImageLine, name: &str) -> bool {
-    match container_of(scan, line) {
-        Some(container) => container.name == name,
-        None => {
-            let named = |step: &Step| matches!(step, Step::Item { key, value } if key == "name" && value == name);
-            line.path.0.iter().any(named)
-        }
-    }
+    let start = Some(line.span.start);
+    let known = scan.documents.get(line.document).is_some_and(|document| {
+        let mut named = document.containers.iter().filter(|container| container.name == name);
+        named.any(|container| container.tag == start || container.repository == start)
+    });
+    let named = |step: &Step| matches!(step, Step::Item { key, value } if key == "name" && value == name);
+    known || line.path.0.iter().any(named)
 }
 
 /// An image for a container whose registry stands in a key of its own: what goes into that key, and the image as the

@@ -56,23 +56,34 @@ impl Scopes {
         self.scopes.iter().any(|scope| scope.patch.as_deref() == Some(file))
     }
 
-    /// The `.flux.yaml` files that render a file: a base may be rendered by several. Of those that stand above it
-    /// and do not say what they build, the nearest.
-    pub fn over(&self, file: &str, included: &Inclusions<'_>) -> Vec<&Scope> {
+    /// How a file's objects reach the cluster: a base may be rendered by several `.flux.yaml`s; of those that do not
+    /// say what they build, the nearest above counts. Where there is one above, only what is rendered is applied.
+    pub fn over(&self, file: &str, included: &Inclusions<'_>) -> Reach<'_> {
         if self.scopes.is_empty() {
-            return Vec::new();
+            return Reach::Direct;
         }
         let renderers: BTreeSet<&str> = included.renderers(file).into_iter().map(folder).collect();
         let (building, other): (Vec<&Scope>, Vec<&Scope>) =
             self.scopes.iter().partition(|scope| !scope.roots.is_empty());
-        let mut over: Vec<&Scope> = building
-            .into_iter()
-            .filter(|scope| scope.roots.iter().any(|root| renderers.contains(root.as_str())))
-            .collect();
-        let nearest = other.into_iter().filter(|scope| is_below(file, &scope.folder));
-        over.extend(nearest.max_by_key(|scope| scope.folder.len()));
-        over
+        let renders = |scope: &&&Scope| scope.roots.iter().any(|root| renderers.contains(root.as_str()));
+        let mut over: Vec<&Scope> = building.iter().filter(renders).copied().collect();
+        let above = |scope: &&Scope| is_below(file, &scope.folder);
+        over.extend(other.into_iter().filter(above).max_by_key(|scope| scope.folder.len()));
+        match building.into_iter().find(above) {
+            _ if !over.is_empty() => Reach::Rendered(over),
+            Some(scope) => Reach::LeftOut(scope),
+            None => Reach::Direct,
+        }
     }
+}
+
+/// How a file's objects reach the cluster.
+pub(super) enum Reach<'s> {
+    /// As they stand in the file.
+    Direct,
+    Rendered(Vec<&'s Scope>),
+    /// They do not: a `.flux.yaml` above builds something else.
+    LeftOut(&'s Scope),
 }
 
 fn is_below(file: &str, folder: &str) -> bool {
