@@ -6,6 +6,8 @@ mod output;
 mod plan;
 mod policy;
 mod registries;
+#[cfg(feature = "sandbox")]
+mod sandbox;
 mod serve;
 mod set;
 mod tags;
@@ -45,6 +47,9 @@ enum Command {
     Lint(lint::LintArgs),
     /// Serve GitHub's and registries' webhooks, and keep config repositories up to date
     Serve(serve::ServeArgs),
+    /// Try butler on this machine: a GitHub, a registry and a config repository, without any account
+    #[cfg(feature = "sandbox")]
+    Sandbox(sandbox::SandboxArgs),
     /// Look after the server's settings
     #[command(subcommand)]
     Config(serve::ConfigCommand),
@@ -63,6 +68,8 @@ pub fn main() -> ExitCode {
         Command::Policy(args) => policy::run(args, registries::tags_of).map_err(Failure::Other),
         Command::Lint(args) => lint::run(&args),
         Command::Serve(args) => serve::run(&args),
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(args) => sandbox::run(&args),
         Command::Config(command) => serve::check(&command),
         Command::Memory(command) => memory::run(&command),
     };

@@ -73,7 +73,8 @@ pub fn start_logging(log: &LogSettings) {
     };
 }
 
-async fn stop_signal() {
+/// Returns when this process is told to stop: SIGTERM, or SIGINT (Ctrl-C).
+pub async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let interrupted = tokio::signal::ctrl_c();
     match signal(SignalKind::terminate()) {

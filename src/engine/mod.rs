@@ -12,3 +12,6 @@ pub mod memory;
 pub mod plan;
 pub mod policy;
 pub mod wording;
+
+#[cfg(test)]
+mod testing;

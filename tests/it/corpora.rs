@@ -61,7 +61,7 @@ fn editing_is_local(bytes: &[u8], scanned: &Scan) {
     let removed: usize = edits.iter().map(|edit| edit.old.len()).sum::<usize>();
     assert_eq!(after.len() + removed, bytes.len() + changed);
     let mut restored = after;
-    for edit in edits.iter() {
+    for edit in &edits {
         // From the front: everything before an edit is restored already.
         restored.splice(edit.span.start..edit.span.start + edit.new.len(), edit.old.bytes());
     }

@@ -15,4 +15,5 @@ async fn a_memory_that_is_gone_for_good_is_begun_anew_by_hand() {
     assert_eq!(world.github.refs(REPO).get(MEMORY_REF), Some(&commit));
     world.push_image("1.3.0").await;
     assert_eq!(world.tag("development"), "1.3.0");
+    world.finish().await;
 }

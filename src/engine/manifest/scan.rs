@@ -15,6 +15,7 @@ use std::{
     cell::OnceCell,
     collections::{HashMap, HashSet},
     ops::Range,
+    rc::Rc,
 };
 
 /// The largest file that is read, in bytes. The largest manifests of the field, bundles of custom resource definitions,
@@ -69,6 +70,7 @@ pub fn scan(kind: FileKind, bytes: &[u8]) -> Scan {
         path: Vec::new(),
         flow_item: false,
         extras: Extras::default(),
+        repeated: HashSet::new(),
     };
     for document in &stream.documents {
         match (&document.root, &document.error) {
@@ -93,12 +95,35 @@ struct Walk<'s, 'a> {
     flow_item: bool,
     /// Of the object that is walked: values that are image lines by what Flux v1 calls a container.
     extras: Extras,
+    /// Lines below a key that its mapping has more than once.
+    repeated: HashSet<(usize, FieldPath)>,
 }
+
+/// Found out for a whole mapping, and only where a value in it matters.
+type Repeated<'s> = Rc<OnceCell<HashSet<&'s str>>>;
 
 /// A step that is written out only for the few values that need it.
 enum Crumb<'s, 'a> {
-    Key(&'s str),
-    Item { items: &'s [Node<'a>], index: usize, key: &'static str, repeated: OnceCell<HashSet<&'s str>> },
+    /// A mapping's key, with the keys that this mapping has more than once.
+    Key {
+        name: &'s str,
+        siblings: &'s [(Node<'a>, Node<'a>)],
+        repeated: Repeated<'s>,
+    },
+    Item {
+        items: &'s [Node<'a>],
+        index: usize,
+        key: &'static str,
+        repeated: OnceCell<HashSet<&'s str>>,
+    },
+}
+
+impl Crumb<'_, '_> {
+    /// Whether the mapping has this key more than once.
+    fn is_repeated(&self) -> bool {
+        let Crumb::Key { name, siblings, repeated } = self else { return false };
+        repeated.get_or_init(|| repeats(siblings.iter().filter_map(|(key, _)| key.as_str()))).contains(name)
+    }
 }
 
 impl<'s, 'a> Walk<'s, 'a> {
@@ -174,14 +199,17 @@ impl<'s, 'a> Walk<'s, 'a> {
     /// A `kind: List`: each item is an object of its own, the rest is the list's.
     fn list(&mut self, root: &'s Node<'a>) {
         let list = self.document;
-        for (key, value) in root.entries() {
+        let (siblings, repeated) = (root.entries(), Repeated::default());
+        for (key, value) in siblings {
             if let (Some("items"), NodeKind::Sequence(items)) = (key.as_str(), &value.kind) {
                 for item in items {
                     self.document(item);
                 }
                 self.document = list;
             } else {
+                self.path.push(Crumb::Key { name: self.name(key), siblings, repeated: repeated.clone() });
                 self.entry(key, value, Place::Other, None);
+                self.path.pop();
             }
         }
     }
@@ -192,8 +220,12 @@ impl<'s, 'a> Walk<'s, 'a> {
         match &node.kind {
             NodeKind::Mapping(entries) => {
                 let fields = place.fields(node);
+                let repeated = Repeated::default();
                 for (key, value) in entries {
+                    let name = self.name(key);
+                    self.path.push(Crumb::Key { name, siblings: entries, repeated: repeated.clone() });
                     self.entry(key, value, place, Some(&fields));
+                    self.path.pop();
                 }
             }
             NodeKind::Sequence(items) => {
@@ -221,10 +253,18 @@ impl<'s, 'a> Walk<'s, 'a> {
         }
     }
 
+    /// A key that is no scalar is named by how it is written.
+    fn name(&self, key: &'s Node<'a>) -> &'s str
+    where
+        'a: 's,
+    {
+        let text: &'a str = self.text;
+        key.as_str().or_else(|| text.get(key.span.clone())).unwrap_or_default()
+    }
+
+    /// An entry of a mapping, whose key is the path's last step.
     fn entry(&mut self, key: &'s Node<'a>, value: &'s Node<'a>, place: Place, fields: Option<&Fields>) {
-        let text = self.text;
-        // A key that is no scalar is named by how it is written.
-        let name = key.as_str().or_else(|| text.get(key.span.clone())).unwrap_or_default();
+        let name = self.name(key);
         match &value.kind {
             NodeKind::Scalar { style: Style::Literal | Style::Folded, .. } => {
                 self.sites.behind_key(&key.span, &value.span, Obstacle::BlockScalar);
@@ -234,7 +274,6 @@ impl<'s, 'a> Walk<'s, 'a> {
             }
             NodeKind::Scalar { .. } | NodeKind::Alias(_) => {}
         }
-        self.path.push(Crumb::Key(name));
         let unwritten = value.span.is_empty() && value.is_null();
         if unwritten {
             self.unwritten(key, value);
@@ -244,7 +283,6 @@ impl<'s, 'a> Walk<'s, 'a> {
             let part = part.or(extra.as_ref().map(|(part, image)| (*part, image.as_ref())));
             self.node(value, place.key(name), part);
         }
-        self.path.pop();
     }
 
     /// A key without a value. Where nothing but its colon stands before a marker, the value's place is behind the colon.
@@ -342,10 +380,14 @@ impl<'s, 'a> Walk<'s, 'a> {
         self.finding("value-not-a-string", offset, message);
     }
 
-    fn line(&self, span: Range<usize>, style: ScalarStyle, part: Part, image: Option<String>) -> ImageLine {
+    fn line(&mut self, span: Range<usize>, style: ScalarStyle, part: Part, image: Option<String>) -> ImageLine {
+        let path = self.field_path();
+        if self.path.iter().any(Crumb::is_repeated) {
+            self.repeated.insert((self.document, path.clone()));
+        }
         ImageLine {
             document: self.document,
-            path: self.field_path(),
+            path,
             position: self.index.position(span.start),
             value: self.text.get(span.clone()).unwrap_or_default().into(),
             span,
@@ -359,7 +401,7 @@ impl<'s, 'a> Walk<'s, 'a> {
 
     fn field_path(&self) -> FieldPath {
         let step = |crumb: &Crumb<'s, 'a>| match crumb {
-            Crumb::Key(key) => Step::Key((*key).into()),
+            Crumb::Key { name, .. } => Step::Key((*name).into()),
             Crumb::Item { items, index, key, repeated } => {
                 let name = |node: &'s Node<'a>| node.get(key).and_then(Node::as_str);
                 let unique =
@@ -424,7 +466,7 @@ impl<'s, 'a> Walk<'s, 'a> {
         // A line that was found by its field too gives way to the one with the marker.
         scan.lines.sort_by_key(|line| (line.span.start, line.marker.is_none()));
         scan.lines.dedup_by_key(|line| line.span.start);
-        drop_duplicates(&mut scan);
+        drop_duplicates(&mut scan, &self.repeated);
         count_occurrences(&mut scan.documents);
         scan.findings.sort_by_key(|finding| finding.position);
         scan
@@ -438,15 +480,18 @@ fn repeats<'n>(names: impl Iterator<Item = &'n str>) -> HashSet<&'n str> {
 }
 
 /// A field that is there twice is no line: which one counts depends on the reader.
-fn drop_duplicates(scan: &mut Scan) {
+fn drop_duplicates(scan: &mut Scan, repeated: &HashSet<(usize, FieldPath)>) {
     let mut counts: HashMap<(usize, &FieldPath), usize> = HashMap::new();
     for line in &scan.lines {
         *counts.entry((line.document, &line.path)).or_default() += 1;
     }
-    if counts.len() == scan.lines.len() {
+    if counts.len() == scan.lines.len() && repeated.is_empty() {
         return;
     }
-    let single: Vec<bool> = scan.lines.iter().map(|line| counts[&(line.document, &line.path)] == 1).collect();
+    let alone = |line: &ImageLine| {
+        counts[&(line.document, &line.path)] == 1 && !repeated.contains(&(line.document, line.path.clone()))
+    };
+    let single: Vec<bool> = scan.lines.iter().map(alone).collect();
     let mut single = single.into_iter();
     let findings = &mut scan.findings;
     scan.lines.retain(|line| {

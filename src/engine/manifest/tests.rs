@@ -242,6 +242,8 @@ fn markers_that_bind_nothing() {
         ("kind: H\nimage: a:v1 %TAG", &["! marker-wrong-kind 2:13"]),
         ("kind: H\nnewName: r/a %APP", &["! marker-wrong-kind 2:14"]),
         ("kind: H\ntag: v1 %TAG\ntag: v2 %TAG", &["! duplicate-key 2:6", "! duplicate-key 3:6"]),
+        ("kind: H\ntag: v1\ntag: v2 %TAG", &["! duplicate-key 3:6"]),
+        ("kind: H\na: {b: c}\na:\n  tag: v2 %TAG", &["! duplicate-key 4:8"]),
     ];
     for (text, expected) in cases {
         check(&marked(text), expected);

@@ -3,6 +3,7 @@
 
 mod facts;
 mod hash;
+mod history;
 mod promotion;
 mod rollout;
 mod snapshot;
@@ -17,7 +18,7 @@ pub use promotion::{
 };
 pub use rollout::{Observation, Rollout, rollouts, versions, versions_of_file};
 pub use snapshot::{Entry, EntryKind, Snapshot};
-pub use update::{HandEdit, Scope, UpdateInputs, UpdatePlan, update};
+pub use update::{Scope, UpdateInputs, UpdatePlan, update};
 pub use value::{Assignment, AssignmentTarget, assign};
 
 use super::{
@@ -84,3 +85,6 @@ pub fn rewritten<'a, E: From<EditError>>(
     }
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The times of images: asked for only where a policy orders by them, and only of the tags that it may choose.
 
-use super::{Fact, Facts, Need, update::Stays};
+use super::{Fact, Facts, Need, history::Stays};
 use crate::engine::{
     image::{Repository, Tag},
     policy::TagPolicy,

@@ -1,7 +1,8 @@
 //! Updates: for each line that follows a policy, the newest version that the policy allows, or why the line stays.
 
 use super::{
-    Change, Fact, Facts, Need, OwnWrite, Planned, Skip, Snapshot, component_of,
+    Change, Fact, Facts, Need, Planned, Skip, Snapshot, component_of,
+    history::{History, Stays, because, heed},
     times::with_times,
     value::{change, untouchable, value_for},
 };
@@ -13,15 +14,11 @@ use crate::engine::{
     },
     image::{Reference, Repository, Tag},
     manifest::{Edit, FieldPath, ImageLine, LineId, ObjectId, Part, Position, Scan},
-    memory::Memory,
+    memory::{Decline, Memory, line_key},
     policy::TagPolicy,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::{cmp::Ordering, collections::BTreeSet};
-
-/// More automatic changes of one line than this within [`BREAKER_WINDOW`] park it.
-const BREAKER_CHANGES: usize = 6;
-const BREAKER_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
 /// One environment, as far as planning needs it.
 #[derive(Clone, Copy)]
@@ -58,19 +55,9 @@ pub struct UpdatePlan {
     pub changes: Vec<Change>,
     pub skipped: Vec<Skip>,
     /// Lines that a person set back since butler wrote them: to be remembered as declined, and said once.
-    pub hand_edits: Vec<HandEdit>,
+    pub hand_edits: Vec<Decline>,
     /// How many lines hold what their policy wants already.
     pub current: usize,
-}
-
-/// A person replaced the value that butler wrote: that value is declined for the line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HandEdit {
-    pub line: LineId,
-    pub declined: String,
-    /// butler's commit that had written it.
-    pub commit: String,
-    pub at: Timestamp,
 }
 
 /// Plans the update of one environment, or says what must be known first.
@@ -121,17 +108,6 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
 
 fn skip(file: &str, position: Position, key: &PolicyKey, code: &'static str, reason: String) -> Skip {
     Skip { file: file.to_owned(), position, code: code.into(), reason, policy: Some(key.to_string()) }
-}
-
-/// Why a line is not changed (yet).
-pub(super) enum Stays {
-    Needs(Need),
-    Because(&'static str, String),
-    Declined(Box<HandEdit>, String),
-}
-
-fn because<T>(code: &'static str, reason: impl Into<String>) -> Result<T, Stays> {
-    Err(Stays::Because(code, reason.into()))
 }
 
 /// One line: its change, `None` where it is current, or why it stays.
@@ -222,7 +198,8 @@ fn permitted(
         );
     }
     if inputs.with_history {
-        heed_history(inputs, &planned)?;
+        let UpdateInputs { branch, memory, facts, now, .. } = *inputs;
+        heed(&History { branch, memory, facts, now, automatic: true }, &planned, &line_key(&planned.line))?;
     }
     Ok(Change {
         policy: Some(policy.key.to_string()),
@@ -417,61 +394,4 @@ fn shared_with(inputs: &UpdateInputs<'_>, inclusions: &Inclusions<'_>, file: &st
         let renders = (other.contains)(file) || renderers.iter().any(|kustomization| (other.contains)(kustomization));
         renders.then(|| format!("environment {}", other.name))
     })
-}
-
-/// What people did to this line since butler last wrote it, and how often butler wrote it lately.
-fn heed_history(inputs: &UpdateInputs<'_>, planned: &Change) -> Result<(), Stays> {
-    if let Some(decline) = inputs.memory.declined_on_line(&planned.line, &planned.new) {
-        return because("declined", decline.sentence());
-    }
-    let key = (inputs.branch.to_owned(), planned.line.file.clone());
-    let writes = match inputs.facts.own_writes.get(&key) {
-        None => return Err(Stays::Needs(Need::OwnWrites { branch: key.0, file: key.1 })),
-        Some(Fact::Unavailable { why, .. }) => return because("history-unavailable", why),
-        Some(Fact::Known { value, .. }) => value,
-    };
-    let mut of_line = writes.iter().filter_map(|write| Some((write, written(write, &planned.line)?)));
-    let recent = of_line.clone().filter(|(write, _)| inputs.now.duration_since(write.at) < BREAKER_WINDOW).count();
-    if recent >= BREAKER_CHANGES {
-        return because(
-            "circuit-breaker",
-            format!(
-                "{recent} automatic changes of this line within an hour: builds that commit, or commits that build?"
-            ),
-        );
-    }
-    // Only the value that butler wrote last can have been replaced by somebody else.
-    match of_line.next() {
-        Some((write, value))
-            if value == planned.new && !inputs.memory.decline_ended(&planned.line, &value, write.at) =>
-        {
-            let edit = HandEdit {
-                line: planned.line.clone(),
-                declined: value.clone(),
-                commit: write.commit.clone(),
-                at: inputs.now,
-            };
-            let short = write.commit.get(..7).unwrap_or(&write.commit);
-            Err(Stays::Declined(
-                Box::new(edit),
-                format!(
-                    "{value} was set back to {} by hand after {short}; a newer version, or /resume, ends that",
-                    planned.old
-                ),
-            ))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The value that a commit gave to a line, where it changed it.
-fn written(write: &OwnWrite, line: &LineId) -> Option<String> {
-    let value = |scan: &Scan| {
-        scan.lines
-            .iter()
-            .find(|candidate| scan.line_id(&line.file, candidate) == *line)
-            .map(|found| found.value.clone())
-    };
-    let after = value(&write.after)?;
-    (value(&write.before).as_ref() != Some(&after)).then_some(after)
 }

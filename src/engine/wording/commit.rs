@@ -81,7 +81,7 @@ fn list(changes: &[Change]) -> String {
     let mut rows: Vec<String> = changes
         .iter()
         .take(LISTED)
-        .map(|change| format!("- {}:{} {}\n", change.line.file, change.position.line, versions(change)))
+        .map(|change| one_line(&format!("- {}:{} {}", change.line.file, change.position.line, versions(change))) + "\n")
         .collect();
     if changes.len() > LISTED {
         rows.push(format!("- and {} more\n", changes.len() - LISTED));
@@ -114,7 +114,7 @@ fn trailers(changes: &[Change], own: &[(&str, String)]) -> String {
     rows.concat()
 }
 
-/// A trailer is one line: what comes from outside cannot add another.
+/// A subject, a row and a trailer are one line each: what comes from outside (a file's name too) cannot add another.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

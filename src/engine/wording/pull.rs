@@ -169,7 +169,9 @@ pub fn nothing_left() -> String {
 
 /// Said when something newer waits behind a pull request that people are reviewing.
 pub fn newer_plan(summary: &str) -> String {
-    format!("There is something newer: {summary}. This pull request stays as it is while it is under review.\n")
+    format!(
+        "There is something newer: {summary}. This pull request stays as it is while it is under review or waits to be merged.\n"
+    )
 }
 
 /// Said when a person committed to butler's head branch.

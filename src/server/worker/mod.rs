@@ -115,7 +115,14 @@ impl Worker {
         for _ in 0..self.options.count.max(1) {
             loops.spawn(self.clone().work(shutdown.clone()));
         }
-        loops.join_all().await;
+        while let Some(ended) = loops.join_next().await {
+            // Cancelled where the runtime ends without a shutdown: nothing to say then.
+            if let Err(error) = ended
+                && error.is_panic()
+            {
+                tracing::error!(%error, "a worker ended by a fault of butler's own");
+            }
+        }
     }
 
     async fn work(self: Arc<Self>, mut shutdown: watch::Receiver<bool>) {

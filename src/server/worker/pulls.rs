@@ -4,12 +4,9 @@
 //! What butler is about to put on a head branch is remembered before it is put there: whatever else stands there is a
 //! person's.
 
-use super::{Effect, WorkError, publish::Published, session::Session};
+use super::{WorkError, publish::Published, session::Session};
 use crate::{
-    adapters::{
-        github::{ForgeError, MergeMethod, MergeOutcome, Pull, PullSpec, PullState as PullStatus, approvals},
-        store::JobRequest,
-    },
+    adapters::github::{ForgeError, MergeMethod, MergeOutcome, Pull, PullSpec, PullState as PullStatus, approvals},
     engine::{
         config::PullRequest,
         memory::{Merged, Outcome, PullRecord},
@@ -88,8 +85,13 @@ impl Session<'_> {
             let (values, merge) = (std::mem::take(&mut record.values), record.merge.take());
             record.ended = Some(pull.number);
             record.requested = None;
+            if let Some(merge) = &merge {
+                self.restate.insert(merge.comment, pull.number);
+            }
             if pull.merged {
-                // butler's own merge whose answer was lost counts for the one who asked.
+                record.values = values;
+                record.land(pull.number, now);
+                // butler's own merge whose answer was lost counts for the one who asked, and so does a person's.
                 if let (Some(merge), Some(commit)) = (merge, &pull.merge_sha) {
                     record.merged =
                         Some(Merged { number: pull.number, comment: merge.comment, commit: commit.clone() });
@@ -120,15 +122,15 @@ impl Session<'_> {
     }
 
     /// Makes the pull request carry exactly this, and says where it stands.
-    pub async fn converge_pull(&mut self, work: PullWork, jobs: &mut Vec<JobRequest>) -> Result<Stands, WorkError> {
+    pub async fn converge_pull(&mut self, work: PullWork) -> Result<Stands, WorkError> {
         let pull = self.pulls.get(&work.head).cloned();
         let standing_at = self.head(&work.head).cloned();
         let record = self.memory.pulls.get(&work.head).cloned();
         let state = match (&pull, &standing_at) {
             (Some(pull), _) => PullState::Open {
                 number: pull.number,
-                head: self.head_without_updates(&work, pull).await?,
-                reviewed: !self.worker.forge.reviews(self.repo, pull.number).await?.is_empty(),
+                head: self.head_without_updates(&work.head, pull).await?,
+                reviewed: self.under_review(record.as_ref(), &work.hash, pull.number).await?,
                 mergeable: pull.mergeable,
             },
             // The branch stands there without a pull request: butler's, or somebody else's.
@@ -156,17 +158,17 @@ impl Session<'_> {
             (PullAction::Close, Some(pull)) => {
                 self.close(&work.head, &pull).await?;
                 let body = wording::nothing_left();
-                jobs.push(Effect::Say { number: pull.number, key: "closed".into(), body }.job(self.repo)?);
+                self.say(pull.number, "closed", body).await?;
                 Ok(Stands { sentence: "nothing is left to carry".into() })
             }
             (PullAction::Announce, Some(pull)) => {
                 let body = wording::newer_plan(&wording::summary(&work.changes));
-                jobs.push(Effect::Say { number: pull.number, key: "newer".into(), body }.job(self.repo)?);
+                self.say(pull.number, "newer", body).await?;
                 Ok(open(pull.number))
             }
             (PullAction::Edited, Some(pull)) => {
                 let body = wording::edited(&work.head);
-                jobs.push(Effect::Say { number: pull.number, key: "edited".into(), body }.job(self.repo)?);
+                self.say(pull.number, "edited", body).await?;
                 Ok(Stands { sentence: format!("#{} has a person's commits; butler leaves it alone", pull.number) })
             }
             (PullAction::Foreign { .. }, _) => Ok(Stands {
@@ -176,14 +178,20 @@ impl Session<'_> {
         }
     }
 
+    /// Whether people judge what stands there: somebody reviewed it, or asked to merge it. Asked only where it matters.
+    async fn under_review(&self, record: Option<&PullRecord>, hash: &str, number: u64) -> Result<bool, WorkError> {
+        let Some(record) = record.filter(|record| record.plan != hash) else { return Ok(false) };
+        Ok(record.merge.is_some() || !self.worker.forge.reviews(self.repo, number).await?.is_empty())
+    }
+
     /// The pull request's head; GitHub's "Update branch" merges of the base do not count as a person's commits.
-    async fn head_without_updates(&self, work: &PullWork, pull: &Pull) -> Result<String, WorkError> {
-        let Some(record) = self.memory.pulls.get(&work.head) else { return Ok(pull.head_sha.clone()) };
+    async fn head_without_updates(&self, head: &str, pull: &Pull) -> Result<String, WorkError> {
+        let Some(record) = self.memory.pulls.get(head) else { return Ok(pull.head_sha.clone()) };
         if record.head == pull.head_sha || record.stands_at(&pull.head_sha) {
             return Ok(record.head.clone());
         }
         let (mirror, head, ours) = (self.mirror.clone(), pull.head_sha.clone(), record.head.clone());
-        let base = self.head(&work.branch).cloned().unwrap_or_default();
+        let base = self.head(&pull.base_ref).cloned().unwrap_or_default();
         let only_updates = Self::blocking(move || {
             let mut at = head;
             // A handful of updates at most; more is somebody working on the branch.
@@ -291,7 +299,6 @@ impl Session<'_> {
         head: &str,
         automatic: bool,
         title: &str,
-        jobs: &mut Vec<JobRequest>,
     ) -> Result<(Option<String>, bool), WorkError> {
         let Some(record) = self.memory.pulls.get(head).cloned() else { return Ok((None, false)) };
         let Some(pull) = self.pulls.get(head).cloned() else { return Ok((None, false)) };
@@ -312,6 +319,19 @@ impl Session<'_> {
                 false,
             ));
         }
+        if let Some(asked) = &asked {
+            self.restate.insert(asked.comment, pull.number);
+        }
+        if self.head_without_updates(head, &pull).await? != record.head {
+            // What was asked for was another commit; it is not asked for any more.
+            let mut memory = self.memory.clone();
+            if let Some(record) = memory.pulls.get_mut(head) {
+                record.merge = None;
+            }
+            self.remember(memory, &format!("#{} has a person's commits: not merged", pull.number)).await?;
+            let why = "somebody committed to its branch since; butler leaves the merge to people";
+            return Ok((Some(format!("#{}: {why}", pull.number)), false));
+        }
         if let Some(waits) = self.missing_for_merge(&pull).await? {
             return Ok((Some(format!("#{} waits: {waits}", pull.number)), false));
         }
@@ -330,7 +350,10 @@ impl Session<'_> {
             }
             MergeOutcome::BaseMoved => return Err(WorkError::Again(format!("the base of #{} moved", pull.number))),
             MergeOutcome::NotMergeable { why } => {
-                return Ok((Some(format!("#{} cannot be merged: {}", pull.number, wording::plain(&why))), false));
+                return Ok((
+                    Some(format!("#{} cannot be merged: {}", pull.number, wording::plain(why.trim_end_matches('.')))),
+                    false,
+                ));
             }
         };
         tracing::info!(number = pull.number, commit, "merged");
@@ -340,7 +363,7 @@ impl Session<'_> {
             record.number = Some(pull.number);
             record.requested = None;
             record.merge = None;
-            record.values.clear();
+            record.land(pull.number, self.worker.clock.now());
             record.merged = Some(Merged {
                 number: pull.number,
                 comment: asked.as_ref().map_or(0, |asked| asked.comment),
@@ -350,11 +373,8 @@ impl Session<'_> {
         self.remember(memory, &format!("merge: #{} as {commit}", pull.number)).await?;
         self.pulls.remove(head);
         self.delete_head(head).await?;
-        if let Some(asked) = asked
-            && let Some(decisions) = self.memory.commands.get(&asked.comment).cloned()
-        {
+        if let Some(asked) = asked {
             self.mark_merged(head, asked.comment, &commit);
-            jobs.push(self.reply_job(pull.number, asked.comment, &decisions)?);
         }
         Ok((None, true))
     }
@@ -362,9 +382,10 @@ impl Session<'_> {
     fn mark_merged(&mut self, head: &str, comment: u64, commit: &str) {
         let standing = self.standings.entry(head.to_owned()).or_insert_with(|| wording::Standing {
             head: head.to_owned(),
-            from: String::new(),
+            from: None,
             to: String::new(),
             sentence: "merged".into(),
+            merging_for: None,
             merged_for: None,
         });
         standing.merged_for = Some((comment, commit.to_owned()));
@@ -401,23 +422,21 @@ impl Session<'_> {
         Ok(None)
     }
 
-    /// Merges that were asked for and done: their replies, for those whose answer an earlier attempt did not live to
-    /// write.
-    pub fn replies_to_merges(&mut self) -> Result<Vec<JobRequest>, WorkError> {
-        let merged: Vec<(String, Merged)> = self
-            .memory
-            .pulls
-            .iter()
-            .filter_map(|(head, record)| Some((head.clone(), record.merged.clone()?)))
-            .collect();
-        let mut jobs = Vec::new();
-        for (head, merged) in merged {
-            self.mark_merged(&head, merged.comment, &merged.commit);
-            let Some(decisions) = self.memory.commands.get(&merged.comment).cloned() else { continue };
+    /// Says again what became of merges that people asked for: those that wait, those that came to an end, and those that
+    /// an earlier attempt did and did not live to tell.
+    pub async fn restate_merges(&mut self) -> Result<(), WorkError> {
+        let merged = self.memory.pulls.iter().filter_map(|(head, record)| Some((head.clone(), record.merged.clone()?)));
+        let merged: Vec<(String, Merged)> = merged.collect();
+        for (head, Merged { number, comment, commit }) in merged {
+            self.mark_merged(&head, comment, &commit);
+            self.restate.insert(comment, number);
+        }
+        for (comment, number) in std::mem::take(&mut self.restate) {
+            let Some(decisions) = self.memory.commands.get(&comment).cloned() else { continue };
             if decisions.iter().any(|decision| matches!(decision.outcome, Outcome::Merging { .. })) {
-                jobs.push(self.reply_job(merged.number, merged.comment, &decisions)?);
+                self.reply_to(number, comment, &decisions).await?;
             }
         }
-        Ok(jobs)
+        Ok(())
     }
 }

@@ -2,12 +2,12 @@
 
 use super::{Effect, WorkError, publish::Published, pulls::PullWork, session::Session, snapshots::BranchState};
 use crate::{
-    adapters::{github::Conclusion, store::JobRequest},
+    adapters::github::Conclusion,
     engine::{
-        config::{Environment, UnparsedFiles, UpdateMode},
-        memory::line_key,
+        config::{Environment, Merge, UnparsedFiles, UpdateMode},
+        memory::{Decline, line_key},
         plan::{Change, Fact, Need, Planned, Scope, UpdateInputs, UpdatePlan, plan_hash, update},
-        wording::{self, update_commit},
+        wording::{self, Finding, update_commit},
     },
     server::facts::ask_registries,
 };
@@ -15,26 +15,32 @@ use jiff::SignedDuration;
 use std::{collections::BTreeSet, sync::Arc};
 
 /// More rounds of questions than this are a bug in the planner.
-const ROUNDS: usize = 8;
+pub const ROUNDS: usize = 8;
+/// The store's scope of what the check run said last, and on which commit.
+const FINDINGS_TOLD: &str = "findings-told";
 /// How long a list of tags that no event made stale is used again: many pushes in a row cost one question.
 const TAGS_FRESH: SignedDuration = SignedDuration::from_secs(30);
 
 impl Session<'_> {
-    /// Updates every environment that butler writes.
-    pub async fn update_all(&mut self, jobs: &mut Vec<JobRequest>) -> Result<(), WorkError> {
+    /// Updates every environment that butler writes. Returns whether a pull request was merged: then branches moved.
+    pub async fn update_all(&mut self) -> Result<bool, WorkError> {
         let config = self.config.clone();
+        let mut moved = false;
         for environment in &config.environments {
             let written = !matches!(environment.update, UpdateMode::None | UpdateMode::External);
             if written && environment.repository.is_none() && config.blocks_environment(&environment.name).is_none() {
-                self.update_one(environment, jobs).await?;
+                moved |= self.update_one(environment).await?;
             }
         }
-        Ok(())
+        Ok(moved)
     }
 
-    async fn update_one(&mut self, environment: &Environment, jobs: &mut Vec<JobRequest>) -> Result<(), WorkError> {
+    async fn update_one(&mut self, environment: &Environment) -> Result<bool, WorkError> {
         let branch = self.branch_of(environment);
-        let Some(state) = self.branch(&branch).await? else { return Ok(()) };
+        let Some(state) = self.branch(&branch).await? else {
+            self.findings.push(Finding::no_branch(&environment.name, &branch));
+            return Ok(false);
+        };
         let plan = self.plan_update(environment, &branch, &state).await?;
         self.look_again |= plan.skipped.iter().any(|skip| skip.code == "registry-unavailable");
         for skip in &plan.skipped {
@@ -45,8 +51,9 @@ impl Session<'_> {
                 reason = skip.reason,
                 "skipped"
             );
+            self.findings.extend(Finding::of(&environment.name, skip));
         }
-        self.note_hand_edits(&plan, &state.commit, jobs).await?;
+        self.note_hand_edits(&plan.hand_edits).await?;
 
         let ours = plan.changes.iter().filter(|change| change.written_by.is_none());
         let (careful, direct): (Vec<Change>, Vec<Change>) = ours.cloned().partition(|change| change.downgrade);
@@ -77,15 +84,12 @@ impl Session<'_> {
                         why = "The branch takes no direct commits.";
                     }
                     Published::Protected { message } => {
-                        let text = wording::protected(&environment.name, &branch, &message);
-                        jobs.push(
-                            Effect::check(&state.commit, "butler/update", Conclusion::Failure, text).job(self.repo)?,
-                        );
+                        self.findings.push(Finding::protected(&environment.name, &branch, &message));
                     }
                 }
             }
         }
-        self.update_by_pull(environment, &branch, plan, by_pull, why, jobs).await
+        self.update_by_pull(environment, &branch, plan, by_pull, why).await
     }
 
     async fn update_by_pull(
@@ -95,21 +99,21 @@ impl Session<'_> {
         plan: UpdatePlan,
         changes: Vec<Change>,
         why: &str,
-        jobs: &mut Vec<JobRequest>,
-    ) -> Result<(), WorkError> {
+    ) -> Result<bool, WorkError> {
         let head = format!("butler/update/{}", environment.name);
         let known = self.memory.pulls.contains_key(&head) || self.pulls.contains_key(&head);
         if changes.is_empty() && !known {
-            return Ok(());
+            return Ok(false);
         }
-        let Some(state) = self.branch(branch).await? else { return Ok(()) };
+        let Some(state) = self.branch(branch).await? else { return Ok(false) };
         // A direct commit may have moved the branch: the rest is planned on what is there now.
         let still: Vec<Change> =
             changes.into_iter().filter(|change| state.snapshot.blob(&change.line.file) == change.edit.blob).collect();
         let message = update_commit(&plan, &still);
         let why = why.to_owned();
+        let (title, empty) = (message.lines().next().unwrap_or_default().to_owned(), still.is_empty());
         let work = PullWork {
-            head,
+            head: head.clone(),
             edge: format!("update:{}", environment.name),
             branch: branch.to_owned(),
             base: state.commit.clone(),
@@ -125,8 +129,15 @@ impl Session<'_> {
             changes: still,
             may_open: true,
         };
-        self.converge_pull(work, jobs).await?;
-        Ok(())
+        let stands = self.converge_pull(work).await?;
+        if empty {
+            return Ok(false);
+        }
+        let automatic = self.config.updates.pull_request.merge == Merge::Auto;
+        let (waits, merged) = self.merge_if_asked(&head, automatic, &title).await?;
+        let sentence = if merged { "merged".into() } else { waits.unwrap_or(stands.sentence) };
+        self.note_standing(head, None, environment.name.clone(), sentence);
+        Ok(merged)
     }
 
     /// Plans with what is known, fetches what is missing, plans again.
@@ -180,7 +191,7 @@ impl Session<'_> {
     }
 
     /// Answers a plan's questions: registries, the tag cache, the history.
-    async fn learn(&mut self, needs: BTreeSet<Need>) -> Result<(), WorkError> {
+    pub async fn learn(&mut self, needs: BTreeSet<Need>) -> Result<(), WorkError> {
         let now = self.worker.clock.now();
         let mut asked = BTreeSet::new();
         for need in needs {
@@ -221,27 +232,45 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Lines that a person set back are remembered as declined, and said once.
-    async fn note_hand_edits(
-        &mut self,
-        plan: &UpdatePlan,
-        head: &str,
-        jobs: &mut Vec<JobRequest>,
-    ) -> Result<(), WorkError> {
-        if plan.hand_edits.is_empty() {
+    /// Lines that a person set back are remembered as declined.
+    pub async fn note_hand_edits(&mut self, declines: &[Decline]) -> Result<(), WorkError> {
+        if declines.is_empty() {
             return Ok(());
         }
         let mut memory = self.memory.clone();
-        let mut lines = Vec::new();
-        for edit in &plan.hand_edits {
-            let short = edit.commit.get(..7).unwrap_or(&edit.commit);
-            let why = format!("set back by hand after {short}");
-            memory.decline(line_key(&edit.line), edit.declined.clone(), why.clone(), edit.at);
-            lines.push(format!("{}: {} ({why})", edit.line.file, edit.declined));
+        for Decline { what, value, why, at, .. } in declines.iter().cloned() {
+            memory.decline(what, value, why, at);
         }
-        self.remember(memory, &format!("decline: {} lines set back by hand", lines.len())).await?;
-        let text = wording::hand_edits(&lines);
-        jobs.push(Effect::check(head, "butler/update", Conclusion::Neutral, text).job(self.repo)?);
+        self.remember(memory, &format!("decline: {} lines set back by hand", declines.len())).await
+    }
+
+    /// A check run on the default branch's head says what keeps lines from being updated: once for each set of findings,
+    /// and on each new head while somebody has to act.
+    pub async fn tell_findings(&mut self) -> Result<(), WorkError> {
+        let (store, now, key) = (&self.worker.store, self.worker.clock.now(), self.repo.to_string());
+        let Some(head) = self.head(&self.default_branch).cloned() else { return Ok(()) };
+        let failing = self.findings.iter().any(|finding| finding.failing);
+        let told = match self.findings.is_empty() {
+            true => String::new(),
+            false => wording::fingerprint(&self.findings),
+        };
+        let before: Option<((String, String), _)> = store.fact(FINDINGS_TOLD, &key).await?;
+        let (told_at, told_before) = before.map(|(before, _)| before).unwrap_or_default();
+        let same = told == told_before && (!failing || told_at == head);
+        // A head without findings needs no check run, unless it carries one that says otherwise.
+        let nothing_to_mend = told.is_empty() && told_at != head;
+        if !same && !nothing_to_mend {
+            let conclusion = match (self.findings.is_empty(), failing) {
+                (true, _) => Conclusion::Success,
+                (false, false) => Conclusion::Neutral,
+                (false, true) => Conclusion::Failure,
+            };
+            let check = Effect::check(&head, "butler/update", conclusion, wording::findings(&self.findings));
+            store.enqueue(&[check.job(self.repo)?], now).await?;
+        }
+        if !same {
+            store.put_fact(FINDINGS_TOLD, &key, &(head, told), now).await?;
+        }
         Ok(())
     }
 }

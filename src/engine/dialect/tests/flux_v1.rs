@@ -24,7 +24,8 @@ fn chosen_as_flux_v1_does() {
         ("a: b", "x", "x y z", "x@1 y@2 z@2", &["r.io/app:y"], &[]),
         // Without a time nothing can be told to be newer.
         ("a: b", "x", "x y", "y@2", &[], &["no-time"]),
-        ("a: b", "x", "x y", "", &[], &["no-time"]),
+        ("a: b", "y", "x y", "", &[], &["no-time"]),
+        ("a: b", "x", "x y", "", &[], &[]),
         ("a: b", "gone", "x y", "x@1 y@2", &[], &["no-time"]),
         ("fluxcd.io/tag.c: glob:dev-*", "x", "x dev-a", "x@1 dev-a@2", &["r.io/app:dev-a"], &[]),
         ("fluxcd.io/tag.c: glob:zz*", "x", "x", "x@1", &[], &["no-match"]),
@@ -99,7 +100,7 @@ fn generated(files: &[(&str, &str)]) -> (Repo, Outcome) {
         ("base/kustomization.yaml", "resources: [a.yaml]\n"),
         ("base/a.yaml", RELEASE),
     ];
-    let mut repo = repo(&base).tags("r.io/app", "master-1@1 master-2@2");
+    let mut repo = repo(&base).tags("r.io/app", "master-0@0 master-1@1 master-2@2");
     for (path, text) in files {
         repo.files.insert((*path).to_owned(), (*text).to_owned());
     }

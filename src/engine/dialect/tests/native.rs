@@ -4,7 +4,7 @@ use super::repo;
 
 const APP: &str = "kind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: {containers: [\n  {name: a, image: 'r.io/app:1.0.0'},\n  {name: b, image: r.io/app},\n  {name: c, image: r.io/other:1.0.0}]}}}\n";
 const CONFIG: &str =
-    "environments: {dev: {path: dev}, prod: {path: prod}}\nimages:\n- image: r.io/app\n  policy: {semver: 1.x}\n";
+    "version: 1\nenvironments: {dev: {path: dev}, prod: {path: prod}}\nimages:\n- image: r.io/app\n  policy: {semver: 1.x}\n";
 
 #[test]
 fn every_line_of_the_image() {
@@ -62,7 +62,7 @@ fn a_policy_that_cannot_be() {
     let repo = repo(&[("dev/a.yaml", APP)]).config(&config);
     assert_eq!(repo.plan_for("dev").codes(), ["policy-invalid"]);
     assert!(
-        repo.problems()[0].starts_with("butler.yaml:3:10 policy-invalid r.io/app: semver range"),
+        repo.problems()[0].starts_with("butler.yaml:4:10 policy-invalid r.io/app: semver range"),
         "{:?}",
         repo.problems()
     );

@@ -1,0 +1,4 @@
+mod promotion;
+mod properties;
+mod pull;
+mod update;
