@@ -117,11 +117,11 @@ async fn open(args: &SandboxArgs) -> Result<ExitCode, Failure> {
 async fn stay(args: &SandboxArgs, folder: &Folder) -> anyhow::Result<()> {
     let (sandbox, _state) = tokio::select! {
         walked = begin(args, folder) => walked?,
-        () = stop_signal() => anyhow::bail!("stopped before the walk was done"),
+        () = stop_signal()? => anyhow::bail!("stopped before the walk was done"),
     };
     if !args.once {
         tell::guide(&sandbox);
-        stop_signal().await;
+        stop_signal()?.await;
         anstream::println!("\nstopping");
     }
     sandbox.stop().await;

@@ -6,6 +6,7 @@ use crate::engine::{
     manifest::{FieldPath, LineId, ObjectId, Step},
 };
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
 
 const HEAD: &str = "butler/promote/edge";
 
@@ -36,7 +37,11 @@ fn hold(component: Option<&str>, environment: Option<&str>) -> Intent {
 }
 
 fn resume(component: Option<&str>, environment: Option<&str>) -> Intent {
-    Intent::Resume { component: component.map(str::to_owned), environment: environment.map(str::to_owned) }
+    Intent::Resume {
+        component: component.map(str::to_owned),
+        environment: environment.map(str::to_owned),
+        lines: BTreeSet::new(),
+    }
 }
 
 /// An open pull request, and a decline of its edge, of another edge and of a line.
@@ -63,16 +68,20 @@ fn permission_comes_first() {
     ];
     for intent in &intents {
         for (has, needed, says) in [
-            (None, Permission::Read, "this takes `read` permission on the repository; you have no access"),
+            (
+                None,
+                Permission::Read,
+                "this takes `read` permission on the repository, and you have none; whoever has that role or a higher one may",
+            ),
             (
                 Some(Permission::Read),
                 Permission::Write,
-                "this takes `write` permission on the repository; you have read",
+                "this takes `write` permission on the repository, and you have `read`; whoever has that role or a higher one may",
             ),
             (
-                Some(Permission::Write),
-                Permission::Maintain,
-                "this takes `maintain` permission on the repository; you have write",
+                Some(Permission::Maintain),
+                Permission::Admin,
+                "this takes `admin` permission on the repository, and you have `maintain`; its administrators have it",
             ),
         ] {
             let mut after = memory();
@@ -173,32 +182,51 @@ fn holds_and_what_resumes_them() {
     }
     // The same scope is held once; the last word counts.
     let mut twice = web_dev();
-    assert_eq!(decide(&mut twice, &hold(Some("web"), Some("dev"))), Outcome::Held { sentence: "web in dev".into() });
+    assert_eq!(
+        decide(&mut twice, &hold(Some("web"), Some("dev"))),
+        Outcome::Held { sentence: "web in dev".into(), until: None }
+    );
     assert_eq!(twice.holds.len(), 1);
     assert_eq!(twice.holds[0].sentence(), "held by ann: fair");
 }
 
 #[test]
 fn declines_last_until_they_are_ended() {
-    let line = line("a");
+    let (of_line, of_edge) = (line_key(&line("a")), promotion_key("edge", &line("a")));
     let mut memory = memory();
-    assert!(
-        memory.declined_on_line(&line, "v2").is_some() && memory.declined_by_promotion("edge", &line, "v2").is_some()
-    );
-    assert!(memory.declined_on_line(&line, "v3").is_none(), "a newer version is another");
-    assert!(memory.declined_by_promotion("other", &line, "v2").is_none());
+    let stands = |memory: &Memory| [&of_line, &of_edge].map(|what| memory.declined(what, "v2").is_some());
+    assert_eq!(stands(&memory), [true, true]);
+    assert!(memory.declined(&of_line, "v3").is_none(), "a newer version is another");
+    assert!(memory.declined(&promotion_key("other", &line("a")), "v2").is_none());
     let written = now() - SignedDuration::from_hours(1);
-    assert!(!memory.decline_ended(&line, "v2", written));
+    assert!(!memory.decline_ended(&of_line, "v2", written));
+    // Of what was named, the declines of its lines.
+    let named =
+        Intent::Resume { component: Some("a".into()), environment: None, lines: BTreeSet::from([of_edge.clone()]) };
+    assert_eq!(decide(&mut memory, &named), Outcome::Resumed { sentence: "a everywhere".into() });
+    assert_eq!(stands(&memory), [true, false]);
     assert_eq!(decide(&mut memory, &resume(None, None)), Outcome::Resumed { sentence: "everything".into() });
-    assert!(
-        memory.declined_on_line(&line, "v2").is_none() && memory.declined_by_promotion("edge", &line, "v2").is_none()
-    );
-    assert!(memory.decline_ended(&line, "v2", written), "what was written before may be written again");
-    assert!(!memory.decline_ended(&line, "v2", now() + SignedDuration::from_hours(1)), "not what is set back later");
+    assert_eq!(stands(&memory), [false, false]);
+    assert!(memory.decline_ended(&of_line, "v2", written), "what was written before may be written again");
+    assert!(!memory.decline_ended(&of_line, "v2", now() + SignedDuration::from_hours(1)), "not what is set back later");
     // Declined once more, it holds again, and is remembered once.
-    memory.decline(line_key(&line), "v2".into(), "again".into(), now());
-    assert_eq!(memory.declined_on_line(&line, "v2").unwrap().why, "again");
+    memory.decline(of_line.clone(), "v2".into(), "again".into(), now());
+    assert_eq!(memory.declined(&of_line, "v2").unwrap().why, "again");
     assert_eq!(memory.declines.len(), 3);
+}
+
+#[test]
+fn what_a_merged_pull_request_brought_is_remembered() {
+    let mut memory = memory();
+    let record = memory.pulls.get_mut(HEAD).unwrap();
+    for (value, number, minutes) in [("v2", 7, 0), ("v3", 8, 5)] {
+        record.values.insert("line".into(), value.into());
+        record.land(number, now() + SignedDuration::from_mins(minutes));
+        assert!(record.values.is_empty(), "nothing is proposed any more");
+    }
+    let landed = memory.landed("line").unwrap();
+    assert_eq!((landed.value.as_str(), landed.number), ("v3", 8));
+    assert!(memory.landed("another").is_none());
 }
 
 #[test]
@@ -218,7 +246,7 @@ fn the_same_memory_is_the_same_bytes() {
     decide(&mut memory, &hold(Some("web"), None));
     memory.remember_command(
         41,
-        vec![Decision { line: "/hold web".into(), outcome: Outcome::Held { sentence: "web".into() } }],
+        vec![Decision { line: "/hold web".into(), outcome: Outcome::Held { sentence: "web".into(), until: None } }],
     );
     let bytes = memory.encode();
     assert_eq!(Memory::decode(&bytes).unwrap(), memory);

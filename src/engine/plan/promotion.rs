@@ -13,6 +13,7 @@ use crate::engine::{
     image::{Reference, Repository},
     manifest::{FieldPath, ImageLine, LineId, ObjectId, Part, Scan},
     memory::{Decline, Memory, PullRecord, promotion_key},
+    policy,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -192,11 +193,20 @@ fn carry(
     let PromotionInputs { memory, facts, now, automatic, .. } = *inputs;
     let history = History { branch: inputs.to.branch, memory, facts, now, automatic };
     heed(&history, &planned, &promotion_key(inputs.name, &planned.line))?;
+    let downgrade = version_of(line).is_some_and(|current| lower(&image, &current));
     Ok(Some(Change {
         image: target.or(image.repository),
         reason: format!("{} runs it", inputs.from.environment),
+        downgrade,
         ..planned
     }))
+}
+
+/// Whether both are versions, and the new one is the lower: somebody put a newer one into the target by hand.
+fn lower(new: &Version, current: &Version) -> bool {
+    let tags = new.tag.as_deref().zip(current.tag.as_deref());
+    let versions = tags.and_then(|(new, current)| policy::Version::parse(new).zip(policy::Version::parse(current)));
+    versions.is_some_and(|(new, current)| new < current)
 }
 
 /// What a source line says of the version: its tag and digest, and the image where it can be told.

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 /// Findings that somebody has to act on; the rest passes by itself or by a newer version.
 const FAILING: &[&str] =
-    &["policy-unresolved", "policy-ambiguous", "policy-invalid", "wrong-kind", "shared-line", "circuit-breaker"];
+    &["policy-unresolved", "policy-ambiguous", "policy-invalid", "marker-wrong-kind", "shared-line", "circuit-breaker"];
 /// Findings that are worth a word.
 const WORTH_A_WORD: &[&str] = &["no-match", "no-digest", "registry-unavailable", "downgrade", "declined"];
 /// How many are shown.
@@ -28,7 +28,9 @@ impl Finding {
         let failing = FAILING.contains(&skip.code.as_ref());
         let place = format!("{}:{}", skip.file, skip.position);
         let policy = skip.policy.as_ref().map(|policy| format!(" ({})", code(policy))).unwrap_or_default();
-        (failing || WORTH_A_WORD.contains(&skip.code.as_ref())).then(|| Finding {
+        // A comment that was meant as a marker binds nothing: its author believes otherwise.
+        let worth_a_word = WORTH_A_WORD.contains(&skip.code.as_ref()) || skip.code.starts_with("marker-");
+        (failing || worth_a_word).then(|| Finding {
             text: format!("{} in {}{policy}: {}", code(&place), code(environment), code(&skip.reason)),
             failing,
             title: format!("{place}: {}", skip.reason),

@@ -174,11 +174,11 @@ pub fn newer_plan(summary: &str) -> String {
     )
 }
 
-/// Said when a person committed to butler's head branch.
+/// Said when a person committed to butler's head branch, or the memory of what butler put there is gone.
 pub fn edited(head: &str) -> String {
     format!(
-        "Somebody committed to {}, so butler leaves this pull request alone. Merge it, or close it and delete the \
-         branch: butler then opens a new one.\n",
+        "{} holds a commit that butler does not know as its own, so it leaves this pull request alone. Merge it, or \
+         close it and delete the branch: butler then opens a new one.\n",
         code(head)
     )
 }

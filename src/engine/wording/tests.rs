@@ -1,8 +1,8 @@
 //! Commits, pull requests and replies, with hostile names too.
 
 use super::{
-    CheckText, code, config_invalid, hand_edits, nothing_left, promotion_commit, promotion_pull, reply, subject,
-    summary, update_commit, update_pull,
+    CheckText, Finding, config_invalid, findings, promotion_commit, promotion_pull, reply, subject, summary,
+    update_commit, update_pull,
 };
 use crate::engine::{
     command::Permission,
@@ -13,6 +13,7 @@ use crate::engine::{
 };
 use jiff::Timestamp;
 use pulldown_cmark::{Event, Options, Parser, Tag};
+use std::collections::{BTreeMap, BTreeSet};
 
 fn change(component: &str, old: &str, new: &str) -> Change {
     let line = LineId {
@@ -46,6 +47,7 @@ fn promotion(changes: Vec<Change>, skipped: Vec<Skip>) -> PromotionPlan {
         changes,
         skipped,
         hash: "feedbeef".into(),
+        ..PromotionPlan::default()
     }
 }
 
@@ -135,7 +137,7 @@ fn a_body_says_what_moves_first() {
         reason: "held by ann".into(),
         policy: None,
     };
-    let plan = promotion(vec![change("web", "1.0.0", "2.0.0"), down], vec![skip]);
+    let plan = promotion(vec![change("web", "1.0.0", "2.0.0"), down], vec![skip.clone()]);
     let text = promotion_pull(&plan, "--- a\n+++ b\n", Some("ann"));
     assert_eq!(text.title, "promote(prod): 2 changes");
     let mut at = 0;
@@ -244,7 +246,7 @@ fn outside_text_is_text_only() {
             from: (*hostile).into(),
             to: (*hostile).into(),
             source: (*hostile).into(),
-            ..promotion(vec![bad.clone()], vec![skip])
+            ..promotion(vec![bad.clone()], vec![skip.clone()])
         };
         foreign(&promotion_pull(&plan, "", Some(hostile)).body, hostile);
         foreign(
@@ -252,10 +254,16 @@ fn outside_text_is_text_only() {
                 .body,
             hostile,
         );
-        foreign(&summary(&[bad]), hostile);
+        foreign(&summary(std::slice::from_ref(&bad)), hostile);
         let CheckText { summary: text, .. } = config_invalid(&[(*hostile).into()]);
         foreign(&text, hostile);
-        foreign(&hand_edits(&[(*hostile).into()]).summary, hostile);
+        let unmatched = Skip { code: "no-match".into(), ..skip };
+        let found = [
+            Finding::of(hostile, &unmatched).unwrap(),
+            Finding::protected(hostile, hostile, hostile),
+            Finding::no_branch(hostile, hostile),
+        ];
+        foreign(&findings(&found).summary, hostile);
         let said = |outcome| {
             reply(
                 1,
@@ -265,9 +273,10 @@ fn outside_text_is_text_only() {
                 ],
                 &[],
                 &[(*hostile).into()],
+                &BTreeMap::new(),
             )
         };
-        foreign(&said(Outcome::Held { sentence: (*hostile).into() }), hostile);
+        foreign(&said(Outcome::Held { sentence: (*hostile).into(), until: None }), hostile);
         foreign(&said(Outcome::Promoting { heads: vec![(*hostile).into()] }), hostile);
         let request = Request {
             comment: 1,
@@ -276,8 +285,11 @@ fn outside_text_is_text_only() {
             own_head: None,
             now: Timestamp::UNIX_EPOCH,
         };
-        let resume = Intent::Resume { component: Some((*hostile).into()), environment: Some((*hostile).into()) };
+        let resume = Intent::Resume {
+            component: Some((*hostile).into()),
+            environment: Some((*hostile).into()),
+            lines: BTreeSet::new(),
+        };
         foreign(&said(Memory::new().decide(&request, &resume, Permission::Write)), hostile);
     }
-    assert!(!nothing_left().is_empty() && code("a") == "`a`");
 }

@@ -5,7 +5,7 @@ use crate::{
     adapters::github::Reaction,
     engine::{
         command::{self, Parsed, Permission, Scope, VERBS, Verb, VerbInfo},
-        config::{Bare, Config, Who, nearest},
+        config::{Bare, Config, Environment, Who, nearest},
         event::Comment,
         memory::{Decision, Intent, Memory, Outcome, PullRecord, Request, line_key, promotion_key},
         plan::component_of,
@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const SAID: &str = "said";
 
 /// The key of the reply to a comment.
-fn reply_key(comment: u64) -> String {
+pub(super) fn reply_key(comment: u64) -> String {
     format!("reply:{comment}")
 }
 
@@ -118,7 +118,9 @@ impl Session<'_> {
                     Ok(intent) => intent,
                     Err(why) => Intent::Nonsense(why),
                 };
-                (intent, self.needed(command.verb.name()))
+                // What a merge goes into is known; other commands reach wherever their words lead.
+                let target = own_head.filter(|_| command.verb == Verb::Merge).and_then(|head| self.target_of(head));
+                (intent, self.needed(command.verb.name(), target.as_deref()))
             }
         }
     }
@@ -169,10 +171,7 @@ impl Session<'_> {
 
     /// Why butler cannot merge this pull request, where settings that it does not know protect the target.
     fn nobody_but_people_merge(&self, head: &str) -> Option<String> {
-        let edges = self.config.edges();
-        let edge = edges.iter().find(|edge| head_of(&self.config, edge) == head);
-        let target = edge.map(|edge| edge.to.name.as_str()).or_else(|| head.strip_prefix("butler/update/"))?;
-        let protects = self.config.blocks_environment(target)?;
+        let protects = self.config.blocks_environment(&self.target_of(head)?)?;
         Some(format!(
             "{} is set, which this version of butler cannot check; a person has to merge this pull request on GitHub",
             code(&protects.key)
@@ -201,17 +200,25 @@ impl Session<'_> {
         found
     }
 
-    /// The permission that butler.yaml asks for, where it does: the strictest of all environments.
-    fn needed(&self, verb: &str) -> Permission {
+    /// The permission that a command takes in the environment that it touches, or, where that may be any, the strictest
+    /// of all: an environment that asks for less loosens nothing elsewhere.
+    pub(super) fn needed(&self, verb: &str, target: Option<&str>) -> Permission {
         let usual = VerbInfo::of(verb).map_or(Permission::Admin, |info| info.permission);
-        self.config
-            .environments
-            .iter()
-            .flat_map(|environment| &environment.protect.commands)
-            .filter(|(named, _)| named == verb)
-            .filter_map(|(_, who)| who.iter().filter_map(Who::permission).min())
-            .max()
-            .unwrap_or(usual)
+        let of = |environment: &Environment| {
+            let listed = environment.protect.commands.iter().find(|(named, _)| named == verb);
+            // Membership of a team is not known to this version: only an administrator goes for sure.
+            let least = |who: &[Who]| who.iter().filter_map(Who::permission).min().unwrap_or(Permission::Admin);
+            listed.map_or(usual, |(_, who)| least(who))
+        };
+        let touched = self.config.environments.iter().filter(|known| target.is_none_or(|target| known.name == target));
+        touched.map(of).max().unwrap_or(usual)
+    }
+
+    /// The environment that a head branch of butler's is to be merged into.
+    pub(super) fn target_of(&self, head: &str) -> Option<String> {
+        let edges = self.config.edges();
+        let edge = edges.iter().find(|edge| head_of(&self.config, edge) == head);
+        edge.map(|edge| edge.to.name.clone()).or_else(|| head.strip_prefix("butler/update/").map(str::to_owned))
     }
 
     /// Answers these comments.
@@ -271,7 +278,7 @@ impl Session<'_> {
 
     /// What each command takes here.
     fn needed_by_verb(&self) -> BTreeMap<&'static str, Permission> {
-        VERBS.iter().map(|verb| (verb.name, self.needed(verb.name))).collect()
+        VERBS.iter().map(|verb| (verb.name, self.needed(verb.name, None))).collect()
     }
 }
 

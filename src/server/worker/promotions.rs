@@ -5,7 +5,7 @@ use super::{
 };
 use crate::engine::{
     config::{Config, Edge, Merge, Mode, Open, UpdateMode, Write},
-    memory::{PullRecord, promotion_key},
+    memory::promotion_key,
     plan::{Planned, PromotionInputs, PromotionPlan, Side, promotion},
     wording::{self, Finding, Standing, promotion_commit, promotion_pull},
 };
@@ -130,6 +130,9 @@ impl Session<'_> {
         asked_for: bool,
     ) -> Result<(String, bool), WorkError> {
         if plan.changes.is_empty() {
+            // Carried already, by an attempt that did not live to remember it; or there was nothing to carry. Either way
+            // what was asked for is done, and does not hold for what comes later.
+            self.forget_request(head, &format!("promote: {} has nothing to carry", plan.name)).await?;
             return Ok((nothing(&plan), false));
         }
         if self.config.blocks_environment(&edge.to.name).is_some() {
@@ -139,13 +142,16 @@ impl Session<'_> {
             let wait = format!("waits for {}: {}", wording::code("/promote"), wording::summary(&plan.changes));
             return Ok((wait, false));
         }
+        if by.is_none() && plan.changes.iter().any(|change| change.downgrade) {
+            let wait = "would go down from what somebody put there";
+            let asks = wording::code("/promote");
+            return Ok((format!("{} {wait}; {asks} does it", wording::summary(&plan.changes)), false));
+        }
         let message = promotion_commit(&plan, by.as_deref());
         let (commit, _) = self.commit(&plan.base, &plan.changes, &message).await?;
         match self.move_branch(branch, Some(plan.base.clone()), Some(commit)).await? {
             Published::Done { commit } => {
-                let mut memory = self.memory.clone();
-                memory.pulls.entry(head.to_owned()).or_insert_with(|| PullRecord::of(&plan.name)).requested = None;
-                self.remember(memory, &format!("promote: {} as {commit}", plan.name)).await?;
+                self.forget_request(head, &format!("promote: {} as {commit}", plan.name)).await?;
                 let short = commit.get(..7).unwrap_or(&commit).to_owned();
                 Ok((format!("committed as {short}: {}", wording::summary(&plan.changes)), true))
             }
@@ -153,6 +159,15 @@ impl Session<'_> {
                 format!("the branch takes no direct commits ({}): use `write: pull-request`", wording::plain(&message)),
                 false,
             )),
+        }
+    }
+
+    async fn forget_request(&mut self, head: &str, summary: &str) -> Result<(), WorkError> {
+        let mut memory = self.memory.clone();
+        let asked = memory.pulls.get_mut(head).and_then(|record| record.requested.take());
+        match asked {
+            Some(_) => self.remember(memory, summary).await,
+            None => Ok(()),
         }
     }
 
@@ -196,6 +211,7 @@ impl Session<'_> {
             may_open: asked_for,
         };
         let empty = work.changes.is_empty();
+        let (down, branch) = (work.changes.iter().any(|change| change.downgrade), work.branch.clone());
         let stands = self.converge_pull(work).await?;
         if empty {
             return Ok((nothing, false));
@@ -209,8 +225,8 @@ impl Session<'_> {
                 false,
             ));
         }
-        let automatic = edge.promotion.pull_request.merge == Merge::Auto;
-        let (waits, merged) = self.merge_if_asked(head, automatic, &title).await?;
+        let automatic = edge.promotion.pull_request.merge == Merge::Auto && !down;
+        let (waits, merged) = self.merge_if_asked(head, &branch, automatic, &title).await?;
         let sentence = match (waits, merged) {
             (Some(waits), _) => waits,
             (None, true) => "merged".into(),

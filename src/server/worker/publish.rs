@@ -61,6 +61,16 @@ impl Session<'_> {
         .await
     }
 
+    /// To be asked just before a branch moves, by push or by merge: that no command came in that was not heard, and that
+    /// the lease still holds.
+    pub async fn last_word(&self) -> Result<(), WorkError> {
+        let inbox = self.worker.store.inbox(self.repo).await?;
+        if inbox.iter().any(|comment| !self.heard.contains(&comment.id)) {
+            return Err(WorkError::Again("a command came in meanwhile".into()));
+        }
+        self.held.confirm(&self.worker.store, &self.worker.clock, self.worker.options.lease).await
+    }
+
     /// Moves a branch from `expected` to `new` (`None`: must not exist, or goes away).
     ///
     /// Commands that came in meanwhile go first: a `/hold` said a moment ago holds.
@@ -70,11 +80,7 @@ impl Session<'_> {
         expected: Option<String>,
         new: Option<String>,
     ) -> Result<Published, WorkError> {
-        let inbox = self.worker.store.inbox(self.repo).await?;
-        if inbox.iter().any(|comment| !self.heard.contains(&comment.id)) {
-            return Err(WorkError::Again("a command came in before the push".into()));
-        }
-        self.held.confirm(&self.worker.store, &self.worker.clock, self.worker.options.lease).await?;
+        self.last_word().await?;
         let name = format!("refs/heads/{branch}");
         let update = RefUpdate { name: name.clone(), expected, new: new.clone() };
         let mirror = self.mirror.clone();

@@ -6,8 +6,11 @@
 
 use super::{WorkError, publish::Published, session::Session};
 use crate::{
-    adapters::github::{ForgeError, MergeMethod, MergeOutcome, Pull, PullSpec, PullState as PullStatus, approvals},
+    adapters::github::{
+        ForgeError, MergeMethod, MergeOutcome, Pull, PullSpec, PullState as PullStatus, ReviewState, last_words,
+    },
     engine::{
+        command::Permission,
         config::PullRequest,
         memory::{Merged, Outcome, PullRecord},
         plan::{Change, PullAction, PullState, decide_pull},
@@ -41,6 +44,11 @@ pub struct PullWork {
 /// Where a pull request stands after it was looked after: a sentence for people.
 pub struct Stands {
     pub sentence: String,
+}
+
+/// Whether a body was written for another plan. One without butler's marker is a person's, and stays.
+fn shows_another_plan(body: &str, hash: &str) -> bool {
+    body.contains("<!-- butler:plan:") && !body.contains(&format!("<!-- butler:plan:{hash} -->"))
 }
 
 impl Session<'_> {
@@ -104,8 +112,23 @@ impl Session<'_> {
                 said.push(format!("#{} closed", pull.number));
             }
         }
-        self.remember(memory, &said.join(", ")).await?;
-        for (head, _) in ended {
+        self.remember(memory, &said.join(", ")).await
+    }
+
+    /// Removes the heads of pull requests that ended: now, or in an attempt that did not live to do it.
+    pub async fn delete_left_heads(&mut self) -> Result<(), WorkError> {
+        let open = |head: &str| self.pulls.contains_key(head);
+        // A new plan for the same head has values again.
+        let over =
+            |record: &PullRecord| record.number.is_some() && record.ended == record.number && record.values.is_empty();
+        let left: Vec<String> = self
+            .memory
+            .pulls
+            .iter()
+            .filter(|(head, record)| over(record) && !open(head) && self.head(head) == Some(&record.head))
+            .map(|(head, _)| head.clone())
+            .collect();
+        for head in left {
             self.delete_head(&head).await?;
         }
         Ok(())
@@ -141,11 +164,27 @@ impl Session<'_> {
         };
         if let Some(pull) = &pull {
             self.note_number(&work.head, pull.number).await?;
+            if pull.base_ref != work.branch {
+                return Ok(Stands { sentence: retargeted(pull) });
+            }
+        }
+        let mut record = record;
+        if let (Some(pull), Some(record)) = (&pull, &mut record)
+            && record.before.as_deref() == Some(&pull.head_sha)
+            && record.head != pull.head_sha
+        {
+            // The plan was remembered, and its push did not come to pass.
+            record.plan.clear();
         }
         let action = decide_pull(&work.hash, work.changes.len(), record.as_ref(), &state);
         tracing::debug!(head = work.head, ?action, changes = work.changes.len(), "pull request");
         let open = |number: u64| Stands { sentence: format!("#{number} is open: {}", wording::summary(&work.changes)) };
         match (action, pull) {
+            (PullAction::Keep, Some(pull)) if shows_another_plan(&pull.body, &work.hash) => {
+                // Pushed by an attempt that did not live to say so.
+                let diff = self.commit(&work.base, &work.changes, &work.message).await?.1;
+                Ok(open(self.show_pull(&work, &diff).await?.number))
+            }
             (PullAction::Keep, Some(pull)) => Ok(open(pull.number)),
             (PullAction::Keep, None) => Ok(Stands { sentence: "nothing to carry".into() }),
             (PullAction::Write, None) if !work.may_open => Ok(Stands {
@@ -157,8 +196,6 @@ impl Session<'_> {
             }
             (PullAction::Close, Some(pull)) => {
                 self.close(&work.head, &pull).await?;
-                let body = wording::nothing_left();
-                self.say(pull.number, "closed", body).await?;
                 Ok(Stands { sentence: "nothing is left to carry".into() })
             }
             (PullAction::Announce, Some(pull)) => {
@@ -244,7 +281,17 @@ impl Session<'_> {
                 }
             }
         }
-        let PullText { title, body } = (work.text)(&diff);
+        let opened = self.show_pull(work, &diff).await?;
+        tracing::info!(number = opened.number, head = work.head, new = pull.is_none(), "pull request");
+        let number = opened.number;
+        self.pulls.insert(work.head.clone(), opened);
+        self.note_number(&work.head, number).await?;
+        Ok(number)
+    }
+
+    /// Makes the pull request's title and body say what it carries; opens it where there is none.
+    async fn show_pull(&self, work: &PullWork, diff: &str) -> Result<Pull, WorkError> {
+        let PullText { title, body } = (work.text)(diff);
         let spec = PullSpec {
             head: work.head.clone(),
             base: work.branch.clone(),
@@ -259,12 +306,7 @@ impl Session<'_> {
         for finding in &ensured.findings {
             tracing::warn!(head = work.head, finding, "pull request");
         }
-        let opened = ensured.pull;
-        tracing::info!(number = opened.number, head = work.head, new = pull.is_none(), "pull request");
-        let number = opened.number;
-        self.pulls.insert(work.head.clone(), opened);
-        self.note_number(&work.head, number).await?;
-        Ok(number)
+        Ok(ensured.pull)
     }
 
     /// Remembers the number of the pull request that is open from this head: its end is noticed by it.
@@ -287,6 +329,8 @@ impl Session<'_> {
             record.merge = None;
         }
         self.remember(memory, &format!("close: #{}", pull.number)).await?;
+        // Said first, and at once: nobody looks again at what is closed.
+        self.worker.forge.say(self.repo, pull.number, "closed", &wording::nothing_left()).await?;
         self.worker.forge.close_pull(self.repo, pull.number).await?;
         self.pulls.remove(head);
         self.delete_head(head).await
@@ -297,6 +341,7 @@ impl Session<'_> {
     pub async fn merge_if_asked(
         &mut self,
         head: &str,
+        branch: &str,
         automatic: bool,
         title: &str,
     ) -> Result<(Option<String>, bool), WorkError> {
@@ -319,8 +364,18 @@ impl Session<'_> {
                 false,
             ));
         }
+        if pull.base_ref != branch {
+            return Ok((Some(retargeted(&pull)), false));
+        }
         if let Some(asked) = &asked {
             self.restate.insert(asked.comment, pull.number);
+            // The memory names who asked; whether they may is asked again now.
+            let needed = self.needed("merge", self.target_of(head).as_deref());
+            let has = self.worker.forge.role(self.repo, &asked.by).await?;
+            if has.is_none_or(|has| has < needed) {
+                let by = wording::code(&asked.by);
+                return Ok((Some(format!("#{}: {by} may not merge it any more", pull.number)), false));
+            }
         }
         if self.head_without_updates(head, &pull).await? != record.head {
             // What was asked for was another commit; it is not asked for any more.
@@ -335,7 +390,7 @@ impl Session<'_> {
         if let Some(waits) = self.missing_for_merge(&pull).await? {
             return Ok((Some(format!("#{} waits: {waits}", pull.number)), false));
         }
-        self.held.confirm(&self.worker.store, &self.worker.clock, self.worker.options.lease).await?;
+        self.last_word().await?;
         let by = asked.as_ref().map(|asked| format!("Butler-Requested-By: {}\n", asked.by)).unwrap_or_default();
         let message = format!("Merges #{}.\n\nButler-Plan: {}\n{by}", pull.number, record.plan);
         let outcome = self
@@ -402,8 +457,19 @@ impl Session<'_> {
         let rules = self.worker.forge.branch_rules(self.repo, &pull.base_ref).await?;
         if rules.required_approvals > 0 {
             let reviews = self.worker.forge.reviews(self.repo, pull.number).await?;
-            let approvals = approvals(&reviews);
-            if approvals < rules.required_approvals as usize {
+            let mut approvals = 0;
+            for review in last_words(&reviews) {
+                let may = self.worker.forge.role(self.repo, &review.author).await?;
+                match review.state {
+                    _ if may.is_none_or(|may| may < Permission::Write) => {}
+                    ReviewState::Approved if review.commit == pull.head_sha => approvals += 1,
+                    ReviewState::ChangesRequested => {
+                        return Ok(Some(format!("{} asked for changes", wording::code(&review.author))));
+                    }
+                    _ => {}
+                }
+            }
+            if approvals < rules.required_approvals {
                 return Ok(Some(format!("{approvals} of {} approvals", rules.required_approvals)));
             }
         }
@@ -439,4 +505,10 @@ impl Session<'_> {
         }
         Ok(())
     }
+}
+
+/// Somebody turned the pull request to another branch: what it is merged into is theirs to decide.
+fn retargeted(pull: &Pull) -> String {
+    let base = wording::code(&pull.base_ref);
+    format!("#{} was turned to {base}; butler leaves it alone, close it to have another", pull.number)
 }

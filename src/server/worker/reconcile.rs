@@ -149,6 +149,8 @@ impl Worker {
         session.settle_pulls().await?;
         session.hear_what_was_missed().await?;
         let comments = session.decide_commands().await?;
+        session.delete_left_heads().await?;
+        session.index_images().await?;
         let mut moved = session.update_all().await?;
         moved |= session.promote_all().await?;
         session.tell_findings().await?;
@@ -227,6 +229,8 @@ impl Session<'_> {
                 Ok(Ok(()))
             }
             Ok(memory::Found::Absent) => {
+                // What was said before butler came was not said to it.
+                self.worker.heard_just_now(self.repo).await?;
                 let mut branches: Vec<String> =
                     self.config.environments.iter().map(|environment| self.branch_of(environment)).collect();
                 branches.push(self.default_branch.clone());
@@ -243,31 +247,22 @@ impl Session<'_> {
         }
     }
 
-    /// With a database that does not know this repository, comments on butler's open pull requests are read again.
-    async fn hear_what_was_missed(&mut self) -> Result<(), WorkError> {
-        if self.worker.store.is_known(self.repo).await? {
-            return Ok(());
+    /// Remembers which images matter here, before registries are asked about them: an image that is pushed later than
+    /// that finds who follows it, and one that was pushed before is in the answer.
+    async fn index_images(&mut self) -> Result<(), WorkError> {
+        let config = self.config.clone();
+        let mut images = BTreeSet::new();
+        for environment in &config.environments {
+            let branch = self.branch_of(environment);
+            if let Some(state) = self.branch(&branch).await? {
+                images.extend(state.bindings.images().cloned());
+            }
         }
-        let mut missed = Vec::new();
-        for pull in self.pulls.values() {
-            let comments = self.worker.forge.comments_since(self.repo, pull.number, self.memory.cursor).await?;
-            missed.extend(
-                comments.into_iter().filter(|comment| !comment.author_is_bot && !self.memory.decided(comment.id)),
-            );
-        }
-        self.worker.store.inbox_add(&missed).await?;
-        self.worker.store.set_known(self.repo, self.worker.clock.now()).await?;
-        Ok(())
+        Ok(self.worker.store.index_images(self.repo, &images).await?)
     }
 
-    /// Remembers which images matter here, and answers these comments: the replies are in the journal before the inbox
-    /// forgets them.
+    /// Answers these comments: the replies are in the journal before the inbox forgets them.
     async fn finish(&mut self, comments: &[crate::engine::event::Comment]) -> Result<(), WorkError> {
-        let mut images = BTreeSet::new();
-        for state in self.branches.values() {
-            images.extend(state.bindings.images().cloned());
-        }
-        self.worker.store.index_images(self.repo, &images).await?;
         let now = self.worker.clock.now();
         self.answer(comments).await?;
         for comment in comments {

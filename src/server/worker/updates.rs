@@ -129,12 +129,14 @@ impl Session<'_> {
             changes: still,
             may_open: true,
         };
+        // A downgrade is merged by a person's word alone.
+        let down = work.changes.iter().any(|change| change.downgrade);
         let stands = self.converge_pull(work).await?;
         if empty {
             return Ok(false);
         }
-        let automatic = self.config.updates.pull_request.merge == Merge::Auto;
-        let (waits, merged) = self.merge_if_asked(&head, automatic, &title).await?;
+        let automatic = self.config.updates.pull_request.merge == Merge::Auto && !down;
+        let (waits, merged) = self.merge_if_asked(&head, branch, automatic, &title).await?;
         let sentence = if merged { "merged".into() } else { waits.unwrap_or(stands.sentence) };
         self.note_standing(head, None, environment.name.clone(), sentence);
         Ok(merged)
@@ -206,7 +208,8 @@ impl Session<'_> {
                 }
                 Need::Tags(repository) => {
                     let cached = self.worker.store.cached_tags(repository).await?;
-                    match cached.filter(|cached| now.duration_since(cached.as_of) < TAGS_FRESH) {
+                    let fresh = |as_of| as_of >= self.worker.started && now.duration_since(as_of) < TAGS_FRESH;
+                    match cached.filter(|cached| fresh(cached.as_of)) {
                         Some(cached) => {
                             let fact = Fact::Known { value: Arc::new(cached.tags), as_of: cached.as_of };
                             self.facts.tags.insert(repository.clone(), fact);

@@ -1,7 +1,7 @@
 //! `/merge`: at once, or as soon as it may be; one reply, edited as work goes on.
 
 use super::{REPO, World, only_pull, proposed};
-use butler::sandbox::github::{Fault, Protection};
+use butler::sandbox::github::{Fault, Protection, Role};
 
 fn ruleset() -> Protection {
     Protection {
@@ -103,7 +103,7 @@ async fn a_persons_commit_after_the_merge_was_asked_for_is_not_merged() {
     insta::assert_snapshot!(world.replies(number).join("\n---\n"), @r"
     Not merged: #1: somebody committed to its branch since; butler leaves the merge to people.
     ---
-    Somebody committed to `butler/promote/to-staging`, so butler leaves this pull request alone. Merge it, or close it and delete the branch: butler then opens a new one.
+    `butler/promote/to-staging` holds a commit that butler does not know as its own, so it leaves this pull request alone. Merge it, or close it and delete the branch: butler then opens a new one.
     ");
     world.finish().await;
 }
@@ -149,5 +149,44 @@ async fn a_base_that_moves_during_the_merge_is_tried_again() {
     insta::assert_snapshot!(world.reply(number), @"Merged as COMMIT.");
     assert_eq!(world.log("main").iter().filter(|subject| subject.starts_with("promote")).count(), 2);
     assert_eq!(only_pull(&world), number + 1);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_environment_loosens_is_loosened_there_alone() {
+    let config = "\
+version: 1
+environments:
+  development: {path: deploy/development, protect: {commands: {merge: [read]}}}
+  staging: {path: deploy/staging, update: none}
+promotions:
+  - {name: to-staging, from: development, to: staging}
+updates: {quiet: 1s, at-most: 10s}
+";
+    let world = World::configured(config).await;
+    world.push_image("1.1.0").await;
+    let number = only_pull(&world);
+    world.comment("rita", number, "/merge").await;
+    assert!(world.reply(number).starts_with("Not done: this takes `maintain`"), "{}", world.reply(number));
+    assert_eq!(world.tag("staging"), "1.0.0");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_lost_the_role_since_merges_nothing_and_a_readers_approval_does_not_count() {
+    let (world, number) = proposed().await;
+    world.github.protect(REPO, "main", Some(ruleset())).unwrap();
+    world.comment("ann", number, "/merge").await;
+    world.person("rita").approves(REPO, number).unwrap();
+    world.settle().await;
+    world.github.check(REPO, "butler/promote/to-staging", "ci", Some("success")).unwrap();
+    world.settle().await;
+    assert_eq!(world.tag("staging"), "1.0.0", "rita may only read");
+
+    world.github.set_role(REPO, "ann", Some(Role::Read)).unwrap();
+    world.person("dan").approves(REPO, number).unwrap();
+    world.settle().await;
+    assert_eq!(world.tag("staging"), "1.0.0", "ann may not merge any more");
+    assert!(world.reply(number).contains("`ann` may not merge it any more"), "{}", world.reply(number));
     world.finish().await;
 }

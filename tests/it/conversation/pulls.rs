@@ -76,7 +76,7 @@ async fn promoted_by_hand_it_is_closed() {
 async fn a_persons_commit_on_the_head_stops_butler() {
     let (world, number) = proposed().await;
     let commit = world.push("dan", "butler/promote/to-staging", "notes.md", "By hand\n").await;
-    insta::assert_snapshot!(world.reply(number), @"Somebody committed to `butler/promote/to-staging`, so butler leaves this pull request alone. Merge it, or close it and delete the branch: butler then opens a new one.");
+    insta::assert_snapshot!(world.reply(number), @"`butler/promote/to-staging` holds a commit that butler does not know as its own, so it leaves this pull request alone. Merge it, or close it and delete the branch: butler then opens a new one.");
     world.push_image("1.2.0").await;
     assert_eq!(world.github.branch(REPO, "butler/promote/to-staging"), Some(commit), "left alone");
     world.comment("ann", number, "/merge").await;

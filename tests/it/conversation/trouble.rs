@@ -26,9 +26,9 @@ async fn a_policy_that_cannot_be_read() {
     world.push_image("1.1.0").await;
     assert_eq!(world.tag("development"), "1.0.0");
     insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @r#"
-    failure: deploy/development/app.yaml:12:18: semver range "one.x": expected a version, such as `1.2.x` (at byte 0)
+    failure: deploy/development/app.yaml:12:18: deploy/policies.yaml:9:1: semver range "one.x": expected a version, such as `1.2.x` (at byte 0)
 
-    - `deploy/development/app.yaml:12:18` in `development` (`flux-system:app`): ``semver range "one.x": expected a version, such as `1.2.x` (at byte 0)``
+    - `deploy/development/app.yaml:12:18` in `development` (`flux-system:app`): ``deploy/policies.yaml:9:1: semver range "one.x": expected a version, such as `1.2.x` (at byte 0)``
     "#);
     world.edit("dan", "main", "deploy/policies.yaml", |text| text.replace("range: one.x", "range: 1.x")).await;
     // While nothing followed the image its push was of no interest: the sweep asks the registry again.

@@ -29,8 +29,8 @@ use std::{
 use tempfile::TempDir;
 
 pub const REPO: &str = sample::REPOSITORY;
-const SECRET: &str = "webhook-secret";
-const TOKEN: &str = "registry-token";
+pub const SECRET: &str = "webhook-secret";
+pub const TOKEN: &str = "registry-token";
 
 pub struct World {
     pub github: Github,

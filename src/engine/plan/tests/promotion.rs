@@ -3,10 +3,11 @@
 use super::update::{DIGEST, now};
 use crate::engine::{
     config::PathPattern,
-    memory::{Hold, Memory, promotion_key},
-    plan::{PromotionInputs, PromotionPlan, Side, promotion},
+    memory::{Hold, Memory, PullRecord, promotion_key},
+    plan::{Fact, Facts, Planned, PromotionInputs, PromotionPlan, Side, promotion},
     testing::{Files, only_line},
 };
+use std::sync::Arc;
 
 const NAME: &str = "dev-to-prod";
 
@@ -55,18 +56,38 @@ impl Edge {
 
     fn plan(&self) -> PromotionPlan {
         let snapshot = self.files.snapshot();
+        let mut facts = Facts::default();
+        for file in self.files.0.keys() {
+            facts.own_writes.insert(("main".into(), file.clone()), Fact::Known { value: Arc::default(), as_of: now() });
+        }
         let folder = |path: &str| PathPattern::new(path, "").unwrap();
         let (dev, prod) = (folder("dev"), folder("prod"));
         let (from, to) = (|file: &str| dev.relative(file), |file: &str| prod.relative(file));
-        promotion(&PromotionInputs {
+        let planned = promotion(&PromotionInputs {
             name: NAME,
             from: Side { environment: "dev", branch: "main", snapshot: &snapshot, relative: &from },
             to: Side { environment: "prod", branch: "main", snapshot: &snapshot, relative: &to },
             target_updates: self.target_updates,
             memory: &self.memory,
+            facts: &facts,
             now: now(),
+            automatic: false,
             components: &self.components,
-        })
+        });
+        match planned {
+            Planned::Ready(plan) => plan,
+            Planned::Needs(needs) => panic!("still needs {needs:?}"),
+        }
+    }
+
+    /// What the pull request of this edge brought to the target's line, once.
+    fn landed(mut self, value: &str) -> Self {
+        let line = only_line(&self.files.snapshot(), "prod/a.yaml");
+        let mut record = PullRecord::of(NAME);
+        record.values.insert(promotion_key(NAME, &line), value.into());
+        record.land(12, now());
+        self.memory.pulls.insert("head".into(), record);
+        self
     }
 
     fn outcome(&self) -> String {
@@ -118,6 +139,8 @@ fn one_line() {
         ("held elsewhere", same().held("test"), "prod/a.yaml -> example.com/app:2"),
         ("declined", same().declined("example.com/app:2"), "declined: example.com/app:2 was declined (#7 closed by ann); a newer version, /resume or /promote ends that"),
         ("an older one declined", same().declined("example.com/app:1.5"), "prod/a.yaml -> example.com/app:2"),
+        ("set back by hand", same().landed("example.com/app:2"), "declined: example.com/app:2 was declined (set back by hand after #12); a newer version, /resume or /promote ends that"),
+        ("set back from an older one", same().landed("example.com/app:1.5"), "prod/a.yaml -> example.com/app:2"),
         ("follows a policy", Edge { target_updates: true, ..Edge::of(&[("dev/a.yaml", &new), ("prod/a.yaml", &marked)]) }, "follows-policy: prod updates this line by its own policy"),
         ("a marker that nothing follows", Edge::of(&[("dev/a.yaml", &new), ("prod/a.yaml", &marked)]), "prod/a.yaml -> example.com/app:2"),
         ("this component", Edge { components: vec!["web".into()], ..same() }, "prod/a.yaml -> example.com/app:2"),
@@ -141,4 +164,21 @@ fn carrying_again_carries_nothing() {
     let after = Edge { files: edge.files.after(&plan.changes), ..edge };
     assert_eq!(after.plan().changes, []);
     assert_ne!(after.plan().hash, plan.hash);
+}
+
+#[test]
+fn a_lower_version_is_told_apart() {
+    for (source, target, lower) in [
+        ("1.2.0", "1.3.0", true),
+        ("1.10.0", "1.9.0", false),
+        ("v1.2.0", "1.3.0", true),
+        ("1.3.0-rc.1", "1.3.0", true),
+        ("main-7", "main-9", false),
+        ("1.2.0", "main-9", false),
+    ] {
+        let v = |version: &str| workload("web", &format!("example.com/app:{version}"));
+        let plan = Edge::of(&[("dev/a.yaml", &v(source)), ("prod/a.yaml", &v(target))]).plan();
+        let [change] = &plan.changes[..] else { panic!("one change: {:?}", plan.changes) };
+        assert_eq!(change.downgrade, lower, "{target} -> {source}");
+    }
 }

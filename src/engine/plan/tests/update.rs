@@ -5,10 +5,8 @@ use crate::engine::{
     dialect::bind,
     image::{Repository, Tag},
     manifest::{FileKind, scan},
-    memory::{Hold, Memory, line_key},
-    plan::{
-        EntryKind, Fact, Facts, HandEdit, Need, OwnWrite, Planned, Scope, Snapshot, UpdateInputs, UpdatePlan, update,
-    },
+    memory::{Decline, Hold, Memory, PullRecord, line_key},
+    plan::{EntryKind, Fact, Facts, Need, OwnWrite, Planned, Scope, Snapshot, UpdateInputs, UpdatePlan, update},
     testing::{Files, only_line},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -197,6 +195,15 @@ impl World {
         self
     }
 
+    fn landed(mut self, value: &str) -> Self {
+        let line = only_line(&self.snapshot(), "apps/dev/app.yaml");
+        let mut record = PullRecord::of("update:dev");
+        record.values.insert(line_key(&line), value.into());
+        record.land(12, now());
+        self.memory.pulls.insert("butler/update/dev".into(), record);
+        self
+    }
+
     fn declined(mut self, value: &str, ended: bool) -> Self {
         let line = only_line(&self.snapshot(), "apps/dev/app.yaml");
         self.memory.decline(line_key(&line), value.into(), "by hand".into(), now());
@@ -277,10 +284,12 @@ fn one_line() {
         ("a decline that was ended", world().declined("example.com/app:1.2.0", true), moves),
         ("history not asked", World { writes: None, ..world() }, "needs {OwnWrites {…"),
         ("history away", World { writes: away(), ..world() }, "history-unavailable: 503"),
-        ("set back by hand", world().wrote(&[(90, "1.0.0", "1.2.0")]), "declined: example.com/app:1.2.0 was set back to example.com/app:1.0.0 by hand after 0123456…"),
+        ("set back by hand", world().wrote(&[(90, "1.0.0", "1.2.0")]), "declined: example.com/app:1.2.0 was declined (set back by hand after 0123456)…"),
         ("set back, and asked for again", world().wrote(&[(90, "1.0.0", "1.2.0")]).declined("example.com/app:1.2.0", true), moves),
         ("set back from an older one", world().wrote(&[(90, "1.0.0", "1.1.0")]), moves),
         ("not the last that was written", world().wrote(&[(80, "1.2.0", "1.1.0"), (90, "1.0.0", "1.2.0")]), moves),
+        ("set back after a pull request", world().landed("example.com/app:1.2.0"), "declined: example.com/app:1.2.0 was declined (set back by hand after #12)…"),
+        ("set back after a pull request with an older one", world().landed("example.com/app:1.1.0"), moves),
         // The breaker.
         ("written six times in an hour", world().wrote(&six), "circuit-breaker: 6 automatic changes of this line within an hour…"),
         ("written five times", world().wrote(&six[1..]), moves),
@@ -344,13 +353,14 @@ fn who_writes_a_line_beside_butler() {
 fn a_hand_edit_is_told_once() {
     let world = World::new().wrote(&[(90, "1.0.0", "1.2.0")]);
     let line = only_line(&world.snapshot(), "apps/dev/app.yaml");
-    let edit = HandEdit {
-        line: line.clone(),
-        declined: "example.com/app:1.2.0".into(),
-        commit: "0123456789abcdef".into(),
+    let decline = Decline {
+        what: line_key(&line),
+        value: "example.com/app:1.2.0".into(),
+        why: "set back by hand after 0123456".into(),
         at: now(),
+        ended: None,
     };
-    assert_eq!(world.ready().hand_edits, [edit]);
+    assert_eq!(world.ready().hand_edits, [decline]);
     // Once it is remembered it is a decline like any other.
     assert_eq!(world.declined("example.com/app:1.2.0", false).ready().hand_edits, []);
 }
