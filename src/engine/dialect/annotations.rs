@@ -183,12 +183,12 @@ impl Reader<'_> {
         let names: Vec<String> = found.into_iter().collect();
         match names.as_slice() {
             [region] => Ok(region.clone()),
-            [] => Err("no line that follows it names an ECR region; give one in butler.yaml: registries: [{ecr: \
-                       {region: …}}]"
+            [] => Err("no line that follows it names an ECR region; give one in butler.yaml: registries: [{provider: ecr, \
+                       region: …}]"
                 .to_owned()),
             several => Err(format!(
-                "the lines that follow it name several ECR regions ({}); give one in butler.yaml: registries: [{{ecr: \
-                 {{region: …}}}}]",
+                "the lines that follow it name several ECR regions ({}); give one in butler.yaml: registries: [{{provider: \
+                 ecr, region: …}}]",
                 several.join(", ")
             )),
         }

@@ -248,4 +248,6 @@ impl FromStr for PolicyKey {
 type Definitions = BTreeMap<PolicyKey, Vec<Arc<Policy>>>;
 
 #[cfg(test)]
+mod planned;
+#[cfg(test)]
 mod tests;

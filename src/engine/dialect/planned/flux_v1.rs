@@ -139,11 +139,11 @@ fn updates_go_to_the_patch_file() {
 
 #[test]
 fn objects_and_containers_side_by_side() {
-    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\n  annotations: {fluxcd.io/automated: \"true\"}\nspec:\n  template:\n    spec:\n      containers:\n      - name: x\n        image: r.io/app:master-1\n      - {name: y, image: r.io/app:master-1}\n      - {name: z, image: r.io/other:1}\n";
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\n  annotations: {fluxcd.io/automated: \"true\"}\nspec:\n  template:\n    spec:\n      containers:\n      - name: x\n        image: r.io/app:master-1\n      - {name: w, image: r.io/app:master-1}\n      - {name: z, image: r.io/other:1}\n";
     let (repo, outcome) =
         generated(&[("base/kustomization.yaml", "resources: [a.yaml, d.yaml]\n"), ("base/d.yaml", deployment)]);
     let expected = format!(
-        "---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\nspec:\n  template:\n    spec:\n      containers:\n        - name: x\n          image: r.io/app:master-2\n        - name: y\n          image: r.io/app:master-2\n{}",
+        "---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\nspec:\n  template:\n    spec:\n      containers:\n        - name: w\n          image: r.io/app:master-2\n        - name: x\n          image: r.io/app:master-2\n{}",
         PATCH.replace("TAG", "master-2")
     );
     assert_eq!(outcome.files["dev/flux-patch.yaml"], expected);

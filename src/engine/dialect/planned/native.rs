@@ -3,12 +3,11 @@
 use super::repo;
 
 const APP: &str = "kind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: {containers: [\n  {name: a, image: 'r.io/app:1.0.0'},\n  {name: b, image: r.io/app},\n  {name: c, image: r.io/other:1.0.0}]}}}\n";
-const CONFIG: &str =
-    "version: 1\nenvironments: {dev: {path: dev}, prod: {path: prod}}\nimages:\n- image: r.io/app\n  policy: {semver: 1.x}\n";
+const CONFIG: &str = "version: 1\nenvironments: {dev: {path: dev}, prod: {path: prod}}\nimages:\n- image: r.io/app\n  policy: {semver: 1.x}\n";
 
 #[test]
 fn every_line_of_the_image() {
-    let values = "image:\n  repository: r.io/app\n  tag: 1.0.0\nsidecarImage: \"r.io/app:1.0.0\"\n";
+    let values = "image:\n  repository: r.io/app\n  tag: 1.0.0\nsidecar:\n  image: \"r.io/app:1.0.0\"\n";
     let kustomization = "images:\n- name: app\n  newName: r.io/app\n  newTag: 1.0.0\n";
     let files = [("dev/a.yaml", APP), ("dev/values.yaml", values), ("dev/kustomization.yaml", kustomization)];
     let outcome = repo(&files).config(CONFIG).tags("r.io/app", "1.1.0 1.0.0 2.0.0").plan_for("dev");

@@ -75,7 +75,7 @@ fn off_unless_automated() {
 #[test]
 fn regions_and_prefixes() {
     let other = ACCOUNT.replace("us-east-2", "eu-west-1");
-    let config = "version: 1\nenvironments: {dev: {path: .}}\nregistries: [{ecr: {region: eu-west-1}}]\n";
+    let config = "version: 1\nenvironments: {dev: {path: .}}\nregistries: [{provider: ecr, region: eu-west-1}]\n";
     let outcome = simple("glob:sha").config(config).tags(&format!("{other}/lrl_falcon_bartender"), "sha-2@2").plan();
     assert_eq!(outcome.values(), [format!("{other}/lrl_falcon_bartender:sha-2")]);
     let mut elsewhere = simple("glob:sha");
@@ -84,8 +84,8 @@ fn regions_and_prefixes() {
     }
     let outcome = elsewhere.plan();
     assert!(outcome.skipped()[0].contains("no line that follows it names an ECR region"), "{:?}", outcome.skipped());
-    let mut prefixed =
-        simple("glob:sha").config("version: 1\nenvironments: {dev: {path: .}}\ndialects: {annotations: {prefix: x.org}}\n");
+    let mut prefixed = simple("glob:sha")
+        .config("version: 1\nenvironments: {dev: {path: .}}\ndialects: {annotations: {prefix: x.org}}\n");
     assert_eq!(prefixed.plan().codes(), ["policy-unresolved"]);
     for text in prefixed.files.values_mut() {
         *text = text.replace("app.lilly.com", "x.org");
