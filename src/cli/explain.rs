@@ -47,7 +47,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let given = args.tags.given()?;
     let tree = Worktree::read(&args.path)?;
     let config = read_config(&tree)?;
-    let bindings = bind(&tree.snapshot);
+    let bindings = bind(&tree.snapshot, &config);
     let memory = Memory::new();
     let environments: Vec<_> = updated(&config).collect();
     let contains: Vec<_> = environments.iter().map(|environment| |file: &str| environment.contains(file)).collect();
@@ -56,7 +56,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
             .iter()
             .zip(&contains)
             .map(|(environment, contains)| UpdateInputs {
-                environment: Scope { name: &environment.name, contains },
+                environment: Scope { name: &environment.name, contains, automatic: true },
                 others: &[],
                 branch: "",
                 snapshot: &tree.snapshot,

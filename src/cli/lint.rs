@@ -3,6 +3,7 @@
 use super::{
     Failure,
     output::{self, BOLD, DIM, GREEN, RED, printable},
+    plan::read_config,
     worktree::Worktree,
 };
 use crate::engine::{
@@ -80,7 +81,8 @@ pub fn run(args: &LintArgs) -> Result<ExitCode, Failure> {
         }
     }
     let mut found = config_findings(&tree)?;
-    found.extend(findings(&tree.snapshot, &bind(&tree.snapshot)));
+    let config = read_config(&tree).unwrap_or_else(|_| config::Config::whole_repository());
+    found.extend(findings(&tree.snapshot, &bind(&tree.snapshot, &config)));
     found.sort();
     found.dedup();
     let code = if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) };

@@ -47,7 +47,7 @@ pub fn run(args: PlanArgs) -> Result<ExitCode, Failure> {
     let given = args.tags.given()?;
     let tree = Worktree::read(&args.path)?;
     let config = read_config(&tree)?;
-    let bindings = bind(&tree.snapshot);
+    let bindings = bind(&tree.snapshot, &config);
     let plan = plan_all(&tree, &config, &bindings, given.as_ref())?;
     let files = tree.rewrite(&plan.changes)?;
     if args.write {
@@ -115,7 +115,7 @@ pub fn settle<T>(
                     Some(ready) => ready,
                     None => registries.insert(connect(bindings.images(), config)?),
                 };
-                runtime.block_on(ask_registries(registry, &needs, &mut facts, now));
+                runtime.block_on(ask_registries(registry, None, &needs, &mut facts, now));
             }
         }
     }
@@ -180,6 +180,11 @@ fn answer(needs: &BTreeSet<Need>, given: &GivenTags, facts: &mut Facts, now: Tim
             Need::Digest { repository, tag } => {
                 let why = missing(format!("the digest of {repository}:{tag}"));
                 facts.digests.insert((repository.clone(), tag.clone()), Fact::Unavailable { why, retry_at: None });
+            }
+            Need::Times { repository, tags } => {
+                // Times that are given stand with the tags: the others have none.
+                let none = tags.iter().map(|tag| (tag.clone(), Fact::Known { value: None, as_of: now }));
+                facts.times.entry(repository.clone()).or_default().extend(none);
             }
             Need::OwnWrites { branch, file } => {
                 let why = "there is no history to read".to_owned();

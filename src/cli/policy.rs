@@ -42,6 +42,9 @@ pub struct PolicyArgs {
     /// By the time at which the image was pushed, or else created
     #[arg(long, group = "order")]
     newest: bool,
+    /// By a tag pattern of Flux v1: `glob:dev-*`, `semver:~1.2`, `regexp:^v`
+    #[arg(long, value_name = "PATTERN", group = "order", allow_hyphen_values = true)]
+    flux1: Option<String>,
     /// Only tags that match this regular expression (Go's syntax, unanchored)
     #[arg(long, value_name = "REGEX", allow_hyphen_values = true)]
     filter: Option<String>,
@@ -101,6 +104,8 @@ impl PolicyArgs {
             Order::Numerical(direction.parse::<Direction>()?)
         } else if let Some(direction) = &self.alphabetical {
             Order::Alphabetical(direction.parse::<Direction>()?)
+        } else if let Some(pattern) = &self.flux1 {
+            Order::Flux1(pattern.clone())
         } else {
             Order::Newest
         };

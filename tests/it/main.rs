@@ -11,6 +11,7 @@ mod corpora;
 mod crash;
 mod docs;
 mod emulator;
+mod flux_v1;
 mod forge;
 mod git;
 mod git_http;

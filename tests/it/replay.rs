@@ -93,16 +93,21 @@ fn same(blobs: &Path, row: &Value) -> bool {
     set(&folder, ".", path, &policies) == expected && set(&folder, "blob", "blob", &policies) == expected
 }
 
-#[test]
-fn flux_v2_commits_byte_for_byte() {
-    let Some(root) = data("replay") else { return };
-    let rows: Vec<Value> = files(&root)
+/// The rows of `replay/*.jsonl` of one kind.
+fn rows(root: &Path, kind: &str) -> Vec<Value> {
+    files(root)
         .into_iter()
         .filter(|(name, _)| name.ends_with(".jsonl"))
         .flat_map(|(_, bytes)| String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect::<Vec<_>>())
         .map(|row| serde_json::from_str(&row).unwrap())
-        .filter(|row: &Value| row["kind"] == "v2")
-        .collect();
+        .filter(|row: &Value| row["kind"] == kind)
+        .collect()
+}
+
+/// Does each row again, and prints how many end in the bot's bytes.
+fn replay(kind: &str, same: fn(&Path, &Value) -> bool) {
+    let Some(root) = data("replay") else { return };
+    let rows = rows(&root, kind);
     let workers = thread::available_parallelism().map_or(2, Into::into);
     let other: Vec<String> = thread::scope(|scope| {
         let shares: Vec<_> = rows
@@ -117,7 +122,52 @@ fn flux_v2_commits_byte_for_byte() {
             .collect();
         shares.into_iter().flat_map(|share| share.join().unwrap()).collect()
     });
-    println!("replay: {} of {} commits of Flux v2 bots byte for byte", rows.len() - other.len(), rows.len());
+    println!("replay: {} of {} commits of Flux {kind} bots byte for byte", rows.len() - other.len(), rows.len());
     assert_eq!(other, [""; 0], "other bytes than the bot's");
     assert!(!rows.is_empty());
+}
+
+#[test]
+fn flux_v2_commits_byte_for_byte() {
+    replay("v2", same);
+}
+
+/// A commit of a Flux v1 bot: by the object and container of its note, by the object alone, and by the image.
+fn same_v1(blobs: &Path, row: &Value) -> bool {
+    let blob = |key: &str| fs::read(blobs.join(row[key].as_str().unwrap())).unwrap();
+    let (before, expected) = (blob("before"), blob("expected"));
+    let path = row["path"].as_str().unwrap();
+    let set = |options: &[String]| {
+        let folder = Folder::with(&[]);
+        folder.put(path, &before);
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        butler(folder.path(), &[&["set", ".", "--write", "-o", "json"], options.as_slice()].concat()).json(0);
+        folder.bytes(path) == expected
+    };
+    let mut by_container = Vec::new();
+    let mut by_object = Vec::new();
+    for (object, containers) in row["flux_note"]["success"].as_object().into_iter().flatten() {
+        for container in containers.as_array().unwrap() {
+            let (name, image) = (container["Container"].as_str().unwrap(), container["Target"].as_str().unwrap());
+            by_container.extend(["--object".to_owned(), format!("{object}:{name}={image}")]);
+            by_object.extend(["--object".to_owned(), format!("{object}={image}")]);
+        }
+    }
+    // What the bot wrote says the image, unless it is a patch with a tag alone.
+    let lines: Vec<u64> = row["edits"].as_array().unwrap().iter().map(|edit| edit["line"].as_u64().unwrap()).collect();
+    let written = scan(FileKind::of(path).unwrap(), &expected);
+    let images = written.lines.iter().filter(|line| lines.contains(&(line.position.line as u64)));
+    let by_image: Option<Vec<String>> = images
+        .map(|line| Some(["--image".to_owned(), line.image.clone()?]))
+        .collect::<Option<Vec<_>>>()
+        .map(|all| all.concat());
+    // A note names all objects of its commit, the row is one file of it.
+    let ways = [Some(by_container), Some(by_object), by_image];
+    let ways: Vec<Vec<String>> = ways.into_iter().flatten().filter(|way| !way.is_empty()).collect();
+    !ways.is_empty() && ways.iter().all(|way| set(way))
+}
+
+#[test]
+fn flux_v1_commits_byte_for_byte() {
+    replay("v1", same_v1);
 }

@@ -34,13 +34,22 @@ struct Definition {
     policy: Policy,
 }
 
+impl Definition {
+    /// All that tells what the policy allows.
+    fn says(&self) -> impl PartialEq + '_ {
+        let ImagePolicyObject { filter, order, digest_reflection, suspend, .. } = &self.object;
+        (filter, order, digest_reflection, *suspend, &self.source, self.policy.image.as_str())
+    }
+}
+
 /// An automation, and the roots that have it.
 struct Writer {
     automation: Automation,
     roots: BTreeSet<usize>,
 }
 
-pub(super) fn bind(snapshot: &Snapshot) -> Bindings {
+/// `annotated`: policies from elsewhere that markers may follow too.
+pub(super) fn bind(snapshot: &Snapshot, annotated: &[Arc<Policy>]) -> Bindings {
     let rendering = Arc::new(Rendering::of(snapshot));
     let mut objects = Objects::default();
     for object in &rendering.objects {
@@ -48,7 +57,9 @@ pub(super) fn bind(snapshot: &Snapshot) -> Bindings {
     }
     objects.define();
 
-    let policies: Vec<Arc<Policy>> = objects.definitions.iter().map(|d| Arc::new(d.policy.clone())).collect();
+    // Indexes into definitions count here too; what has none comes after them.
+    let defined = objects.definitions.iter().map(|definition| Arc::new(definition.policy.clone()));
+    let policies: Vec<Arc<Policy>> = defined.chain(annotated.iter().cloned()).collect();
     let mut by_key: BTreeMap<&PolicyKey, Vec<usize>> = BTreeMap::new();
     for (number, policy) in policies.iter().enumerate() {
         by_key.entry(&policy.key).or_default().push(number);
@@ -67,12 +78,13 @@ pub(super) fn bind(snapshot: &Snapshot) -> Bindings {
                 policy: resolver.resolve(&key, file, &automations),
                 key,
                 automations: Some(automations),
+                environments: Vec::new(),
             });
         }
     }
     let automations = objects.writers.into_iter().map(|writer| writer.automation).collect();
     let problems = objects.problems.into_values().collect();
-    Bindings { lines, policies, automations, problems, rendering }
+    Bindings { lines, additions: Vec::new(), policies, automations, problems, rendering }
 }
 
 /// What the rendered objects say.
@@ -329,21 +341,13 @@ impl Resolver<'_> {
         let near = |number: &usize| self.policies.get(*number).map_or(0, |policy| shared_folders(&policy.file, file));
         let nearest = candidates.iter().map(near).max().unwrap_or(0);
         candidates.retain(|number| near(number) == nearest);
-        let definition = |number: &usize| self.objects.definitions.get(*number);
         // Labels say who follows a policy, not what it is.
-        let says = |number: &usize| {
-            let Definition { object, source, policy } = definition(number)?;
-            Some((
-                &object.filter,
-                &object.order,
-                &object.digest_reflection,
-                object.suspend,
-                source,
-                policy.image.as_str(),
-            ))
+        let same = |a: usize, b: usize| match (self.objects.definitions.get(a), self.objects.definitions.get(b)) {
+            (Some(a), Some(b)) => a.says() == b.says(),
+            _ => self.policies[a].state.agrees(&self.policies[b].state),
         };
         match candidates.as_slice() {
-            [first, rest @ ..] => match rest.iter().find(|other| says(other) != says(first)) {
+            [first, rest @ ..] => match rest.iter().find(|other| !same(**other, *first)) {
                 None => Ok(self.policies[*first].clone()),
                 Some(other) => Err(Unresolved::Ambiguous(self.ambiguous(key, *first, *other))),
             },

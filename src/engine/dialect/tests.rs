@@ -1,7 +1,7 @@
 //! Which policy a marker means, and what keeps a policy from being followed.
 
 use super::{Bindings, PolicyState, Unresolved, bind};
-use crate::engine::{plan::EntryKind, testing::Files};
+use crate::engine::{config::Config, plan::EntryKind, testing::Files};
 
 const REPOSITORY: &str = "\
 apiVersion: image.toolkit.fluxcd.io/v1
@@ -37,7 +37,7 @@ fn kustomization(namespace: &str, resources: &str) -> String {
 fn resolved(files: &[(&str, &str)]) -> String {
     let snapshot = Files::of(files.iter().copied()).snapshot();
     assert!(snapshot.entries.values().all(|entry| entry.kind == EntryKind::File));
-    let Bindings { lines, .. } = bind(&snapshot);
+    let Bindings { lines, .. } = bind(&snapshot, &Config::whole_repository());
     let [line] = &lines[..] else { panic!("one line: {lines:?}") };
     match &line.policy {
         Err(Unresolved::Missing(why)) => format!("missing: {why}"),
@@ -46,6 +46,7 @@ fn resolved(files: &[(&str, &str)]) -> String {
             PolicyState::Usable { repository, .. } => format!("{}: {repository}", policy.file),
             PolicyState::Suspended(why) => format!("suspended: {why}"),
             PolicyState::Invalid(why) => format!("invalid: {why}"),
+            PolicyState::Blocked { code, why } => format!("{code}: {why}"),
         },
     }
 }
@@ -103,7 +104,8 @@ fn what_a_marker_means() {
 
 #[test]
 fn a_policy_that_cannot_be_is_a_problem_of_its_own() {
-    let bindings = bind(&Files::of([("x/p.yaml", both().replace("1.x", "1.y").as_str())]).snapshot());
+    let bindings =
+        bind(&Files::of([("x/p.yaml", both().replace("1.x", "1.y").as_str())]).snapshot(), &Config::whole_repository());
     let [problem] = &bindings.problems[..] else { panic!("{:?}", bindings.problems) };
     assert_eq!(
         (problem.code, problem.file.as_str(), problem.position.to_string()),
@@ -119,7 +121,7 @@ fn which_files_an_automation_writes() {
             "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {{name: a, namespace: ns}}\n\
              spec: {{update: {{path: '{path}'}}}}\n"
         );
-        bind(&Files::of([("a.yaml", text.as_str())]).snapshot()).automations.remove(0)
+        bind(&Files::of([("a.yaml", text.as_str())]).snapshot(), &Config::whole_repository()).automations.remove(0)
     };
     #[rustfmt::skip]
     let cases = [

@@ -1,5 +1,6 @@
 use super::*;
 use crate::engine::{
+    config::Config,
     dialect::bind,
     manifest::{FileKind, scan},
     plan::{Entry, EntryKind, Snapshot},
@@ -10,7 +11,7 @@ fn codes(kind: FileKind, text: &str) -> BTreeSet<String> {
     let mut snapshot = Snapshot::default();
     snapshot.entries.insert("a.yaml".into(), Entry { blob: String::new(), kind: EntryKind::File });
     snapshot.scans.insert("a.yaml".into(), Arc::new(scan(kind, text.as_bytes())));
-    findings(&snapshot, &bind(&snapshot)).into_iter().map(|finding| finding.code).collect()
+    findings(&snapshot, &bind(&snapshot, &Config::whole_repository())).into_iter().map(|finding| finding.code).collect()
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! What kustomizations say: kustomize's, and Flux's.
+//! What kustomizations say: kustomize's, Flux's, and those that Flux v1 runs.
 
 use super::{
-    Data, FluxKustomization, Kustomization, KustomizeImage, KustomizePatch, PatchSource, PatchTarget, PostBuild,
-    SourceRef, Value,
+    Data, FluxKustomization, Generator, Kustomization, KustomizeImage, KustomizePatch, PatchSource, PatchTarget,
+    PostBuild, SourceRef, Value,
 };
 
 /// Reads a kustomization. What is not understood is left out: kustomize itself says what is wrong with it.
@@ -102,6 +102,20 @@ fn patch(item: &Data) -> Option<KustomizePatch> {
         }
     });
     Some(KustomizePatch { source, target })
+}
+
+impl Generator {
+    /// Reads a `.flux.yaml`; `None` where it has neither of its two variants.
+    pub(super) fn read(object: &Data) -> Option<Self> {
+        let patch = object.get("patchUpdated");
+        let variant = patch.or_else(|| object.get("commandUpdated"))?;
+        let generators = variant.get("generators").map(Data::items).unwrap_or_default();
+        let command = |generator: &Data| generator.get("command").and_then(Data::as_str).map(String::from);
+        Some(Generator {
+            patch_file: patch.and_then(|patch| patch.get("patchFile")).and_then(Data::as_str).map(String::from),
+            commands: generators.iter().filter_map(command).collect(),
+        })
+    }
 }
 
 impl FluxKustomization {

@@ -7,6 +7,7 @@
 //! An *image line* is found by the field that it stands in ([`Place`](place::Place)) or by a marker on its line. It
 //! knows the bytes of its value, and nothing else of the file ever changes: an [`Edit`] replaces those bytes.
 
+mod containers;
 mod data;
 mod edit;
 mod file;
@@ -28,9 +29,9 @@ pub use file::{FileKind, is_candidate};
 pub use line::{FieldPath, ImageLine, LineId, Marker, Part, Position, ScalarStyle, Step};
 pub(crate) use marker::correction;
 pub use object::{
-    Annotation, Document, FluxKustomization, FluxObject, ImagePolicyObject, ImageRepositoryObject,
-    ImageUpdateAutomationObject, Kustomization, KustomizeImage, KustomizePatch, LabelSelector, ObjectId, PatchSource,
-    PatchTarget, PostBuild, SourceRef,
+    Annotation, Container, Document, FluxKustomization, FluxObject, Generator, ImagePolicyObject,
+    ImageRepositoryObject, ImageUpdateAutomationObject, Kustomization, KustomizeImage, KustomizePatch, LabelSelector,
+    ObjectId, PatchSource, PatchTarget, PostBuild, SourceRef,
 };
 pub use plain::{is_plain_string, is_string};
 pub use read::InvalidObject;
@@ -50,6 +51,18 @@ pub struct Scan {
     pub findings: Vec<ScanFinding>,
     /// The file has a `sops:` block: it is never edited (any change breaks its MAC).
     pub sops: bool,
+    pub end: FileEnd,
+}
+
+/// How a file ends: where something may be put behind it, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEnd {
+    /// In bytes.
+    pub size: usize,
+    /// Whether the last line has a line break.
+    pub newline: bool,
+    /// Whether lines end with CRLF.
+    pub crlf: bool,
 }
 
 impl Scan {

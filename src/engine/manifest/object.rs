@@ -1,6 +1,6 @@
 //! What a document of a manifest is: its identity, and the objects that butler reads as data.
 
-use super::{Data, Position};
+use super::{Data, ImageLine, Position};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
@@ -39,6 +39,42 @@ pub struct Document {
     pub kustomization: Option<Kustomization>,
     /// Files and folders that this document brings along, as written: a HelmRelease's chart and its values files.
     pub brings: Vec<String>,
+    /// What Flux v1 knows as the object's containers.
+    pub containers: Vec<Container>,
+    /// Of a `.flux.yaml`.
+    pub generator: Option<Generator>,
+}
+
+/// A container of a workload, or an image in a HelmRelease's values, under the name that Flux v1 gives it. Lines are
+/// named by the first byte of their [`ImageLine::span`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// A container's name; of values `chart-image`, a key of the values, or what an annotation calls it.
+    pub name: String,
+    /// The whole reference as written; `None` where a patch of a release has the tag alone.
+    pub image: Option<String>,
+    /// A registry in a key of its own. Not among the file's lines: it changes with the image's name only.
+    pub registry: Option<Box<ImageLine>>,
+    pub repository: Option<usize>,
+    /// Where the tag stands in a key of its own.
+    pub tag: Option<usize>,
+}
+
+impl Container {
+    /// The line that holds the tag.
+    pub fn tag_line(&self) -> Option<usize> {
+        self.tag.or(self.repository)
+    }
+}
+
+/// Flux v1's `.flux.yaml`: manifests come from commands, which butler never runs.
+/// <https://fluxcd.io/legacy/flux/references/fluxyaml-config-files/>
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generator {
+    /// `patchUpdated.patchFile`, or else `commandUpdated`: updates are made by a command.
+    pub patch_file: Option<String>,
+    /// The generators' commands.
+    pub commands: Vec<String>,
 }
 
 /// One of an object's annotations. Dialects find theirs by their prefix.

@@ -1,8 +1,10 @@
 //! One pass over a file: documents, objects, image lines, findings.
 
 use super::{
-    Annotation, Data, Document, FieldPath, FileKind, ImageLine, ObjectId, Part, ScalarStyle, Scan, ScanFinding, Step,
-    Value, is_string, kustomization, marker,
+    Annotation, Data, Document, FieldPath, FileEnd, FileKind, Generator, ImageLine, ObjectId, Part, ScalarStyle, Scan,
+    ScanFinding, Step, Value,
+    containers::{self, Extras},
+    is_string, kustomization, marker,
     place::{FLUX_KUSTOMIZE, Fields, Place},
     sites::{Obstacle, Sites},
     unparsed,
@@ -32,7 +34,9 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Reads a file. Never fails: what cannot be read is a finding, and one bad document or marker does not stop the others.
 pub fn scan(kind: FileKind, bytes: &[u8]) -> Scan {
-    let mut scan = Scan::default();
+    let newline = bytes.ends_with(b"\n");
+    let crlf = memchr::memmem::find(bytes, b"\r\n").is_some();
+    let mut scan = Scan { end: FileEnd { size: bytes.len(), newline, crlf }, ..Scan::default() };
     let index = LineIndex::new(bytes);
     let mut refuse = |code: &str, offset: usize, message: String| {
         scan.findings.push(ScanFinding { code: code.into(), position: index.position(offset), message });
@@ -69,6 +73,7 @@ pub fn scan(kind: FileKind, bytes: &[u8]) -> Scan {
         document: 0,
         path: Vec::new(),
         flow_item: false,
+        extras: Extras::default(),
         repeated: HashSet::new(),
     };
     for document in &stream.documents {
@@ -92,6 +97,8 @@ struct Walk<'s, 'a> {
     path: Vec<Crumb<'s, 'a>>,
     /// Whether the node that is walked is an item of a flow sequence.
     flow_item: bool,
+    /// Of the object that is walked: values that are image lines by what Flux v1 calls a container.
+    extras: Extras,
     /// Lines below a key that its mapping has more than once.
     repeated: HashSet<(usize, FieldPath)>,
 }
@@ -145,6 +152,9 @@ impl<'s, 'a> Walk<'s, 'a> {
             place = Place::Kustomize;
         }
         self.document = self.scan.documents.len();
+        let annotations = self.annotations(root);
+        let found = containers::find(kind, root, &annotations, self.index);
+        self.extras = found.extras;
         self.scan.documents.push(Document {
             api_version: api_version.into(),
             object: object.map(|name| ObjectId {
@@ -155,11 +165,17 @@ impl<'s, 'a> Walk<'s, 'a> {
             kind: kind.into(),
             position: self.index.position(root.span.start),
             occurrence: 0,
-            annotations: self.annotations(root),
+            annotations,
             content: self.content(root, group, kind),
             kustomization: (place == Place::Kustomize)
                 .then(|| kustomization::kustomization(&Data::of(root, self.index))),
             brings: brings(kind, root),
+            containers: found.containers,
+            generator: if self.kind == FileKind::FluxYaml {
+                Generator::read(&Data::of(root, self.index))
+            } else {
+                None
+            },
         });
         let sops = root.get("sops");
         self.scan.sops |= sops.is_some_and(|sops| sops.get("mac").is_some() || sops.get("version").is_some());
@@ -290,6 +306,8 @@ impl<'s, 'a> Walk<'s, 'a> {
             self.unwritten(key, value);
         } else {
             let part = fields.and_then(|fields| fields.part(name).map(|part| (part, fields.image.as_ref())));
+            let extra = if part.is_none() { self.extras.remove(&value.span.start) } else { None };
+            let part = part.or(extra.as_ref().map(|(part, image)| (*part, image.as_ref())));
             self.node(value, place.key(name), part);
         }
     }

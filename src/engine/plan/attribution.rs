@@ -1,32 +1,33 @@
 //! Which environments render a line: through kustomizations and their bases, Flux Kustomizations, charts.
 
-use super::{Scope, UpdateInputs};
-use crate::engine::dialect::{Binding, Policy};
+use super::{Change, Scope, UpdateInputs};
+use crate::engine::dialect::Policy;
 use std::sync::Arc;
 
 /// The names of all environments that render the line, where there are more than the updated one; empty where there are
-/// not. A line has one value, so all of them must be content with the new one: they are updated without a person's word,
+/// not. `follows`: the environments for which the policy holds. A line has one value, so all of them must be content with the new one: they are updated without a person's word,
 /// follow the same policy, and nothing holds them.
 ///
 /// # Errors
 /// A sentence that says which environment stands against it, and what to do.
 pub(super) fn shared(
     inputs: &UpdateInputs<'_>,
-    binding: &Binding,
+    planned: &Change,
     policy: &Arc<Policy>,
-    component: &str,
+    follows: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<String>, String> {
     if inputs.others.is_empty() {
         return Ok(Vec::new());
     }
-    let renderers = inputs.bindings.renderers(&binding.file);
+    let renderers = inputs.bindings.renderers(&planned.line.file);
     let renders = |scope: &&Scope<'_>| renderers.iter().any(|file| (scope.contains)(file));
     let others: Vec<&Scope<'_>> = inputs.others.iter().filter(renders).collect();
     if others.is_empty() {
         return Ok(Vec::new());
     }
     const ADVICE: &str = "give each environment a value of its own (a patch, or `images` in its kustomization)";
-    let by_hand: Vec<&str> = others.iter().filter(|other| !other.automatic).map(|other| other.name).collect();
+    let by_hand: Vec<&str> =
+        others.iter().filter(|other| !other.automatic || !follows(other.name)).map(|other| other.name).collect();
     if !by_hand.is_empty() {
         return Err(format!(
             "{} this file too, and not automatically; {ADVICE}, or update the line by hand",
@@ -34,16 +35,17 @@ pub(super) fn shared(
         ));
     }
     let names: Vec<&str> = others.iter().map(|other| other.name).collect();
-    if let Some(other) = inputs.bindings.disagreement(policy, &binding.file) {
+    if let Some(other) = inputs.bindings.disagreement(policy, &planned.line.file) {
         return Err(format!(
             "{} this file too, and the policy {} differs between the clusters (see {}); {ADVICE}",
             render(&names),
-            binding.key,
+            policy.key,
             other.file
         ));
     }
-    if let Some((other, hold)) =
-        others.iter().find_map(|other| Some((other, inputs.memory.hold_on(other.name, component, inputs.now)?)))
+    if let Some((other, hold)) = others
+        .iter()
+        .find_map(|other| Some((other, inputs.memory.hold_on(other.name, &planned.component, inputs.now)?)))
     {
         return Err(format!("{} this file too: {}", render(&[other.name]), hold.sentence()));
     }

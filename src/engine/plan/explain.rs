@@ -1,10 +1,13 @@
 //! A decision, step by step: what a line is, which policy it follows, what becomes of each tag, what is written or what
 //! is in the way. The decision itself is [`update`]'s; nothing is decided here a second time.
 
-use super::{Fact, Facts, Need, Planned, Snapshot, UpdateInputs, promotion::image_of, update};
+use super::{
+    Change, Fact, Facts, Need, Planned, Snapshot, UpdateInputs, UpdatePlan, history::Stays, promotion::image_of,
+    times::with_times, update,
+};
 use crate::engine::{
     config::nearest,
-    dialect::{Binding, Bindings, DigestReflection, Policy, PolicyState, Unresolved},
+    dialect::{Addition, Binding, Bindings, DigestReflection, Policy, PolicyKey, PolicyState, Unresolved},
     image::{Reference, Repository},
     manifest::{ImageLine, Part, Position, Scan},
     policy::Account,
@@ -188,7 +191,7 @@ fn file_and_line(text: &str) -> Option<(&str, usize)> {
 }
 
 fn policies_named(bindings: &Bindings, text: &str) -> Vec<Subject> {
-    let is = |key: &crate::engine::dialect::PolicyKey| key.to_string() == text || key.name == text;
+    let is = |key: &PolicyKey| key.to_string() == text || key.name == text;
     let mut found: Vec<Subject> =
         bindings.policies.iter().filter(|policy| is(&policy.key)).cloned().map(Subject::Policy).collect();
     let undefined: BTreeSet<_> =
@@ -278,7 +281,8 @@ pub fn explain(inputs: &ExplainInputs<'_>, subject: &Subject) -> Planned<Explana
         }
         Subject::Policy(policy) => {
             told.policy(policy, None);
-            told.followers(|binding| binding.policy.as_ref().is_ok_and(|followed| Arc::ptr_eq(followed, policy)));
+            let is_it = |followed: &Arc<Policy>| Arc::ptr_eq(followed, policy);
+            told.followers(|binding| binding.policy.as_ref().is_ok_and(is_it), is_it);
             policy.key.to_string()
         }
         Subject::Undefined { namespace, name } => {
@@ -288,7 +292,7 @@ pub fn explain(inputs: &ExplainInputs<'_>, subject: &Subject) -> Planned<Explana
             if let Some(binding) = inputs.bindings.lines.iter().find(|binding| means(binding)) {
                 told.unresolved(binding);
             }
-            told.followers(means);
+            told.followers(means, |_| false);
             format!("{namespace}:{name}")
         }
         Subject::Image(image) => {
@@ -321,7 +325,9 @@ impl Told<'_, '_> {
             self.steps.push(line_step(file, scan, line));
             let bound: Vec<&Binding> =
                 self.inputs.bindings.lines.iter().filter(|b| b.file == file && b.line == index).collect();
-            if bound.is_empty() {
+            let patched = |addition: &&Addition| addition.policy.file == file && addition.patched == *line;
+            let added: Vec<&Addition> = self.inputs.bindings.additions.iter().filter(patched).collect();
+            if bound.is_empty() && added.is_empty() {
                 self.steps.push(ExplainStep::Unfollowed);
             }
             for binding in bound {
@@ -329,7 +335,11 @@ impl Told<'_, '_> {
                     Ok(policy) => self.policy(policy, tag_of(line)),
                     Err(_) => self.unresolved(binding),
                 }
-                self.outcomes(&[binding]);
+                self.outcomes(&[binding], &[]);
+            }
+            for addition in added {
+                self.policy(&addition.policy, tag_of(line));
+                self.outcomes(&[], &[addition]);
             }
         }
     }
@@ -346,7 +356,7 @@ impl Told<'_, '_> {
     fn policy(&mut self, policy: &Policy, current: Option<String>) {
         let order = match &policy.state {
             PolicyState::Usable { policy, .. } => policy.describe(),
-            PolicyState::Suspended(_) | PolicyState::Invalid(_) => String::new(),
+            PolicyState::Suspended(_) | PolicyState::Blocked { .. } | PolicyState::Invalid(_) => String::new(),
         };
         self.steps.push(ExplainStep::Policy {
             key: policy.key.to_string(),
@@ -364,6 +374,9 @@ impl Told<'_, '_> {
             PolicyState::Suspended(why) => {
                 return self.steps.push(ExplainStep::Blocked { code: "policy-suspended", why: why.clone() });
             }
+            PolicyState::Blocked { code, why } => {
+                return self.steps.push(ExplainStep::Blocked { code, why: why.clone() });
+            }
             PolicyState::Invalid(why) => {
                 return self.steps.push(ExplainStep::Blocked { code: "policy-invalid", why: why.clone() });
             }
@@ -376,22 +389,37 @@ impl Told<'_, '_> {
             }
             Some(Fact::Unavailable { why, .. }) => self.steps.push(ExplainStep::NoTags { why: why.clone() }),
             Some(Fact::Known { value, .. }) => {
-                self.steps.push(ExplainStep::Tags(tags.account(value, current.as_deref())));
+                let current = current.as_deref();
+                let account = match tags.by_time() {
+                    false => Ok(tags.account(value, current)),
+                    true => with_times(self.inputs.facts, repository, tags, value, current)
+                        .map(|timed| tags.account(&timed, current)),
+                };
+                match account {
+                    Ok(account) => self.steps.push(ExplainStep::Tags(account)),
+                    Err(Stays::Needs(need)) => drop(self.needs.insert(need)),
+                    Err(Stays::Because(_, why)) => self.steps.push(ExplainStep::NoTags { why }),
+                    Err(Stays::Declined(..)) => {}
+                }
             }
         }
     }
 
-    fn followers(&mut self, follows: impl Fn(&Binding) -> bool) {
-        let lines: Vec<&Binding> = self.inputs.bindings.lines.iter().filter(|binding| follows(binding)).collect();
-        if lines.is_empty() {
+    fn followers(&mut self, follows: impl Fn(&Binding) -> bool, adds: impl Fn(&Arc<Policy>) -> bool) {
+        let Bindings { lines, additions, .. } = self.inputs.bindings;
+        let lines: Vec<&Binding> = lines.iter().filter(|binding| follows(binding)).collect();
+        let additions: Vec<&Addition> = additions.iter().filter(|addition| adds(&addition.policy)).collect();
+        if lines.is_empty() && additions.is_empty() {
             self.steps.push(ExplainStep::NoLines);
         }
-        self.outcomes(&lines);
+        self.outcomes(&lines, &additions);
     }
 
-    /// What the environments' updates make of these lines.
-    fn outcomes(&mut self, lines: &[&Binding]) {
-        let only = Bindings { lines: lines.iter().map(|&b| b.clone()).collect(), ..self.inputs.bindings.clone() };
+    /// What the environments' updates make of these lines, and of values that have no line yet.
+    fn outcomes(&mut self, lines: &[&Binding], additions: &[&Addition]) {
+        let mut only = self.inputs.bindings.clone();
+        only.lines = lines.iter().map(|&binding| binding.clone()).collect();
+        only.additions = additions.iter().map(|&addition| addition.clone()).collect();
         let mut plans = Vec::new();
         for environment in self.inputs.environments {
             match update(&UpdateInputs { bindings: &only, ..*environment }) {
@@ -402,37 +430,53 @@ impl Told<'_, '_> {
         for binding in lines {
             let scan = self.inputs.snapshot.scans.get(&binding.file);
             let Some(line) = scan.and_then(|scan| scan.lines.get(binding.line)) else { continue };
-            let outcome = |environment, result| {
-                let position = line.position.into();
-                ExplainStep::Outcome(Outcome { file: binding.file.clone(), position, environment, result })
+            let place = |change: &Change| change.position == line.position;
+            self.outcome(&plans, (&binding.file, line), &binding.key, place);
+        }
+        for addition in additions {
+            let place = |change: &Change| change.line == addition.line_id();
+            self.outcome(&plans, (&addition.file, &addition.patched), &addition.key, place);
+        }
+    }
+
+    /// What became of a line of a file. `is_its`: whether one of the file's changes is that line's.
+    fn outcome(
+        &mut self,
+        plans: &[(&UpdateInputs<'_>, UpdatePlan)],
+        (file, line): (&str, &ImageLine),
+        key: &PolicyKey,
+        is_its: impl Fn(&Change) -> bool,
+    ) {
+        let outcome = |environment, result| {
+            let position = line.position.into();
+            ExplainStep::Outcome(Outcome { file: file.to_owned(), position, environment, result })
+        };
+        let mut covered = false;
+        for (environment, plan) in plans {
+            if !(environment.environment.contains)(file) {
+                continue;
+            }
+            covered = true;
+            let change = plan.changes.iter().find(|change| change.line.file == file && is_its(change));
+            let policy = Some(key.to_string());
+            let skip = plan
+                .skipped
+                .iter()
+                .find(|skip| skip.file == file && skip.position == line.position && skip.policy == policy);
+            let result = match (change, skip) {
+                (Some(change), _) => OutcomeResult::Changes {
+                    old: change.old.clone(),
+                    new: change.new.clone(),
+                    downgrade: change.downgrade,
+                    written_by: change.written_by.clone(),
+                },
+                (None, Some(skip)) => OutcomeResult::Stays { code: skip.code.to_string(), why: skip.reason.clone() },
+                (None, None) => OutcomeResult::Current { value: line.value.clone() },
             };
-            let mut covered = false;
-            for (environment, plan) in &plans {
-                if !(environment.environment.contains)(&binding.file) {
-                    continue;
-                }
-                covered = true;
-                let here = |file: &str, position| file == binding.file && position == line.position;
-                let change = plan.changes.iter().find(|change| here(&change.line.file, change.position));
-                let policy = Some(binding.key.to_string());
-                let skip = plan.skipped.iter().find(|skip| here(&skip.file, skip.position) && skip.policy == policy);
-                let result = match (change, skip) {
-                    (Some(change), _) => OutcomeResult::Changes {
-                        old: change.old.clone(),
-                        new: change.new.clone(),
-                        downgrade: change.downgrade,
-                        written_by: change.written_by.clone(),
-                    },
-                    (None, Some(skip)) => {
-                        OutcomeResult::Stays { code: skip.code.to_string(), why: skip.reason.clone() }
-                    }
-                    (None, None) => OutcomeResult::Current { value: line.value.clone() },
-                };
-                self.steps.push(outcome(Some(plan.environment.clone()).filter(|name| !name.is_empty()), result));
-            }
-            if !covered && self.needs.is_empty() {
-                self.steps.push(outcome(None, OutcomeResult::Elsewhere));
-            }
+            self.steps.push(outcome(Some(plan.environment.clone()).filter(|name| !name.is_empty()), result));
+        }
+        if !covered && self.needs.is_empty() {
+            self.steps.push(outcome(None, OutcomeResult::Elsewhere));
         }
     }
 }

@@ -9,6 +9,7 @@ mod history;
 mod promotion;
 mod rollout;
 mod snapshot;
+mod times;
 mod update;
 mod value;
 
@@ -79,7 +80,8 @@ pub fn edits_by_file<'a>(changes: impl IntoIterator<Item = &'a Change>) -> BTree
     files
 }
 
-/// The new bytes of every file that `changes` touch. `read` gives a file's bytes as they were planned on.
+/// The new bytes of every file that `changes` touch. `read` gives a file's bytes as they were planned on; it is not asked
+/// for files that a change creates.
 pub fn rewritten<'a, E: From<EditError>>(
     changes: impl IntoIterator<Item = &'a Change>,
     mut read: impl FnMut(&str, &str) -> Result<Vec<u8>, E>,
@@ -87,7 +89,8 @@ pub fn rewritten<'a, E: From<EditError>>(
     let mut files = BTreeMap::new();
     for (file, edits) in edits_by_file(changes) {
         let blob = edits.first().map_or("", |edit| edit.blob.as_str());
-        let bytes = read(&file, blob)?;
+        // A file that is not there yet.
+        let bytes = if blob.is_empty() { Vec::new() } else { read(&file, blob)? };
         files.insert(file, apply(&bytes, &edits)?);
     }
     Ok(files)

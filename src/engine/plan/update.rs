@@ -1,20 +1,23 @@
 //! Updates: for each line that follows a policy, the newest version that the policy allows, or why the line stays.
 
 use super::{
-    Change, Fact, Facts, Need, Planned, Skip, Snapshot, attribution,
+    Change, Fact, Facts, Need, Planned, Skip, Snapshot, attribution, component_of,
     history::{History, Stays, because, heed},
+    times::with_times,
     value::{change, untouchable, value_for},
 };
 use crate::engine::{
     config::Downgrade,
-    dialect::{Automation, Binding, Bindings, DigestReflection, Policy, PolicyState, Unresolved},
-    image::{Reference, Repository},
-    manifest::{ImageLine, Part, Scan},
+    dialect::{
+        Addition, Automation, Binding, Bindings, DigestReflection, Policy, PolicyKey, PolicyState, Unresolved, conflict,
+    },
+    image::{Reference, Repository, Tag},
+    manifest::{Edit, FieldPath, ImageLine, LineId, ObjectId, Part, Position, Scan},
     memory::{Decline, Memory, line_key},
     policy::TagPolicy,
 };
 use jiff::Timestamp;
-use std::{cmp::Ordering, collections::BTreeSet};
+use std::{cmp::Ordering, collections::BTreeSet, sync::Arc};
 
 /// One environment, as far as planning needs it.
 #[derive(Clone, Copy)]
@@ -63,40 +66,49 @@ pub struct UpdatePlan {
 pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
     let mut plan = UpdatePlan { environment: inputs.environment.name.to_owned(), ..UpdatePlan::default() };
     let mut needs = BTreeSet::new();
-    for binding in &inputs.bindings.lines {
-        if !(inputs.environment.contains)(&binding.file) {
-            continue;
+    let ours = |file: &str| (inputs.environment.contains)(file);
+    let mut sort = |outcome, file: &str, position, key: &PolicyKey, plan: &mut UpdatePlan| match outcome {
+        Ok(None) => plan.current += 1,
+        Ok(Some(change)) => plan.changes.push(change),
+        Err(Stays::Needs(need)) => {
+            needs.insert(need);
         }
-        let Some((scan, line)) =
-            inputs.snapshot.scans.get(&binding.file).and_then(|scan| Some((scan, scan.lines.get(binding.line)?)))
-        else {
-            continue;
+        Err(Stays::Because(code, reason)) => plan.skipped.push(skip(file, position, key, code, reason)),
+        Err(Stays::Declined(edit, reason)) => {
+            plan.skipped.push(skip(file, position, key, "declined", reason));
+            plan.hand_edits.push(*edit);
+        }
+    };
+    for bound in inputs.bindings.lines.chunk_by(|a, b| (&a.file, a.line) == (&b.file, b.line)) {
+        let bound: Vec<&Binding> = bound.iter().filter(|binding| binding.holds_for(inputs.environment.name)).collect();
+        let Some(binding) = bound.first().filter(|binding| ours(&binding.file)) else { continue };
+        let Some(scan) = inputs.snapshot.scans.get(&binding.file) else { continue };
+        let Some(line) = scan.lines.get(binding.line) else { continue };
+        let outcome = match conflict(&bound) {
+            Some(why) => because("policy-conflict", why),
+            None => decide(inputs, binding, scan, line),
         };
-        match decide(inputs, binding, scan, line) {
-            Ok(None) => plan.current += 1,
-            Ok(Some(change)) => plan.changes.push(change),
-            Err(Stays::Needs(need)) => {
-                needs.insert(need);
-            }
-            Err(Stays::Because(code, reason)) => plan.skipped.push(skip(binding, line, code, reason)),
-            Err(Stays::Declined(decline, reason)) => {
-                plan.skipped.push(skip(binding, line, "declined", reason));
-                plan.hand_edits.push(*decline);
-            }
+        sort(outcome, &binding.file, line.position, &binding.key, &mut plan);
+    }
+    let mut added: Vec<Added<'_>> = Vec::new();
+    for addition in inputs.bindings.additions.iter().filter(|addition| ours(&addition.file)) {
+        match decide_addition(inputs, addition) {
+            Ok(Some(change)) => added.push(Added { addition, change }),
+            outcome => sort(outcome, &addition.file, addition.patched.position, &addition.key, &mut plan),
         }
     }
     if !needs.is_empty() {
         return Planned::Needs(needs);
     }
+    plan.changes.extend(written_together(added));
     let faulty = inputs.snapshot.faulty_markers();
     plan.skipped.extend(faulty.filter(|skip| (inputs.environment.contains)(&skip.file)));
     plan.skipped.sort_by(|a, b| (&a.file, a.position).cmp(&(&b.file, b.position)));
     Planned::Ready(plan)
 }
 
-fn skip(binding: &Binding, line: &ImageLine, code: &'static str, reason: String) -> Skip {
-    let policy = Some(binding.key.to_string());
-    Skip { file: binding.file.clone(), position: line.position, code: code.into(), reason, policy }
+fn skip(file: &str, position: Position, key: &PolicyKey, code: &'static str, reason: String) -> Skip {
+    Skip { file: file.to_owned(), position, code: code.into(), reason, policy: Some(key.to_string()) }
 }
 
 /// One line: its change, `None` where it is current, or why it stays.
@@ -117,27 +129,59 @@ fn decide(
         Err(Unresolved::Missing(why)) => return because("policy-unresolved", why),
         Err(Unresolved::Ambiguous(why)) => return because("policy-ambiguous", why),
     };
+    let automation = automation(inputs, binding)?;
+    let Some(wanted) = wanted(inputs.facts, policy, binding.part, line)? else { return Ok(None) };
+    let Some(planned) = change(inputs.snapshot, &binding.file, scan, line, wanted.value.clone()) else {
+        return Ok(None);
+    };
+    let follows = |environment: &str| binding.holds_for(environment);
+    let change = permitted(inputs, policy, &follows, wanted, planned)?;
+    let written_by = automation.and_then(|number| other_writer(inputs, number));
+    Ok(Some(Change { automation, written_by, ..change }))
+}
+
+/// What a policy wants on a line.
+struct Wanted {
+    image: Reference,
+    value: String,
+    reason: String,
+    /// Lower than what stands there, by the policy's own order.
+    lower: bool,
+}
+
+/// The value that a policy wants; `None` where what stands there is to stay.
+fn wanted(facts: &Facts, policy: &Policy, part: Part, line: &ImageLine) -> Result<Option<Wanted>, Stays> {
     let (repository, tags) = match &policy.state {
         PolicyState::Usable { repository, policy } => (repository, policy),
         PolicyState::Suspended(why) => return because("policy-suspended", why),
+        PolicyState::Blocked { code, why } => return because(code, why),
         PolicyState::Invalid(why) => {
             return because("policy-invalid", format!("{}:{}: {why}", policy.file, policy.position));
         }
     };
-    let automation = automation(inputs, binding)?;
-
-    let Some((image, reason)) = select(inputs.facts, policy, repository, tags, line)? else { return Ok(None) };
-    let Some(value) = value_for(line, binding.part, &image) else {
-        return because("no-digest", format!("policy {} has no digest to write", binding.key));
+    let Some(Selected { image, reason, lower }) = select(facts, policy, repository, tags, line)? else {
+        return Ok(None);
     };
-    let Some(planned) = change(inputs.snapshot, &binding.file, scan, line, value) else { return Ok(None) };
+    let Some(value) = value_for(line, part, &image) else {
+        return because("no-digest", format!("policy {} has no digest to write", policy.key));
+    };
+    Ok(Some(Wanted { image, value, reason, lower }))
+}
 
+/// A planned change, unless something keeps it from being made. `follows`: the environments for which the policy holds.
+fn permitted(
+    inputs: &UpdateInputs<'_>,
+    policy: &Arc<Policy>,
+    follows: &dyn Fn(&str) -> bool,
+    wanted: Wanted,
+    planned: Change,
+) -> Result<Change, Stays> {
     if let Some(hold) = inputs.memory.hold_on(inputs.environment.name, &planned.component, inputs.now) {
         return because("held", hold.sentence());
     }
-    let environments = attribution::shared(inputs, binding, policy, &planned.component)
+    let environments = attribution::shared(inputs, &planned, policy, follows)
         .map_err(|reason| Stays::Because("shared-line", reason))?;
-    let downgrade = goes_down(tags, line, &image) && inputs.downgrade != Downgrade::Allow;
+    let downgrade = wanted.lower && inputs.downgrade != Downgrade::Allow;
     if downgrade && inputs.downgrade == Downgrade::Deny {
         return because(
             "downgrade",
@@ -148,16 +192,80 @@ fn decide(
         let UpdateInputs { branch, memory, facts, now, .. } = *inputs;
         heed(&History { branch, memory, facts, now, automatic: true }, &planned, &line_key(&planned.line))?;
     }
-    Ok(Some(Change {
-        policy: Some(binding.key.to_string()),
-        image: Some(repository.clone()),
-        reason,
+    Ok(Change {
+        policy: Some(policy.key.to_string()),
+        image: Some(wanted.image.repository),
+        reason: wanted.reason,
         downgrade,
         environments,
-        automation,
-        written_by: automation.and_then(|number| other_writer(inputs, number)),
         ..planned
-    }))
+    })
+}
+
+/// A value for a document that is not there yet.
+struct Added<'a> {
+    addition: &'a Addition,
+    change: Change,
+}
+
+fn decide_addition(inputs: &UpdateInputs<'_>, addition: &Addition) -> Result<Option<Change>, Stays> {
+    let (file, line) = (addition.file.as_str(), &addition.patched);
+    if inputs.snapshot.entries.contains_key(file)
+        && let Some(scan) = inputs.snapshot.scans.get(file)
+        && let Some((code, reason)) = untouchable(inputs.snapshot, file, scan)
+    {
+        return because(code, reason);
+    }
+    let Some(wanted) = wanted(inputs.facts, &addition.policy, addition.part, line)? else { return Ok(None) };
+    if wanted.value == line.value {
+        return Ok(None);
+    }
+    let id = addition.line_id();
+    let size = addition.end.size;
+    let planned = Change {
+        component: component_of(&id, line),
+        position: Position { line: 1, column: 1 },
+        // The text is put together when all values of the document are known.
+        edit: Edit {
+            line: id.clone(),
+            blob: inputs.snapshot.blob(file).to_owned(),
+            span: size..size,
+            old: String::new(),
+            new: String::new(),
+        },
+        line: id,
+        old: line.value.clone(),
+        new: wanted.value.clone(),
+        policy: None,
+        image: None,
+        reason: String::new(),
+        downgrade: false,
+        environments: Vec::new(),
+        automation: None,
+        written_by: None,
+    };
+    permitted(inputs, &addition.policy, &|_| true, wanted, planned).map(Some)
+}
+
+/// Values that are put at the end of a file, an object's side by side in one document. Where one of a file's goes
+/// through a pull request, all of them do: they are one text.
+fn written_together(mut added: Vec<Added<'_>>) -> Vec<Change> {
+    fn place(change: &Change) -> (&str, Option<&ObjectId>, &FieldPath) {
+        (&change.line.file, change.line.object.as_ref(), &change.line.path)
+    }
+    added.sort_by(|a, b| place(&a.change).cmp(&place(&b.change)));
+    added.dedup_by(|a, b| a.change.line == b.change.line);
+    for file in added.chunk_by_mut(|a, b| a.change.line.file == b.change.line.file) {
+        let downgrade = file.iter().any(|added| added.change.downgrade);
+        let mut before: Option<LineId> = None;
+        for Added { addition, change } in file {
+            let same = before.as_ref().filter(|before| before.object == change.line.object);
+            change.edit.new = addition.text(&change.new, same.map(|before| &before.path), before.is_none());
+            change.downgrade = downgrade;
+            before = Some(change.line.clone());
+        }
+    }
+    added.into_iter().map(|added| added.change).collect()
 }
 
 /// The Flux automation whose rules the line is written by; a skip where the branch has automations and all of them
@@ -201,6 +309,13 @@ fn other_writer(inputs: &UpdateInputs<'_>, automation: usize) -> Option<String> 
     (!automation.suspended && !inputs.take_over).then(|| format!("Flux: {}", automation.object))
 }
 
+/// What a policy chose for a line.
+struct Selected {
+    image: Reference,
+    reason: String,
+    lower: bool,
+}
+
 /// The image that the policy wants on this line; `None` where the line's digest is to stay.
 fn select(
     facts: &Facts,
@@ -208,21 +323,54 @@ fn select(
     repository: &Repository,
     tags: &TagPolicy,
     line: &ImageLine,
-) -> Result<Option<(Reference, String)>, Stays> {
+) -> Result<Option<Selected>, Stays> {
     let known = match facts.tags.get(repository) {
         None => return Err(Stays::Needs(Need::Tags(repository.clone()))),
         Some(Fact::Unavailable { why, .. }) => return because("registry-unavailable", why),
-        Some(Fact::Known { value, .. }) => value,
+        Some(Fact::Known { value, .. }) => value.as_slice(),
     };
-    let selection = tags.select(known);
+    let current = current_tag(line);
+    let timed;
+    let known = match tags.by_time() {
+        false => known,
+        true => {
+            timed = with_times(facts, repository, tags, known, current.as_deref())?;
+            &timed
+        }
+    };
+    let selection = tags.select_beside(known, current.as_deref());
     let Some(tag) = selection.selected else { return because("no-match", selection.reason) };
+    let running = current.as_deref().and_then(|current| known.iter().find(|tag| tag.name == current));
+    if tags.wants_every_time() && current.as_deref() != Some(&tag.name) {
+        let timeless = |tag: &Tag| tag.pushed_at.is_none() && tag.created_at.is_none();
+        match running {
+            _ if timeless(tag) => {
+                return because("no-time", format!("{repository}:{} tells no time of its creation", tag.name));
+            }
+            Some(running) if !timeless(running) => {}
+            _ => {
+                let current = current.as_deref().unwrap_or("no tag");
+                let why = format!(
+                    "what stands there ({current}) has no time of creation in the registry, so {} cannot be told to be \
+                     newer",
+                    tag.name
+                );
+                return because("no-time", why);
+            }
+        }
+    }
+    let lower = match running {
+        Some(running) => tags.compare_tags(tag, running),
+        None => current.as_deref().and_then(|current| tags.compare(&tag.name, current)),
+    } == Some(Ordering::Less);
     let mut image = match Reference::parse(&policy.image) {
         Ok(image) => image,
         Err(error) => return because("policy-invalid", error.to_string()),
     };
     image.tag = Some(tag.name.clone());
+    let reason = selection.reason;
     if policy.digest == DigestReflection::Never {
-        return Ok(Some((image, selection.reason)));
+        return Ok(Some(Selected { image, reason, lower }));
     }
     let running = line.image.as_deref().or(Some(&line.value)).and_then(|text| Reference::parse(text).ok());
     let pinned = running.filter(|running| running.tag.as_deref() == Some(&tag.name) && running.digest.is_some());
@@ -240,18 +388,14 @@ fn select(
             Some(Fact::Known { value: Some(digest), .. }) => Some(digest.clone()),
         },
     };
-    Ok(Some((image, selection.reason)))
+    Ok(Some(Selected { image, reason, lower }))
 }
 
-/// Whether the new tag is lower than the one that stands there, under the policy's own order.
-fn goes_down(policy: &TagPolicy, line: &ImageLine, image: &Reference) -> bool {
-    let current = match line.part {
+/// The tag that stands on a line.
+fn current_tag(line: &ImageLine) -> Option<String> {
+    match line.part {
         Part::Tag => Some(line.value.clone()),
         Part::Reference => Reference::parse(&line.value).ok().and_then(|reference| reference.tag),
         Part::Name | Part::Digest => None,
-    };
-    match (current, &image.tag) {
-        (Some(current), Some(new)) => policy.compare(new, &current) == Some(Ordering::Less),
-        _ => false,
     }
 }

@@ -108,6 +108,19 @@ impl TagPolicy {
                 let (ranked, _) = sorted(tally, *direction, selected, |_, key| Some(key));
                 (ranked, Vec::new())
             }
+            CompiledOrder::Flux1(pattern) => {
+                let (taken, rest): (Vec<&Tag>, Vec<&Tag>) =
+                    tally.candidates.iter().map(|(tag, _)| *tag).partition(|tag| pattern.takes(&tag.name));
+                let mut taken = taken;
+                taken.sort_by(|a, b| pattern.compare(b, a));
+                let key = |tag: &Tag| match pattern.by_time() {
+                    true => newest::time(tag).map_or_else(|| "no time".to_owned(), |time| time.to_string()),
+                    false => tag.name.clone(),
+                };
+                let ranked = taken.into_iter().map(|tag| Ranked { tag: tag.name.clone(), key: key(tag) }).collect();
+                let why = format!("not taken by {}", pattern.canonical);
+                (ranked, left_out(&why, rest.into_iter().map(|tag| tag.name.as_str())))
+            }
             CompiledOrder::Newest => {
                 let (mut ranked, rest) = sorted(tally, Direction::Ascending, selected, |tag, _| newest::time(tag));
                 for row in &mut ranked {

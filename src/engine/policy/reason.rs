@@ -1,6 +1,9 @@
 //! The sentence that says why a tag was chosen, or why none was.
 
-use super::{CompiledOrder, Direction, TagPolicy, filter::Filter, newest, parse_version, select::Tally};
+use super::{
+    CompiledOrder, Direction, TagPolicy, filter::Filter, flux1::Kind, newest, parse_version, range::Range,
+    select::Tally,
+};
 use crate::engine::image::Tag;
 use std::fmt::Write;
 
@@ -36,10 +39,19 @@ pub(super) fn chosen(policy: &TagPolicy, tag: &Tag, tally: &Tally<'_>) -> String
             };
             format!("{name} is {which}{of_filter}{of}")
         }
+        CompiledOrder::Flux1(pattern) if !pattern.by_time() => match matched {
+            1 => format!("{name} is the only version in `{}`{of}", pattern.canonical),
+            _ => format!("{name} is the highest of {matched} versions in `{}`{of}", pattern.canonical),
+        },
+        CompiledOrder::Flux1(pattern) => {
+            let that = format!("`{}`{of}{}", pattern.canonical, when(tag));
+            match matched {
+                1 => format!("{name} is the only tag that matches {that}"),
+                _ => format!("{name} is the newest of {matched} tags that match {that}"),
+            }
+        }
         CompiledOrder::Newest => {
-            let time = newest::time(tag).map_or_else(String::new, |time| {
-                format!(", {} {time}", if tag.pushed_at.is_some() { "pushed" } else { "created" })
-            });
+            let time = when(tag);
             match matched {
                 1 => format!("{name} is the only tag with a time{of}{time}"),
                 _ => format!("{name} is the newest of {matched} tags{of}{time}"),
@@ -50,6 +62,13 @@ pub(super) fn chosen(policy: &TagPolicy, tag: &Tag, tally: &Tally<'_>) -> String
         let _ = write!(text, "; left out: {}", left_out(policy, tally));
     }
     text
+}
+
+/// `, pushed 2020-01-01T00:00:00Z`
+fn when(tag: &Tag) -> String {
+    newest::time(tag).map_or_else(String::new, |time| {
+        format!(", {} {time}", if tag.pushed_at.is_some() { "pushed" } else { "created" })
+    })
 }
 
 pub(super) fn none(policy: &TagPolicy, tags: &[Tag], tally: &Tally<'_>) -> String {
@@ -71,7 +90,17 @@ pub(super) fn none(policy: &TagPolicy, tags: &[Tag], tally: &Tally<'_>) -> Strin
         None => format!("{} tags", tally.candidates.len()),
     };
     match &policy.order {
-        CompiledOrder::Semver { text, three_part, .. } => out_of_range(policy, tally, text, *three_part, &from),
+        CompiledOrder::Semver { range, text, three_part } => out_of_range(tally, range, text, *three_part, &from),
+        CompiledOrder::Flux1(pattern) => match &pattern.kind {
+            Kind::Invalid(error) => {
+                format!("`{}` matches nothing: {error}; Flux v1 would take every tag", pattern.canonical)
+            }
+            Kind::Semver(range) => out_of_range(tally, range, &pattern.canonical, false, &from),
+            Kind::Glob | Kind::Regexp(_) => {
+                let names = list(tally.candidates.iter().map(|(tag, _)| tag.name.as_str()));
+                format!("0 of {from} match `{}`; there are: {names}", pattern.canonical)
+            }
+        },
         CompiledOrder::Numerical(_) | CompiledOrder::Alphabetical(_) | CompiledOrder::Newest => {
             let unknown = policy.filter.as_ref().map_or_else(Vec::new, Filter::unknown_groups);
             let hint = match unknown.first() {
@@ -105,8 +134,7 @@ fn likeness(filter: &Filter, tag: &str) -> usize {
 }
 
 /// `0 of 40 tags are versions in …`
-fn out_of_range(policy: &TagPolicy, tally: &Tally<'_>, range_text: &str, three_part: bool, from: &str) -> String {
-    let CompiledOrder::Semver { range, .. } = &policy.order else { return String::new() };
+fn out_of_range(tally: &Tally<'_>, range: &Range, range_text: &str, three_part: bool, from: &str) -> String {
     let mut versions: Vec<_> =
         tally.candidates.iter().filter_map(|(tag, key)| Some((parse_version(key, three_part)?, tag))).collect();
     let head = format!("0 of {from} are versions in `{range_text}`");

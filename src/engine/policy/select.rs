@@ -45,6 +45,11 @@ impl TagPolicy {
             CompiledOrder::Numerical(direction) => self.best(&tally, *direction, Tie::Last, Number::parse),
             CompiledOrder::Alphabetical(direction) => self.best(&tally, *direction, Tie::Last, Some),
             CompiledOrder::Newest => by_time(&tally, current),
+            CompiledOrder::Flux1(pattern) => {
+                let taken = tally.candidates.iter().map(|(tag, _)| *tag).filter(|tag| pattern.takes(&tag.name));
+                let matched = taken.clone().count();
+                (taken.max_by(|a, b| pattern.compare(a, b)), matched, Vec::new())
+            }
         };
         tally.matched = matched;
         tally.left_out = left_out;

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::engine::{
     command::Permission,
+    config::Config,
     image::Repository,
     manifest::{Edit, FieldPath, LineId, ObjectId, Position, Step},
     memory::{Decision, Intent, Memory, Outcome, Request},
@@ -325,7 +326,7 @@ fn an_update_is_one_commit_for_each_automation() {
         ("c/1.yaml", line),
     ])
     .snapshot();
-    let bindings = bind(&snapshot);
+    let bindings = bind(&snapshot, &Config::whole_repository());
     let mut facts = Facts::default();
     let as_of = "2026-03-01T12:00:00Z".parse().unwrap();
     let app = Repository::parse("example.com/app").unwrap();

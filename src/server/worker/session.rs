@@ -70,8 +70,8 @@ impl Session<'_> {
         if let Some(state) = self.branches.get(branch).filter(|state| state.commit == commit) {
             return Ok(Some(state.clone()));
         }
-        let (mirror, scans) = (self.mirror.clone(), self.worker.scans.clone());
-        let state = Arc::new(Self::blocking(move || scans.branch(&mirror, &commit)).await?);
+        let (mirror, scans, config) = (self.mirror.clone(), self.worker.scans.clone(), self.config.clone());
+        let state = Arc::new(Self::blocking(move || scans.branch(&mirror, &commit, &config)).await?);
         self.branches.insert(branch.to_owned(), state.clone());
         Ok(Some(state))
     }

@@ -4,6 +4,7 @@ use super::WorkError;
 use crate::{
     adapters::git::{Mirror, Mode},
     engine::{
+        config::Config,
         dialect::{Bindings, bind},
         manifest::{FileKind, Scan, is_candidate, scan},
         plan::{Entry, EntryKind, OwnWrite, Snapshot},
@@ -52,7 +53,7 @@ impl ScanCache {
     }
 
     /// Reads a commit. Only blobs that were never seen are read and parsed.
-    pub fn branch(&self, mirror: &Mirror, commit: &str) -> Result<BranchState, WorkError> {
+    pub fn branch(&self, mirror: &Mirror, commit: &str, config: &Config) -> Result<BranchState, WorkError> {
         let mut snapshot = Snapshot { commit: Some(commit.to_owned()), ..Snapshot::default() };
         for entry in mirror.tree_entries(commit)? {
             let kind = match entry.mode {
@@ -68,7 +69,7 @@ impl ScanCache {
             }
             snapshot.entries.insert(entry.path, Entry { blob: entry.id, kind });
         }
-        let bindings = bind(&snapshot);
+        let bindings = bind(&snapshot, config);
         Ok(BranchState { commit: commit.to_owned(), snapshot, bindings })
     }
 

@@ -249,12 +249,12 @@ impl Session<'_> {
                         }
                     }
                 }
-                Need::Digest { .. } => {
+                Need::Digest { .. } | Need::Times { .. } => {
                     asked.insert(need);
                 }
             }
         }
-        ask_registries(&self.worker.registry, &asked, &mut self.facts, now).await;
+        ask_registries(&self.worker.registry, Some(&self.worker.store), &asked, &mut self.facts, now).await;
         for need in &asked {
             if let Need::Tags(repository) = need
                 && let Some(Fact::Known { value, .. }) = self.facts.tags.get(repository)

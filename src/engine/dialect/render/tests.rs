@@ -1,7 +1,8 @@
 //! Small repositories, and what their markers mean.
 
 use crate::engine::{
-    dialect::{Binding, PolicyState, Unresolved, bind},
+    config::Config,
+    dialect::{Binding, Bindings, PolicyState, Unresolved, bind},
     manifest::{FileKind, scan},
     plan::{Entry, EntryKind, Snapshot},
 };
@@ -17,6 +18,10 @@ fn repository(files: &[(&str, &str)]) -> Snapshot {
         }
     }
     snapshot
+}
+
+fn bind_alone(snapshot: &Snapshot) -> Bindings {
+    bind(snapshot, &Config::whole_repository())
 }
 
 const API: &str = "apiVersion: image.toolkit.fluxcd.io/v1\n";
@@ -56,7 +61,7 @@ const NS: &str = ", namespace: ns";
 
 /// One line for each marker: its file, what it resolves to, and the automations over it; then the problems' codes.
 fn show(files: &[(&str, &str)]) -> Vec<String> {
-    let bindings = bind(&repository(files));
+    let bindings = bind_alone(&repository(files));
     let line = |binding: &Binding| {
         let policy = match &binding.policy {
             Ok(policy) => match &policy.state {
@@ -66,6 +71,7 @@ fn show(files: &[(&str, &str)]) -> Vec<String> {
                     format!("{} {}", policy.file, allowed.join(" "))
                 }
                 PolicyState::Suspended(_) => "suspended".into(),
+                PolicyState::Blocked { code, .. } => (*code).into(),
                 PolicyState::Invalid(why) => format!("invalid: {why}"),
             },
             Err(Unresolved::Missing(_)) => "missing".into(),
@@ -244,17 +250,18 @@ fn automations_cover_paths_namespaces_and_selected_policies() {
             ("apps/d.yaml", &marked("ns:app")),
             ("apps/p.yaml", &policy(NS, "1.x")),
         ];
-        let bindings = bind(&repository(&files));
+        let bindings = bind_alone(&repository(&files));
         assert_eq!(bindings.lines[0].automations.as_ref().unwrap().len(), usize::from(covers), "{spec}");
     }
     let files = [("a.yaml", &*automation(", namespace: other", "{}")), ("d.yaml", &marked("ns:app"))];
-    assert_eq!(bind(&repository(&files)).lines[0].automations, Some(vec![]));
+    assert_eq!(bind_alone(&repository(&files)).lines[0].automations, Some(vec![]));
 }
 
 #[test]
 fn branches_of_automations() {
-    let of =
-        |git: &str| bind(&repository(&[("a.yaml", &automation(NS, &format!("{{git: {git}}}")))])).automations.remove(0);
+    let of = |git: &str| {
+        bind_alone(&repository(&[("a.yaml", &automation(NS, &format!("{{git: {git}}}")))])).automations.remove(0)
+    };
     for (git, main, other) in [
         ("{checkout: {ref: {branch: main}}}", true, false),
         ("{checkout: {ref: {branch: main}}, push: {branch: bump}}", true, false),
@@ -302,7 +309,7 @@ fn substitutions_come_from_the_repository() {
 
 #[test]
 fn who_renders_a_file() {
-    let bindings = bind(&repository(&[
+    let bindings = bind_alone(&repository(&[
         ("apps/base/d.yaml", &marked("ns:app")),
         ("apps/base/kustomization.yaml", &kustomization("resources: [d.yaml]")),
         ("apps/prod/kustomization.yaml", &kustomization("resources: [../base]")),

@@ -2,7 +2,7 @@
 
 use super::update::{POLICY, now};
 use crate::engine::{
-    config::Downgrade,
+    config::{Config, Downgrade},
     dialect::bind,
     image::{Repository, Tag},
     memory::Memory,
@@ -104,7 +104,7 @@ fn planned(files: &Files, automatic: [bool; 2]) -> UpdatePlan {
         ],
         branch: "main",
         snapshot: &snapshot,
-        bindings: &bind(&snapshot),
+        bindings: &bind(&snapshot, &Config::whole_repository()),
         memory: &Memory::new(),
         facts: &facts,
         now: now(),

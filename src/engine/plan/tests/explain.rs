@@ -2,7 +2,7 @@
 
 use super::update::{POLICY, now};
 use crate::engine::{
-    config::Downgrade,
+    config::{Config, Downgrade},
     dialect::bind,
     image::{Repository, Tag},
     memory::Memory,
@@ -39,10 +39,10 @@ fn facts(tags: Option<&[&str]>) -> Facts {
 /// Asks with one environment, `apps`.
 fn ask<T>(files: &Files, facts: &Facts, ask: impl Fn(&ExplainInputs<'_>) -> T) -> T {
     let (snapshot, memory) = (files.snapshot(), Memory::new());
-    let bindings = bind(&snapshot);
+    let bindings = bind(&snapshot, &Config::whole_repository());
     let contains = |file: &str| file.starts_with("apps/");
     let update = UpdateInputs {
-        environment: Scope { name: "dev", contains: &contains },
+        environment: Scope { name: "dev", contains: &contains, automatic: true },
         others: &[],
         branch: "main",
         snapshot: &snapshot,

@@ -2,7 +2,7 @@
 
 use super::update::{DIGEST, POLICY, now};
 use crate::engine::{
-    config::Downgrade,
+    config::{Config, Downgrade},
     dialect::bind,
     image::{Repository, Tag},
     memory::Memory,
@@ -75,7 +75,7 @@ fn planned(files: &Files) -> UpdatePlan {
         others: &[],
         branch: "main",
         snapshot: &snapshot,
-        bindings: &bind(&snapshot),
+        bindings: &bind(&snapshot, &Config::whole_repository()),
         memory: &Memory::new(),
         facts: &facts,
         now: now(),

@@ -1,7 +1,7 @@
 //! What becomes of a line that follows a policy.
 
 use crate::engine::{
-    config::Downgrade,
+    config::{Config, Downgrade},
     dialect::bind,
     image::{Repository, Tag},
     manifest::{FileKind, scan},
@@ -146,7 +146,7 @@ impl World {
             others: &others,
             branch: "main",
             snapshot: &snapshot,
-            bindings: &bind(&snapshot),
+            bindings: &bind(&snapshot, &Config::whole_repository()),
             memory: &self.memory,
             facts: &facts,
             now: now(),
