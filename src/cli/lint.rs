@@ -2,90 +2,214 @@
 
 use super::{
     Failure,
-    output::{self, BOLD, DIM, Format},
+    output::{self, BOLD, DIM, GREEN, RED, printable},
+    plan::read_config,
     worktree::Worktree,
 };
 use crate::engine::{
     config,
-    dialect::{Bindings, PolicyState, Unresolved, bind},
-    manifest::Position,
-    plan::check_kind,
+    dialect::bind,
+    lint::{Finding, Lint, Severity, findings, fix},
+    manifest::{FileKind, Position},
+    plan::EntryKind,
 };
 use serde::Serialize;
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    collections::BTreeMap,
+    path::{Component, Path, PathBuf},
+    process::ExitCode,
+};
 
 #[derive(clap::Args)]
 pub struct LintArgs {
     /// The folder or file to look at
     #[arg(value_name = "PATH", default_value = ".")]
     path: PathBuf,
-    /// How to print it
+    /// Mend what is safe to mend: markers that are plainly meant as such, values that lack their quotes
+    #[arg(long)]
+    fix: bool,
+    /// How to print it; `github` makes annotations in a workflow
     #[arg(short, long, value_enum, default_value_t)]
-    output: Format,
+    output: LintFormat,
 }
 
-/// Something that a person should look at.
-#[derive(Debug, Serialize, PartialEq, Eq, PartialOrd, Ord)]
-struct Finding {
-    file: String,
-    line: usize,
-    column: usize,
-    /// Stable, kebab-case.
-    code: String,
-    message: String,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum LintFormat {
+    #[default]
+    Text,
+    Json,
+    Github,
 }
 
 #[derive(Serialize)]
 struct Document {
-    findings: Vec<Finding>,
+    findings: Vec<Row>,
+    /// What `--fix` changed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fixed: Vec<FixedRow>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    file: String,
+    line: usize,
+    column: usize,
+    code: String,
+    severity: Severity,
+    message: String,
+    /// Its page in butler's documentation.
+    page: String,
+}
+
+#[derive(Serialize)]
+struct FixedRow {
+    file: String,
+    line: usize,
+    column: usize,
+    code: String,
+    before: String,
+    after: String,
 }
 
 pub fn run(args: &LintArgs) -> Result<ExitCode, Failure> {
-    let tree = Worktree::read(&args.path)?;
-    let mut findings = config_findings(&tree)?;
-    findings.extend(repository_findings(&tree, &bind(&tree.snapshot)));
-    findings.sort();
-    findings.dedup();
-    let code = if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) };
+    let mut tree = Worktree::read(&args.path)?;
+    let mut fixed = Vec::new();
+    if args.fix {
+        fixed = mend(&tree)?;
+        if !fixed.is_empty() {
+            tree = Worktree::read(&args.path)?;
+        }
+    }
+    let mut found = config_findings(&tree)?;
+    let config = read_config(&tree).unwrap_or_else(|_| config::Config::whole_repository());
+    found.extend(findings(&tree.snapshot, &bind(&tree.snapshot, &config)));
+    found.sort();
+    found.dedup();
+    let code = if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) };
     match args.output {
-        Format::Json => output::json(&Document { findings }),
-        Format::Text => {
-            for finding in &findings {
-                anstream::println!(
-                    "{BOLD}{}:{}:{}{BOLD:#} {}",
-                    finding.file,
-                    finding.line,
-                    finding.column,
-                    finding.code
-                );
-                anstream::println!("  {DIM}{}{DIM:#}", finding.message);
+        LintFormat::Json => output::json(&Document { findings: found.into_iter().map(row).collect(), fixed }),
+        LintFormat::Text => text(&found, &fixed),
+        LintFormat::Github => {
+            let folder = if args.path.is_file() { args.path.parent() } else { Some(args.path.as_path()) };
+            for finding in &found {
+                anstream::println!("{}", annotation(folder.unwrap_or(Path::new("")), finding));
             }
-            let plural = if findings.len() == 1 { "" } else { "s" };
-            anstream::println!("{} finding{plural}", findings.len());
         }
     }
     Ok(code)
 }
 
-fn finding(code: &str, file: &str, position: Position, message: impl Into<String>) -> Finding {
-    Finding {
-        code: code.into(),
-        file: file.into(),
-        line: position.line,
-        column: position.column,
-        message: message.into(),
+/// A code that the table lacks is a bug, and no reason to hide the finding.
+fn severity(finding: &Finding) -> Severity {
+    Lint::of(&finding.code).map_or(Severity::Error, |lint| lint.severity)
+}
+
+fn row(finding: Finding) -> Row {
+    Row {
+        severity: severity(&finding),
+        page: Lint::of(&finding.code).map(Lint::page).unwrap_or_default(),
+        file: finding.file,
+        line: finding.position.line,
+        column: finding.position.column,
+        code: finding.code,
+        message: finding.message,
     }
+}
+
+fn text(found: &[Finding], fixed: &[FixedRow]) {
+    for row in fixed {
+        anstream::println!("{BOLD}{}:{}:{}{BOLD:#} {} fixed", printable(&row.file), row.line, row.column, row.code);
+        for line in row.before.lines() {
+            anstream::println!("  {RED}- {}{RED:#}", printable(line));
+        }
+        for line in row.after.lines() {
+            anstream::println!("  {GREEN}+ {}{GREEN:#}", printable(line));
+        }
+    }
+    for finding in found {
+        anstream::println!("{BOLD}{}:{}{BOLD:#} {}", printable(&finding.file), finding.position, finding.code);
+        anstream::println!("  {DIM}{}{DIM:#}", printable(&finding.message));
+    }
+    if !fixed.is_empty() {
+        anstream::println!("{} fixed", fixed.len());
+    }
+    let plural = if found.len() == 1 { "" } else { "s" };
+    anstream::println!("{} finding{plural}", found.len());
+}
+
+/// A finding as a workflow command, which GitHub shows on the line:
+/// <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>.
+fn annotation(folder: &Path, finding: &Finding) -> String {
+    let level = match severity(finding) {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Notice => "notice",
+    };
+    // A workflow runs at the root of its checkout, and annotations count from there.
+    let mut file = PathBuf::new();
+    file.extend(folder.components().filter(|part| *part != Component::CurDir));
+    let file = file.join(&finding.file);
+    let Position { line, column } = finding.position;
+    format!(
+        "::{level} file={},line={line},col={column},title={}::{}",
+        property(&file.to_string_lossy()),
+        property(&finding.code),
+        data(&finding.message)
+    )
+}
+
+/// What would end a command's text, escaped as GitHub's own toolkit does.
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// As [`data`], and what would end a property.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+/// Mends the files in place.
+fn mend(tree: &Worktree) -> Result<Vec<FixedRow>, Failure> {
+    let (mut rows, mut files) = (Vec::new(), BTreeMap::new());
+    for (file, scan) in &tree.snapshot.scans {
+        let plain = tree.snapshot.entries.get(file).is_some_and(|entry| entry.kind == EntryKind::File);
+        if !plain || scan.findings.is_empty() {
+            continue;
+        }
+        let before = tree.bytes(file)?;
+        let fixed = fix(file, FileKind::of(file).unwrap_or(FileKind::Yaml), &before);
+        rows.extend(fixed.fixes.into_iter().map(|fix| FixedRow {
+            file: file.clone(),
+            line: fix.position.line,
+            column: fix.position.column,
+            code: fix.code,
+            before: fix.before,
+            after: fix.after,
+        }));
+        if fixed.bytes != before {
+            files.insert(file.clone(), (before, fixed.bytes));
+        }
+    }
+    tree.write(&files)?;
+    Ok(rows)
 }
 
 /// What is wrong with butler.yaml.
 fn config_findings(tree: &Worktree) -> Result<Vec<Finding>, Failure> {
+    let finding = |code: &str, file: &str, position, message: String| Finding {
+        file: file.into(),
+        position,
+        code: code.into(),
+        message,
+    };
     let file = match config::locate(|file| tree.snapshot.entries.contains_key(file)) {
         Ok(Some(file)) => file,
         Ok(None) => return Ok(Vec::new()),
         Err(error) => return Ok(vec![finding("config-invalid", &error.file, error.position, error.message)]),
     };
     let Ok(text) = String::from_utf8(tree.bytes(file)?) else {
-        return Ok(vec![finding("config-invalid", file, Position { line: 1, column: 1 }, "expected UTF-8 text")]);
+        let start = Position { line: 1, column: 1 };
+        return Ok(vec![finding("config-invalid", file, start, "expected UTF-8 text".into())]);
     };
     Ok(match config::parse(file, &text) {
         Ok(config) => config
@@ -100,41 +224,27 @@ fn config_findings(tree: &Worktree) -> Result<Vec<Finding>, Failure> {
     })
 }
 
-/// What is wrong with manifests, markers and policies.
-fn repository_findings(tree: &Worktree, bindings: &Bindings) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (file, scan) in &tree.snapshot.scans {
-        findings.extend(scan.findings.iter().map(|found| finding(&found.code, file, found.position, &found.message)));
-    }
-    for problem in &bindings.problems {
-        findings.push(finding(problem.code, &problem.file, problem.position, &problem.message));
-    }
-    for binding in &bindings.lines {
-        let Some((scan, line)) =
-            tree.snapshot.scans.get(&binding.file).and_then(|scan| Some((scan, scan.lines.get(binding.line)?)))
-        else {
-            continue;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn annotations_are_escaped() {
+        let finding = |file: &str, code: &str, message: &str| Finding {
+            file: file.into(),
+            position: Position { line: 3, column: 7 },
+            code: code.into(),
+            message: message.into(),
         };
-        let mut push =
-            |code: &str, message: String| findings.push(finding(code, &binding.file, line.position, message));
-        if scan.sops {
-            push("sops", "the file is encrypted with SOPS and never edited: its markers have no effect".into());
-        }
-        if let Err(wrong) = check_kind(line, binding.part) {
-            push("wrong-kind", wrong.to_string());
-        }
-        match &binding.policy {
-            Err(Unresolved::Missing(why)) => push("policy-unresolved", why.clone()),
-            Err(Unresolved::Ambiguous(why)) => push("policy-ambiguous", why.clone()),
-            Ok(policy) => {
-                if let PolicyState::Suspended(why) = &policy.state {
-                    push("policy-suspended", why.clone());
-                }
-            }
-        }
-        if !bindings.automations.is_empty() && bindings.automations_over(&binding.file).next().is_none() {
-            push("outside-update-path", "no ImageUpdateAutomation's spec.update.path covers this file".into());
+        #[rustfmt::skip]
+        let cases = [
+            (".", finding("a/b.yaml", "no-match", "x"), "::warning file=a/b.yaml,line=3,col=7,title=no-match::x"),
+            ("./apps/", finding("b.yaml", "sops", "x"), "::notice file=apps/b.yaml,line=3,col=7,title=sops::x"),
+            ("", finding("a,b:c%.yaml", "policy-invalid", "50%: a,\r\n::error::b"),
+                "::error file=a%2Cb%3Ac%25.yaml,line=3,col=7,title=policy-invalid::50%25: a,%0D%0A::error::b"),
+        ];
+        for (folder, finding, expected) in cases {
+            assert_eq!(annotation(Path::new(folder), &finding), expected);
         }
     }
-    findings
 }

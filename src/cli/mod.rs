@@ -1,10 +1,14 @@
 //! The command line: one file a subcommand. Exit codes: 0 fine, 1 findings, 2 usage, 3 failure.
 
+mod explain;
 mod lint;
 mod memory;
 mod output;
 mod plan;
 mod policy;
+mod registries;
+#[cfg(feature = "sandbox")]
+mod sandbox;
 mod serve;
 mod set;
 mod tags;
@@ -36,14 +40,19 @@ struct Arguments {
 enum Command {
     /// Show what would change in a checkout, and why
     Plan(plan::PlanArgs),
-    /// Put given images on the lines that follow a policy, whatever the registry says
+    /// Put given images on lines by policy, image or object, whatever the registry says
     Set(set::SetArgs),
     /// Try a tag policy on an image or a list of tags
     Policy(policy::PolicyArgs),
+    /// Tell step by step how a line, a policy or an image is decided
+    Explain(explain::ExplainArgs),
     /// Find what keeps lines from being updated
     Lint(lint::LintArgs),
     /// Serve GitHub's and registries' webhooks, and keep config repositories up to date
     Serve(serve::ServeArgs),
+    /// Try butler on this machine: a GitHub, a registry and a config repository, without any account
+    #[cfg(feature = "sandbox")]
+    Sandbox(sandbox::SandboxArgs),
     /// Look after the server's settings
     #[command(subcommand)]
     Config(serve::ConfigCommand),
@@ -59,9 +68,12 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Plan(args) => plan::run(args),
         Command::Set(args) => set::run(&args),
-        Command::Policy(args) => policy::run(args, plan::tags_of).map_err(Failure::Other),
+        Command::Policy(args) => policy::run(args, registries::tags_of).map_err(Failure::Other),
+        Command::Explain(args) => explain::run(&args),
         Command::Lint(args) => lint::run(&args),
         Command::Serve(args) => serve::run(&args),
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(args) => sandbox::run(&args),
         Command::Config(command) => serve::check(&command),
         Command::Memory(command) => memory::run(&command),
     };

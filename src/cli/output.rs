@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 pub const BOLD: Style = Style::new().bold();
 pub const DIM: Style = Style::new().dimmed();
-const RED: Style = AnsiColor::Red.on_default();
-const GREEN: Style = AnsiColor::Green.on_default();
+pub const RED: Style = AnsiColor::Red.on_default();
+pub const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
 
 /// How a plan is printed.
@@ -68,6 +68,19 @@ pub fn error(message: &str) -> String {
     format!("{RED}error{RED:#}: {message}")
 }
 
+/// A text from outside, for a terminal: on one line, nothing in it moves the cursor or changes colours.
+pub fn printable(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' | '\t' => safe.push(' '),
+            control if control.is_control() => safe.extend(control.escape_unicode()),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
+
 /// Prints changes and skips in the wanted format. `files` holds the bytes before and after.
 pub fn plan(format: PlanFormat, changes: &[Change], skipped: &[Skip], files: &BTreeMap<String, (Vec<u8>, Vec<u8>)>) {
     match format {
@@ -108,7 +121,7 @@ fn skip_row(skip: &Skip) -> SkipRow<'_> {
     SkipRow {
         file: &skip.file,
         line: skip.position.line,
-        code: skip.code,
+        code: &skip.code,
         reason: &skip.reason,
         policy: skip.policy.as_deref(),
     }

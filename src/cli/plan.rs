@@ -3,15 +3,14 @@
 use super::{
     Failure,
     output::{self, PlanFormat},
+    registries::{self, connect},
     tags::{GivenTags, TagsArgs},
     worktree::Worktree,
 };
 use crate::{
-    adapters::registry::Registry,
     engine::{
         config::{self, Config, Environment, UpdateMode},
         dialect::{Bindings, bind},
-        image::{Repository, Tag},
         memory::Memory,
         plan::{Fact, Facts, Need, Planned, Scope, UpdateInputs, UpdatePlan, update},
     },
@@ -29,6 +28,7 @@ use std::{
 const ROUNDS: usize = 8;
 
 #[derive(clap::Args)]
+#[command(after_help = registries::ASKED)]
 pub struct PlanArgs {
     /// The folder or file to look at
     #[arg(value_name = "PATH", default_value = ".")]
@@ -47,7 +47,7 @@ pub fn run(args: PlanArgs) -> Result<ExitCode, Failure> {
     let given = args.tags.given()?;
     let tree = Worktree::read(&args.path)?;
     let config = read_config(&tree)?;
-    let bindings = bind(&tree.snapshot);
+    let bindings = bind(&tree.snapshot, &config);
     let plan = plan_all(&tree, &config, &bindings, given.as_ref())?;
     let files = tree.rewrite(&plan.changes)?;
     if args.write {
@@ -75,7 +75,7 @@ pub fn read_config(tree: &Worktree) -> Result<Config, Failure> {
 
 /// The environments of a checkout that butler would update. Which branch it is of is not known: every environment's
 /// path counts.
-fn updated(config: &Config) -> impl Iterator<Item = &Environment> {
+pub fn updated(config: &Config) -> impl Iterator<Item = &Environment> {
     config.environments.iter().filter(|environment| {
         environment.repository.is_none() && !matches!(environment.update, UpdateMode::None | UpdateMode::External)
     })
@@ -87,22 +87,35 @@ fn plan_all(
     bindings: &Bindings,
     given: Option<&GivenTags>,
 ) -> Result<UpdatePlan, Failure> {
+    settle(config, bindings, given, |facts, now| {
+        let (plan, needs) = plan_once(tree, config, bindings, facts, now);
+        if needs.is_empty() { Planned::Ready(plan) } else { Planned::Needs(needs) }
+    })
+}
+
+/// Answers questions, from the given tags or from registries, until there is a plan.
+pub fn settle<T>(
+    config: &Config,
+    bindings: &Bindings,
+    given: Option<&GivenTags>,
+    plan: impl Fn(&Facts, Timestamp) -> Planned<T>,
+) -> Result<T, Failure> {
     let now = Timestamp::now();
     let mut facts = Facts::default();
     let mut registries = None;
     for _ in 0..ROUNDS {
-        let (plan, needs) = plan_once(tree, config, bindings, &facts, now);
-        if needs.is_empty() {
-            return Ok(plan);
-        }
+        let needs = match plan(&facts, now) {
+            Planned::Ready(plan) => return Ok(plan),
+            Planned::Needs(needs) => needs,
+        };
         match given {
             Some(given) => answer(&needs, given, &mut facts, now),
             None => {
                 let (runtime, registry) = match &registries {
                     Some(ready) => ready,
-                    None => registries.insert(connect()?),
+                    None => registries.insert(connect(bindings.images(), config)?),
                 };
-                runtime.block_on(ask_registries(registry, &needs, &mut facts, now));
+                runtime.block_on(ask_registries(registry, None, &needs, &mut facts, now));
             }
         }
     }
@@ -122,7 +135,7 @@ fn plan_once(
     for environment in updated(config) {
         let contains = |file: &str| environment.contains(file);
         let planned = update(&UpdateInputs {
-            environment: Scope { name: &environment.name, contains: &contains },
+            environment: Scope { name: &environment.name, contains: &contains, automatic: true },
             others: &[],
             branch: "",
             snapshot: &tree.snapshot,
@@ -168,26 +181,15 @@ fn answer(needs: &BTreeSet<Need>, given: &GivenTags, facts: &mut Facts, now: Tim
                 let why = missing(format!("the digest of {repository}:{tag}"));
                 facts.digests.insert((repository.clone(), tag.clone()), Fact::Unavailable { why, retry_at: None });
             }
+            Need::Times { repository, tags } => {
+                // Times that are given stand with the tags: the others have none.
+                let none = tags.iter().map(|tag| (tag.clone(), Fact::Known { value: None, as_of: now }));
+                facts.times.entry(repository.clone()).or_default().extend(none);
+            }
             Need::OwnWrites { branch, file } => {
                 let why = "there is no history to read".to_owned();
                 facts.own_writes.insert((branch.clone(), file.clone()), Fact::Unavailable { why, retry_at: None });
             }
         }
     }
-}
-
-/// A runtime and a registry client, for commands that ask registries.
-pub fn connect() -> Result<(tokio::runtime::Runtime, Registry), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot start the network runtime")))?;
-    let registry = Registry::anonymous().map_err(|error| Failure::Other(error.into()))?;
-    Ok((runtime, registry))
-}
-
-/// The tags of one image, asked of its registry.
-pub fn tags_of(repository: &Repository) -> anyhow::Result<Vec<Tag>> {
-    let (runtime, registry) = connect()?;
-    Ok(runtime.block_on(registry.tags(repository))?)
 }

@@ -42,6 +42,9 @@ pub struct PolicyArgs {
     /// By the time at which the image was pushed, or else created
     #[arg(long, group = "order")]
     newest: bool,
+    /// By a tag pattern of Flux v1: `glob:dev-*`, `semver:~1.2`, `regexp:^v`
+    #[arg(long, value_name = "PATTERN", group = "order", allow_hyphen_values = true)]
+    flux1: Option<String>,
     /// Only tags that match this regular expression (Go's syntax, unanchored)
     #[arg(long, value_name = "REGEX", allow_hyphen_values = true)]
     filter: Option<String>,
@@ -51,7 +54,7 @@ pub struct PolicyArgs {
     /// Never these tags; given at all, it replaces the default `^.*\.sig$`
     #[arg(long, value_name = "REGEX", allow_hyphen_values = true)]
     exclude: Vec<String>,
-    /// Ask this image's registry for its tags
+    /// Ask this image's registry for its tags: over HTTPS, on localhost over plain HTTP as docker does
     #[arg(long, value_name = "IMAGE", group = "source")]
     image: Option<String>,
     /// A JSON list of tags, or of objects with `tag`, `digest`, `pushed_at`, `created_at`; `-` is standard input
@@ -101,6 +104,8 @@ impl PolicyArgs {
             Order::Numerical(direction.parse::<Direction>()?)
         } else if let Some(direction) = &self.alphabetical {
             Order::Alphabetical(direction.parse::<Direction>()?)
+        } else if let Some(pattern) = &self.flux1 {
+            Order::Flux1(pattern.clone())
         } else {
             Order::Newest
         };

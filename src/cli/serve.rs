@@ -37,12 +37,21 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     let settings = load(args)?;
     start_logging(&settings.log);
     runtime()?.block_on(async {
-        let server = Server::start(&settings).await.map_err(|error| Failure::Other(error.into()))?;
+        // Before anything is begun, so that it is finished.
+        let stop = stop_signal()
+            .map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot listen for signals")))?;
+        let mut server = Server::start(&settings).await.map_err(|error| Failure::Other(error.into()))?;
         tracing::info!(address = %server.address, "butler serves");
-        stop_signal().await;
+        let failed = tokio::select! {
+            () = stop => None,
+            error = server.failed() => Some(error),
+        };
         tracing::info!("stopping: jobs at hand are finished");
         server.stop().await;
-        Ok(ExitCode::SUCCESS)
+        match failed {
+            None => Ok(ExitCode::SUCCESS),
+            Some(error) => Err(Failure::Other(error.into())),
+        }
     })
 }
 
@@ -73,18 +82,14 @@ pub fn start_logging(log: &LogSettings) {
     };
 }
 
-async fn stop_signal() {
+/// Ends at the first SIGTERM or SIGINT that comes after the call.
+pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let interrupted = tokio::signal::ctrl_c();
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminated) => {
-            tokio::select! {
-                _ = interrupted => {}
-                _ = terminated.recv() => {}
-            }
+    let (mut terminated, mut interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminated.recv() => {}
+            _ = interrupted.recv() => {}
         }
-        Err(_) => {
-            let _ = interrupted.await;
-        }
-    }
+    })
 }

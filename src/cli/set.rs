@@ -1,4 +1,4 @@
-//! `butler set`: put given images on the lines that follow a policy, whatever the registry says.
+//! `butler set`: put given images on the lines that follow a policy, run an image or stand in an object, whatever the registry says.
 
 use super::{
     Failure,
@@ -17,8 +17,15 @@ pub struct SetArgs {
     #[arg(value_name = "PATH", default_value = ".")]
     path: PathBuf,
     /// The image for all lines that carry a marker of this policy; may be given several times
-    #[arg(long, value_name = "NS:NAME=IMAGE:TAG[@DIGEST]", required = true)]
+    #[arg(long, value_name = "NS:NAME=IMAGE:TAG[@DIGEST]", required_unless_present_any = ["image", "object"])]
     policy: Vec<String>,
+    /// The image for all lines that run it, in any version; may be given several times
+    #[arg(long, value_name = "IMAGE:TAG[@DIGEST]")]
+    image: Vec<String>,
+    /// The image for the lines of an object: of the container where one is named, else those that run the same image; may
+    /// be given several times
+    #[arg(long, value_name = "NS:KIND/NAME[:CONTAINER]=IMAGE:TAG[@DIGEST]")]
+    object: Vec<String>,
     /// Change the files; without it, only show what would change
     #[arg(long)]
     write: bool,
@@ -28,7 +35,11 @@ pub struct SetArgs {
 }
 
 pub fn run(args: &SetArgs) -> Result<ExitCode, Failure> {
-    let assignments = args.policy.iter().map(|text| assignment(text)).collect::<Result<Vec<_>, _>>()?;
+    // Where several mean one line, the narrowest has it.
+    let objects = args.object.iter().map(|text| assignment("--object", text, object));
+    let policies = args.policy.iter().map(|text| assignment("--policy", text, policy));
+    let images = args.image.iter().map(|text| image("--image", text, AssignmentTarget::Image, text));
+    let assignments = objects.chain(policies).chain(images).collect::<Result<Vec<_>, _>>()?;
     let tree = Worktree::read(&args.path)?;
     let (changes, skipped) = assign(&tree.snapshot, &assignments);
     let files = tree.rewrite(&changes)?;
@@ -39,14 +50,40 @@ pub fn run(args: &SetArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn assignment(text: &str) -> Result<Assignment, Failure> {
-    let usage = |why: String| Failure::Usage(format!("--policy {text:?}: {why}"));
-    let (policy, image) =
-        text.split_once('=').ok_or_else(|| usage("expected NS:NAME=IMAGE:TAG[@DIGEST], found no `=`".into()))?;
-    let on = AssignmentTarget::Policy(policy.parse().map_err(usage)?);
-    let image = Reference::parse(image).map_err(|error| usage(error.to_string()))?;
+/// Reads `TARGET=IMAGE`.
+fn assignment(
+    option: &str,
+    text: &str,
+    target: impl Fn(&str) -> Result<AssignmentTarget, String>,
+) -> Result<Assignment, Failure> {
+    let usage = |why: String| Failure::Usage(format!("{option} {text:?}: {why}"));
+    let (on, name) = text.split_once('=').ok_or_else(|| usage("expected an image behind `=`, found no `=`".into()))?;
+    image(option, text, target(on).map_err(usage)?, name)
+}
+
+fn image(option: &str, text: &str, on: AssignmentTarget, name: &str) -> Result<Assignment, Failure> {
+    let usage = |why: String| Failure::Usage(format!("{option} {text:?}: {why}"));
+    let image = Reference::parse(name).map_err(|error| usage(error.to_string()))?;
     if image.tag.is_none() && image.digest.is_none() {
         return Err(usage("expected a tag or a digest behind the image's name".into()));
     }
     Ok(Assignment { on, image })
+}
+
+fn policy(text: &str) -> Result<AssignmentTarget, String> {
+    text.parse().map(AssignmentTarget::Policy)
+}
+
+/// `NS:KIND/NAME[:CONTAINER]`
+fn object(text: &str) -> Result<AssignmentTarget, String> {
+    let expected = || format!("expected an object as NAMESPACE:KIND/NAME[:CONTAINER], found {text:?}");
+    let mut parts = text.split(':');
+    let (namespace, object) = (parts.next().unwrap_or_default(), parts.next().ok_or_else(expected)?);
+    let container = parts.next().map(str::to_owned);
+    let (kind, name) = object.split_once('/').ok_or_else(expected)?;
+    let empty = [namespace, kind, name].contains(&"") || container.as_deref() == Some("");
+    if empty || parts.next().is_some() || name.contains('/') {
+        return Err(expected());
+    }
+    Ok(AssignmentTarget::Object { namespace: namespace.into(), kind: kind.into(), name: name.into(), container })
 }

@@ -6,9 +6,14 @@ pub mod config;
 pub mod dialect;
 pub mod event;
 pub mod image;
+pub mod lint;
 pub mod mac;
 pub mod manifest;
 pub mod memory;
 pub mod plan;
 pub mod policy;
+pub mod template;
 pub mod wording;
+
+#[cfg(test)]
+mod testing;

@@ -1,6 +1,7 @@
 //! Settings, intake of webhooks, and the worker that reconciles config repositories.
 
 pub mod clock;
+mod data_dir;
 pub mod facts;
 pub mod intake;
 pub mod settings;
@@ -16,6 +17,8 @@ use crate::{
     engine::memory::Key,
 };
 use clock::Clock;
+use data_dir::DataDir;
+pub use data_dir::DataDirError;
 use intake::IntakeState;
 use secrecy::ExposeSecret;
 use settings::Settings;
@@ -36,6 +39,8 @@ pub enum StartError {
     Registry(#[from] RegistryError),
     #[error("database: {0}")]
     Store(#[from] StoreError),
+    #[error("data-dir: {0}")]
+    DataDir(#[from] DataDirError),
     #[error("listen: cannot listen on {address}: {source}")]
     Listen { address: SocketAddr, source: io::Error },
 }
@@ -45,7 +50,11 @@ pub struct Server {
     pub address: SocketAddr,
     pub worker: Arc<Worker>,
     shutdown: watch::Sender<bool>,
-    tasks: Vec<JoinHandle<()>>,
+    serving: JoinHandle<()>,
+    /// `None` when it ended by itself.
+    working: Option<JoinHandle<Result<(), StoreError>>>,
+    /// Held for as long as the server runs.
+    _data: DataDir,
 }
 
 /// The parts of a server, put together but not at work: tests pump the worker themselves.
@@ -75,6 +84,7 @@ pub async fn assemble(settings: &Settings, clock: Clock, patience: Patience) -> 
     });
     let registry = Registry::new(credentials.collect(), Reach::Public)?;
     let store = Store::open(&settings.database).await?;
+    let owner = DataDir::open(&settings.data_dir)?.owner()?;
     let options = WorkerOptions {
         data_dir: settings.data_dir.clone(),
         git_url: settings.github.git_url.clone(),
@@ -82,14 +92,17 @@ pub async fn assemble(settings: &Settings, clock: Clock, patience: Patience) -> 
         sweep: settings.worker.sweep,
         count: settings.worker.count as usize,
     };
-    Ok(Arc::new(Worker::new(store, forge, registry, clock, vec![Key::derive(pem)], options)))
+    Ok(Arc::new(Worker::new(store, forge, registry, clock, vec![Key::derive(pem)], owner, options)))
 }
 
 impl Server {
     /// Starts everything: the intake listens, the worker works, a first sweep finds what was missed.
     pub async fn start(settings: &Settings) -> Result<Server, StartError> {
         let clock = Clock::System;
+        let data = DataDir::open(&settings.data_dir)?;
+        data.claim()?;
         let worker = assemble(settings, clock.clone(), Patience::default()).await?;
+        worker.take_over().await?;
         worker.store.enqueue(&[JobRequest::urgent(JobKey::Sweep)], clock.now()).await?;
         let listener = TcpListener::bind(settings.listen)
             .await
@@ -109,15 +122,29 @@ impl Server {
             }
         });
         let working = tokio::spawn(worker.clone().run(stopping));
-        Ok(Server { address, worker, shutdown, tasks: vec![serving, working] })
+        Ok(Server { address, worker, shutdown, serving, working: Some(working), _data: data })
+    }
+
+    /// Ends only when the server cannot go on, and says why; it is to be stopped then.
+    pub async fn failed(&mut self) -> StoreError {
+        if let Some(working) = &mut self.working
+            && let Ok(ended) = working.await
+        {
+            self.working = None;
+            if let Err(error) = ended {
+                return error;
+            }
+        }
+        std::future::pending().await
     }
 
     /// Stops: no new requests, the jobs at hand are finished.
     pub async fn stop(self) {
         let _ = self.shutdown.send(true);
-        for task in self.tasks {
-            let _ = task.await;
+        if let Some(working) = self.working {
+            let _ = working.await;
         }
+        let _ = self.serving.await;
         self.worker.store.close().await;
     }
 }

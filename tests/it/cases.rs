@@ -1,39 +1,15 @@
 //! The behaviour tables under `cases/` of the test data, which were computed with the systems that they describe.
 
+use crate::support::data::{report, table};
 use butler::engine::{
     image::Tag,
     policy::{Order, TagPolicy, Version},
 };
 use serde_json::Value;
-use std::path::PathBuf;
 
-/// Reads a table's cases; `None`, with a word about it, where the test data is not there.
+/// A table's cases; `None` where the test data is not there.
 fn cases(name: &str) -> Option<Vec<Value>> {
-    let data = std::env::var_os("BUTLER_TEST_DATA")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let file = data.join("cases").join(name).with_extension("json");
-    let Ok(text) = std::fs::read_to_string(&file) else {
-        println!("{name}: skipped, {} is not there (set BUTLER_TEST_DATA)", file.display());
-        return None;
-    };
-    let table: Value = serde_json::from_str(&text).unwrap();
-    let cases = table["cases"].as_array().unwrap().clone();
-    assert_eq!(table["count"], cases.len(), "{name} is whole");
-    Some(cases)
-}
-
-/// Prints how many cases agree, and fails where others disagree than those that are `meant` to, each with its reason.
-fn report(name: &str, total: usize, disagreements: &[(String, String)], meant: &[(&str, &str)]) {
-    println!("{name}: {} of {total} agree", total - disagreements.len());
-    for (id, what) in disagreements {
-        let why = meant.iter().find(|(meant, _)| meant == id).map_or("NOT MEANT", |(_, why)| why);
-        println!("  {id}: {what} ({why})");
-    }
-    let mut found: Vec<_> = disagreements.iter().map(|(id, _)| id.as_str()).collect();
-    let mut expected: Vec<_> = meant.iter().map(|(id, _)| *id).collect();
-    found.sort_unstable();
-    expected.sort_unstable();
-    assert_eq!(found, expected, "{name}: the cases that disagree");
+    Some(table(name)?["cases"].as_array().unwrap().clone())
 }
 
 fn text(value: &Value) -> &str {
@@ -143,4 +119,48 @@ fn exclusion_list() {
         }
     }
     report(name, cases.len(), &disagreements, &[]);
+}
+
+/// Messages of Flux's own commits, as templates make them here.
+#[test]
+fn commit_messages() {
+    use butler::engine::template::{Commit, CommitChange, Template};
+    let name = "commit_messages";
+    let Some(cases) = cases(name) else { return };
+    // As the image-automation-controller's own tests have it.
+    let upstream = "Commit summary with ResultV2\n\nAutomation: {{ .AutomationObject }}\n\n{{ range $filename, $objchange := .Changed.FileChanges -}}\n- File: {{ $filename }}\n{{- range $obj, $changes := $objchange }}\n  - Object: {{ $obj.Kind }}/{{ $obj.Namespace }}/{{ $obj.Name }}\n    Changes:\n{{- range $_ , $change := $changes }}\n    - {{ $change.OldValue }} -> {{ $change.NewValue }}\n{{- end }}\n{{- end }}\n{{- end }}\n";
+    let meant = [
+        ("v1-containers", "not a template: Flux v1's own words"),
+        ("v2-default", "without a template butler's own message says what changed"),
+        ("v2-updated-removed", "what Flux removed still works here, with a finding"),
+        ("v2-summary", "an event, not a commit message"),
+    ];
+    let mut disagreements = Vec::new();
+    for case in &cases {
+        let values = case["values"].as_object().into_iter().flatten();
+        let commit = Commit {
+            automation: ("test-ns".into(), "test-update".into()),
+            values: values.map(|(key, value)| (key.clone(), text(value).to_owned())).collect(),
+            changes: vec![CommitChange {
+                file: "deploy.yaml".into(),
+                api_version: "apps/v1".into(),
+                kind: "Deployment".into(),
+                name: "test".into(),
+                old: "helloworld:1.0.0".into(),
+                new: "helloworld:1.0.1".into(),
+                setter: "automation-ns:policy".into(),
+                image: "helloworld:1.0.1".into(),
+                ..CommitChange::default()
+            }],
+        };
+        let template = match text(&case["template"]) {
+            listed if listed.starts_with("(upstream") => upstream,
+            template => template,
+        };
+        let found = Template::parse(template).and_then(|template| template.render(&commit));
+        if found.as_deref() != Ok(text(&case["message"])) || case["message"].is_null() {
+            disagreements.push((text(&case["id"]).to_owned(), format!("{found:?}, Flux: {}", case["message"])));
+        }
+    }
+    report(name, cases.len(), &disagreements, &meant);
 }

@@ -15,4 +15,6 @@ async fn a_memory_that_is_gone_for_good_is_begun_anew_by_hand() {
     assert_eq!(world.github.refs(REPO).get(MEMORY_REF), Some(&commit));
     world.push_image("1.3.0").await;
     assert_eq!(world.tag("development"), "1.3.0");
+    insta::assert_snapshot!(world.reply(1), @"`butler/promote/to-staging` holds a commit that butler does not know as its own, so it leaves this pull request alone. Merge it, or close it and delete the branch: butler then opens a new one.");
+    world.finish().await;
 }

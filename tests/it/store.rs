@@ -438,14 +438,14 @@ async fn what_was_recorded_is_there_after_a_restart() {
     let t = Fresh::new().await;
     let (delivery, jobs) = push("d1", "config", 0);
     t.store.record(&delivery, &jobs).await.unwrap();
-    t.store.set_known(&repo("config"), at(0)).await.unwrap();
+    t.store.set_heard(&repo("config"), at(0)).await.unwrap();
     let Fresh { store, folder } = t;
     store.close().await;
     drop(store);
     let store = Store::open(&format!("sqlite://{}", folder.path().join("data/butler.db").display())).await.unwrap();
     assert_eq!(store.record(&delivery, &jobs).await.unwrap(), Recorded::Duplicate);
-    assert!(store.is_known(&repo("config")).await.unwrap());
-    assert!(!store.is_known(&repo("other")).await.unwrap());
+    assert_eq!(store.heard(&repo("config")).await.unwrap(), Some(at(0)));
+    assert_eq!(store.heard(&repo("other")).await.unwrap(), None);
     assert_eq!(take_key(&store, 10).await.as_deref(), Some("repository:acme/config"));
 }
 

@@ -6,6 +6,7 @@ mod pool;
 
 use super::{ChangedPath, GitError, Mirror, Mode};
 use crate::engine::{
+    config::Config,
     dialect::{Bindings, bind},
     manifest::{FileKind, Scan, is_candidate, scan},
     plan::{Entry, EntryKind, OwnWrite, Snapshot},
@@ -28,6 +29,8 @@ const HISTORY: usize = 300;
 /// A branch as it was planned from: its commit, and what its files mean together.
 pub struct BranchState {
     pub commit: String,
+    /// What the files' meaning depends on beside them.
+    pub config: Arc<Config>,
     pub snapshot: Snapshot,
     pub bindings: Bindings,
 }
@@ -61,11 +64,18 @@ struct Wanted<'a> {
 impl Reader {
     /// Reads a commit that `branch` points at. What was read of the branch before is the start: only what differs is
     /// looked at.
-    pub fn branch(&self, mirror: &Mirror, branch: &str, commit: &str) -> Result<Arc<BranchState>, GitError> {
+    pub fn branch(
+        &self,
+        mirror: &Mirror,
+        branch: &str,
+        commit: &str,
+        config: &Arc<Config>,
+    ) -> Result<Arc<BranchState>, GitError> {
         let key: (PathBuf, String) = (mirror.dir().to_owned(), branch.to_owned());
         let before = lock(&self.branches).get(&key);
         let snapshot = match before {
-            Some(state) if state.commit == commit => return Ok(state),
+            Some(state) if state.commit == commit && state.config == *config => return Ok(state),
+            Some(state) if state.commit == commit => state.snapshot.clone(),
             Some(state) => match mirror.changed_paths(&state.commit, commit) {
                 Ok(changes) => self.follow(mirror, &state.snapshot, changes)?,
                 // The old commit may be gone, with a mirror that was made anew.
@@ -75,8 +85,8 @@ impl Reader {
             None => self.whole(mirror, commit)?,
         };
         let snapshot = Snapshot { commit: Some(commit.to_owned()), ..snapshot };
-        let bindings = bind(&snapshot);
-        let state = Arc::new(BranchState { commit: commit.to_owned(), snapshot, bindings });
+        let bindings = bind(&snapshot, config);
+        let state = Arc::new(BranchState { commit: commit.to_owned(), config: config.clone(), snapshot, bindings });
         lock(&self.branches).put(key, state.clone());
         Ok(state)
     }

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 const LIST: &str = "/repos/{owner}/{repo}/issues/{issue_number}/comments";
+const ALL: &str = "/repos/{owner}/{repo}/issues/comments";
 const ONE: &str = "/repos/{owner}/{repo}/issues/comments/{comment_id}";
 
 /// How butler answers a command before it has words for it.
@@ -46,8 +47,26 @@ struct CommentAnswer {
     user: Option<CommentUser>,
     body: Option<String>,
     created_at: Timestamp,
+    updated_at: Timestamp,
     #[serde(default)]
     html_url: String,
+    #[serde(default)]
+    issue_url: String,
+}
+
+/// A comment that was read, not told by an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub comment: Comment,
+    /// It was changed since it was made: it may say now what it did not say then.
+    pub edited: bool,
+}
+
+impl Found {
+    /// Whether this is what [`Forge::say`] wrote for `key`, `own` being butler's login.
+    pub fn answers(&self, own: &str, key: &str) -> bool {
+        self.comment.author == own && carries(&self.comment.body, &marker(key))
+    }
 }
 
 #[derive(Deserialize)]
@@ -142,16 +161,23 @@ impl Forge {
         }
     }
 
-    /// Everybody's comments on an issue or a pull request that are newer than `after` (a comment's id; 0 for all), oldest
-    /// first.
-    pub async fn comments_since(&self, repo: &RepoName, number: u64, after: u64) -> Result<Vec<Comment>, ForgeError> {
-        let found = self.list(repo, number).await?;
+    /// Everybody's comments on all issues and pull requests of a repository that were made at `since` or later, oldest
+    /// first: what lost deliveries told.
+    /// <https://docs.github.com/en/rest/issues/comments#list-issue-comments-for-a-repository>
+    pub async fn comments_since(&self, repo: &RepoName, since: Timestamp) -> Result<Vec<Found>, ForgeError> {
+        // GitHub takes whole seconds here.
+        let at = since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        // Of the same second, or changed later than that: told apart below.
+        let call = Call::look(repo, ALL).query("since", at).query("sort", "created").query("direction", "asc");
+        let found = self.client().pages(call, |page: Vec<CommentAnswer>| page).await?;
         let mut comments: Vec<_> = found
             .into_iter()
-            .filter(|comment| comment.id > after)
-            .map(|comment| {
+            .filter(|comment| comment.created_at.as_second() >= since.as_second())
+            .filter_map(|comment| {
+                let number = comment.issue_url.rsplit('/').next()?.parse().ok()?;
                 let user = comment.user.unwrap_or(CommentUser { login: String::new(), kind: String::new() });
-                Comment {
+                let edited = comment.updated_at != comment.created_at;
+                let comment = Comment {
                     repo: repo.clone(),
                     number,
                     on_pull: comment.html_url.contains("/pull/"),
@@ -160,10 +186,11 @@ impl Forge {
                     author_is_bot: user.kind == "Bot",
                     body: comment.body.unwrap_or_default(),
                     created_at: comment.created_at,
-                }
+                };
+                Some(Found { comment, edited })
             })
             .collect();
-        comments.sort_by_key(|comment| comment.id);
+        comments.sort_by_key(|found| found.comment.id);
         Ok(comments)
     }
 

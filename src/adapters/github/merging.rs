@@ -47,6 +47,10 @@ fn after(pull: &Pull, expected_head: &str, own_login: &str, said: Option<&str>) 
     if lower.contains("base branch was modified") {
         return Some(MergeOutcome::BaseMoved);
     }
+    if lower.contains("head branch was modified") {
+        // What was just read may be older than that.
+        return Some(MergeOutcome::HeadMoved);
+    }
     // GitHub refuses while it still works out whether there are conflicts, with the words that it has for conflicts.
     let undecided = pull.mergeable.is_none() && lower.contains("not mergeable");
     (!undecided && !lower.contains("in progress")).then(|| MergeOutcome::NotMergeable { why: said.to_owned() })
@@ -114,6 +118,7 @@ mod tests {
             (None, false, "h", None, Some(conflict), not(closed)),
             (None, true, "other", Some(true), Some(head), Some(MergeOutcome::HeadMoved)),
             (None, true, "other", None, None, Some(MergeOutcome::HeadMoved)),
+            (None, true, "h", Some(true), Some(head), Some(MergeOutcome::HeadMoved)),
             (None, true, "h", Some(true), Some(base), Some(MergeOutcome::BaseMoved)),
             (None, true, "h", Some(false), Some(conflict), not(conflict)),
             (None, true, "h", None, Some(conflict), None),

@@ -19,14 +19,14 @@ mod reviews;
 
 pub use auth::{AppKey, AppKeyError};
 pub use checks::{Annotation, AnnotationLevel, Check, CheckRun, CheckState, CommitChecks, Conclusion};
-pub use comments::Reaction;
+pub use comments::{Found, Reaction};
 pub use error::{Fixer, ForgeError};
 pub use identity::{AppIdentity, Installation};
 pub use merging::{MergeMethod, MergeOutcome};
 pub use pulls::{Change, Ensured, Pull, PullLookup, PullSpec, PullState};
 pub use repositories::{BranchRules, RepositoryInfo};
 pub use retry::Patience;
-pub use reviews::{Review, ReviewState, approvals};
+pub use reviews::{Review, ReviewState, last_words};
 
 use crate::engine::event::RepoName;
 use jiff::Timestamp;

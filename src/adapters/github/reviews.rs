@@ -25,13 +25,13 @@ pub struct Review {
     pub submitted_at: Timestamp,
 }
 
-/// How many people's last word is an approval.
-pub fn approvals(reviews: &[Review]) -> usize {
+/// Each person's last review that is not a mere comment.
+pub fn last_words(reviews: &[Review]) -> impl Iterator<Item = &Review> {
     let mut last = std::collections::BTreeMap::new();
     for review in reviews.iter().filter(|review| review.state != ReviewState::Commented) {
-        last.insert(review.author.as_str(), review.state);
+        last.insert(review.author.as_str(), review);
     }
-    last.values().filter(|state| **state == ReviewState::Approved).count()
+    last.into_values()
 }
 
 impl Forge {

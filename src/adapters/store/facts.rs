@@ -24,7 +24,7 @@ pub struct CachedTags {
 const TAGS: &str = "tags";
 const TAGS_CHANGED: &str = "tags-changed";
 const STATE: &str = "state";
-const KNOWN: &str = "known";
+const HEARD: &str = "heard";
 const DEBOUNCE: &str = "debounce";
 
 impl Store {
@@ -77,6 +77,12 @@ impl Store {
         tx.commit().await.map_err(failed(DOING))
     }
 
+    /// When the repository's comments were last read from GitHub. `None`: never by this database; it may be new, or the
+    /// one before it was lost.
+    pub async fn heard(&self, repo: &RepoName) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.fact::<bool>(HEARD, &repo.to_string()).await?.map(|(_, at)| at))
+    }
+
     /// Forgets which tip of the state ref was seen: the next one is believed by its seal alone.
     pub async fn forget_state(&self, repo: &RepoName) -> Result<(), StoreError> {
         const DOING: &str = "forget a state";
@@ -90,14 +96,9 @@ impl Store {
         tx.commit().await.map_err(failed(DOING))
     }
 
-    /// Whether this database has seen the repository reconciled. Where it has not, it may be new, or the database was
-    /// lost and comments on open pull requests are to be read again.
-    pub async fn is_known(&self, repo: &RepoName) -> Result<bool, StoreError> {
-        Ok(self.fact::<bool>(KNOWN, &repo.to_string()).await?.is_some_and(|(known, _)| known))
-    }
-
-    pub async fn set_known(&self, repo: &RepoName, now: Timestamp) -> Result<(), StoreError> {
-        self.put_fact(KNOWN, &repo.to_string(), &true, now).await
+    /// Keeps that all comments from before `at` were read.
+    pub async fn set_heard(&self, repo: &RepoName, at: Timestamp) -> Result<(), StoreError> {
+        self.put_fact(HEARD, &repo.to_string(), &true, at).await
     }
 
     /// How events for a repository are gathered, where its butler.yaml says so.

@@ -18,7 +18,7 @@ pub use job::{
 };
 pub use journal::{Delivery, Recorded};
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, path::PathBuf, sync::Arc};
 use tokio::sync::Notify;
 
 /// The store. Cheap to clone; clones share their connections and wake-ups.
@@ -40,6 +40,11 @@ pub enum StoreError {
     /// The database cannot be used; somebody must change the settings or the file.
     #[error("cannot open the database {location}: {why}")]
     Open { location: String, why: String },
+    /// The process has to end: what it writes from now on is lost. The next one starts with an empty database.
+    #[error(
+        "the database {path} is gone (deleted, or replaced); butler starts anew with an empty one: it is rebuilt from GitHub"
+    )]
+    Gone { path: PathBuf },
     /// A row or a statement that butler itself got wrong, or a file that something else wrote into.
     #[error("the database holds what butler cannot have written ({doing}): {why}; it may be deleted, it is rebuilt")]
     Damaged { doing: &'static str, why: String },
@@ -58,6 +63,7 @@ impl Store {
 
     /// Whether the database answers; for `/readyz`.
     pub async fn ping(&self) -> Result<(), StoreError> {
+        self.database.check()?;
         self.database.ping().await
     }
 
@@ -65,6 +71,14 @@ impl Store {
     /// in between is not missed. Changes by other processes do not show, so wait with a timeout as well.
     pub fn changed(&self) -> impl Future<Output = ()> + Send + use<> {
         self.changed.clone().notified_owned()
+    }
+
+    /// Whether the file is still there: SQLite goes on without noticing that it was deleted.
+    ///
+    /// # Errors
+    /// [`StoreError::Gone`].
+    pub fn check(&self) -> Result<(), StoreError> {
+        self.database.check()
     }
 
     /// Closes the connections, after what runs has ended. Other clones cannot be used after that either.

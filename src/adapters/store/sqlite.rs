@@ -8,7 +8,11 @@ use sqlx::{
     migrate::{MigrateError, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use std::{path::Path, time::Duration};
+use std::{
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -21,6 +25,9 @@ const BUSY: Duration = Duration::from_secs(10);
 pub(super) struct Database {
     writer: SqlitePool,
     readers: SqlitePool,
+    path: PathBuf,
+    /// Device and inode of the file that was opened.
+    file: (u64, u64),
 }
 
 impl Database {
@@ -67,8 +74,19 @@ impl Database {
                 e => e.to_string(),
             })
         })?;
+        // A reader that connects late must not make an empty file in place of one that was deleted.
+        let options = options.create_if_missing(false);
         let readers = pool(4).connect_with(options).await.map_err(|e| failed(e.to_string()))?;
-        Ok(Database { writer, readers })
+        let file = identity(path).map_err(|e| failed(e.to_string()))?;
+        Ok(Database { writer, readers, path: path.to_owned(), file })
+    }
+
+    /// Whether the file is still the one that was opened.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        match identity(&self.path) {
+            Ok(file) if file == self.file => Ok(()),
+            _ => Err(StoreError::Gone { path: self.path.clone() }),
+        }
     }
 
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
@@ -90,6 +108,11 @@ impl Database {
     pub(super) async fn write(&self, doing: &'static str) -> Result<Transaction<'static, Sqlite>, StoreError> {
         self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed(doing))
     }
+}
+
+fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
+    let file = std::fs::metadata(path)?;
+    Ok((file.dev(), file.ino()))
 }
 
 /// What an error of the database means for the caller.

@@ -284,7 +284,7 @@ fn read(d: &mut Decoder, text: &str) -> Option<Config> {
 
 /// Notes the keys of the file itself that are not acted upon yet.
 fn not_yet(d: &mut Decoder, fields: &Fields<'_>, promotions: &[Promotion]) {
-    for key in ["components", "images", "accepts"] {
+    for key in ["components", "accepts"] {
         fields.not_yet(d, key, Effect::Ignored);
     }
     if fields.get("deployments").is_some_and(|node| matches!(&node.value, Value::Plain(text) if text == "true")) {

@@ -193,6 +193,30 @@ mod tests {
     }
 
     #[test]
+    fn what_two_environments_files_have_in_common() {
+        for (pattern, file, relative) in [
+            (".", "a/b.yaml", Some("a/b.yaml")),
+            ("apps/dev", "apps/dev/web/app.yaml", Some("web/app.yaml")),
+            ("apps/dev", "apps/prod/web/app.yaml", None),
+            ("apps/dev", "apps/development/app.yaml", None),
+            ("apps/app.yaml", "apps/app.yaml", Some("")),
+            ("apps/{env}", "apps/prod/app.yaml", Some("app.yaml")),
+            ("apps/*/prod", "apps/web/prod/app.yaml", Some("web/app.yaml")),
+            ("apps/*/prod", "apps/web/prod/x/app.yaml", Some("web/x/app.yaml")),
+            ("apps/*/dev", "apps/web/dev/app.yaml", Some("web/app.yaml")),
+            ("apps/*/dev", "apps/web/prod/app.yaml", None),
+            ("clusters/{cluster}/{env}", "clusters/eu-1/prod/app.yaml", Some("eu-1/app.yaml")),
+            ("apps/{web,api}/prod", "apps/api/prod/app.yaml", Some("api/app.yaml")),
+            ("prod-*", "prod-eu/app.yaml", Some("prod-eu/app.yaml")),
+            // How deep the wildcard goes is not known: everything below the last plain folder is kept.
+            ("apps/**/prod", "apps/a/b/prod/app.yaml", Some("a/b/prod/app.yaml")),
+        ] {
+            let pattern = PathPattern::new(pattern, "prod").unwrap();
+            assert_eq!(pattern.relative(file).as_deref(), relative, "{pattern} and {file}");
+        }
+    }
+
+    #[test]
     fn patterns_that_cannot_be() {
         for (pattern, why) in [
             ("/apps", "expected a path relative to the repository's root, found \"/apps\"; leave out the leading /"),

@@ -409,7 +409,6 @@ fn host(d: &mut Decoder, node: &Node) -> Option<String> {
 
 pub(super) fn dialects(d: &mut Decoder, node: &Node) -> Option<Dialects> {
     let fields = d.fields(node, &["annotations", "flux", "unparsed-files"])?;
-    fields.not_yet(d, "annotations", Effect::Ignored);
     Some(Dialects {
         annotations_prefix: fields.read(d, "annotations", |d, node| {
             let fields = d.fields(node, &["prefix"])?;

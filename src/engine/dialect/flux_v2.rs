@@ -1,129 +1,275 @@
-//! Flux v2: `ImageRepository`, `ImagePolicy` and `ImageUpdateAutomation` objects read from the repository itself, and
-//! `$imagepolicy` markers. No cluster is asked: an object's namespace may come from a kustomization that includes it.
+//! Flux v2: `ImageRepository`, `ImagePolicy` and `ImageUpdateAutomation` objects read from the repository itself, as
+//! clusters get them ([`Rendering`]), and `$imagepolicy` markers.
 
 use super::{
-    Automation, Binding, Bindings, Definitions, DigestReflection, Policy, PolicyKey, PolicyState, Problem, Unresolved,
-    kustomize::{Inclusions, join},
+    Automation, Binding, Bindings, CommitStyle, DigestReflection, Policy, PolicyKey, PolicyState, Problem, Unresolved,
+    kustomize::{DEFAULT_NAMESPACE, folder, is_below, join},
+    render::{IMAGE_GROUP, Rendered, Rendering},
 };
 use crate::engine::{
     image::Repository,
-    manifest::{Document, FluxObject, ImagePolicyObject, ImageRepositoryObject},
+    manifest::{
+        FluxObject, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject, LabelSelector, Position,
+    },
     plan::Snapshot,
     policy::{Direction, Memo, Order, TagPolicy},
+    template::Template,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-struct RepositoryDefinition<'a> {
-    file: &'a str,
-    object: &'a ImageRepositoryObject,
+/// An ImageRepository of one root.
+struct Source {
+    file: String,
+    root: usize,
+    object: ImageRepositoryObject,
 }
 
-pub(super) fn bind(snapshot: &Snapshot) -> Bindings {
-    let included = Inclusions::of(snapshot);
-    let mut repositories: BTreeMap<PolicyKey, Vec<RepositoryDefinition<'_>>> = BTreeMap::new();
-    let mut bindings = Bindings::default();
+/// A policy as some roots have it.
+struct Definition {
+    object: ImagePolicyObject,
+    source: Option<ImageRepositoryObject>,
+    policy: Policy,
+}
 
-    for (file, document, flux) in flux_objects(snapshot) {
-        let Some(id) = &document.object else { continue };
-        match flux {
-            FluxObject::ImageRepository(object) => {
-                for namespace in included.namespaces(file, &id.namespace) {
-                    let key = PolicyKey { namespace, name: id.name.clone() };
-                    repositories.entry(key).or_default().push(RepositoryDefinition { file, object });
-                }
-            }
-            FluxObject::ImageUpdateAutomation(object) => bindings.automations.push(Automation {
-                object: id.to_string(),
-                file: file.to_owned(),
-                path: known_part(object.path.as_deref().unwrap_or("")),
-                suspended: object.suspend,
-            }),
-            FluxObject::ImagePolicy(_) => {}
-        }
+impl Definition {
+    /// All that tells what the policy allows.
+    fn says(&self) -> impl PartialEq + '_ {
+        let ImagePolicyObject { filter, order, digest_reflection, suspend, .. } = &self.object;
+        (filter, order, digest_reflection, *suspend, &self.source, self.policy.image.as_str())
     }
+}
 
-    let mut definitions = Definitions::new();
-    for (file, document, flux) in flux_objects(snapshot) {
-        let (Some(id), FluxObject::ImagePolicy(object)) = (&document.object, flux) else { continue };
-        for namespace in included.namespaces(file, &id.namespace) {
-            let key = PolicyKey { namespace, name: id.name.clone() };
-            let policy = Arc::new(define(&snapshot.memo, &key, file, document, object, &repositories));
-            if let PolicyState::Invalid(why) = &policy.state {
-                bindings.problems.push(Problem {
-                    code: "policy-invalid",
-                    file: file.to_owned(),
-                    position: document.position,
-                    message: format!("policy {key}: {why}"),
-                });
-            }
-            definitions.entry(key).or_default().push(policy.clone());
-            bindings.policies.push(policy);
-        }
+/// An automation, and the roots that have it.
+struct Writer {
+    automation: Automation,
+    roots: BTreeSet<usize>,
+}
+
+/// `annotated`: policies from elsewhere that markers may follow too.
+pub(super) fn bind(snapshot: &Snapshot, annotated: &[Arc<Policy>]) -> Bindings {
+    let rendering = Arc::new(Rendering::of(snapshot));
+    let mut objects = Objects::default();
+    for object in &rendering.objects {
+        objects.read(snapshot, object);
     }
+    objects.define(&snapshot.memo);
 
+    // Indexes into definitions count here too; what has none comes after them.
+    let defined = objects.definitions.iter().map(|definition| Arc::new(definition.policy.clone()));
+    let policies: Vec<Arc<Policy>> = defined.chain(annotated.iter().cloned()).collect();
+    let mut by_key: BTreeMap<&PolicyKey, Vec<usize>> = BTreeMap::new();
+    for (number, policy) in policies.iter().enumerate() {
+        by_key.entry(&policy.key).or_default().push(number);
+    }
+    let resolver = Resolver { rendering: &rendering, objects: &objects, policies: &policies, by_key };
+    let mut lines = Vec::new();
     for (file, scan) in &snapshot.scans {
         for (index, line) in scan.lines.iter().enumerate() {
             let Some(marker) = &line.marker else { continue };
             let key = PolicyKey { namespace: marker.namespace.clone(), name: marker.policy.clone() };
-            bindings.lines.push(Binding {
+            let automations = resolver.automations(&key, file);
+            lines.push(Binding {
                 file: file.clone(),
                 line: index,
                 part: marker.part,
-                policy: resolve(&key, file, &definitions),
+                policy: resolver.resolve(&key, file, &automations),
                 key,
+                automations: Some(automations),
+                environments: Vec::new(),
             });
         }
     }
-    bindings
+    let automations = objects.writers.into_iter().map(|writer| writer.automation).collect();
+    let problems = objects.problems.into_values().collect();
+    Bindings { lines, additions: Vec::new(), policies, automations, problems, rendering }
 }
 
-fn flux_objects(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &Document, &FluxObject)> {
-    snapshot.scans.iter().flat_map(|(file, scan)| {
-        scan.documents.iter().filter_map(move |document| Some((file.as_str(), document, document.flux.as_ref()?)))
-    })
+/// What the rendered objects say.
+#[derive(Default)]
+struct Objects<'r> {
+    sources: BTreeMap<PolicyKey, Vec<Source>>,
+    policies: Vec<(PolicyKey, &'r Rendered, ImagePolicyObject)>,
+    definitions: Vec<Definition>,
+    writers: Vec<Writer>,
+    /// Several roots may have one problem: it is said once.
+    problems: BTreeMap<(String, Position, String), Problem>,
 }
 
-/// Reads a policy object: its repository, its filter and order, or why it cannot be followed.
+impl<'r> Objects<'r> {
+    fn read(&mut self, snapshot: &Snapshot, object: &'r Rendered) {
+        let is_image_object =
+            object.content.text(&["apiVersion"]).split_once('/').is_some_and(|(g, _)| g == IMAGE_GROUP);
+        let Some(read) = is_image_object.then(|| FluxObject::read(&object.kind, &object.content)).flatten() else {
+            return;
+        };
+        let kind = &object.kind;
+        for why in &object.problems {
+            self.problem("patch-failed", object, format!("{kind} {}: {why}", object.name));
+        }
+        if !object.unresolved.is_empty() {
+            let names: Vec<String> = object.unresolved.iter().map(|name| format!("${{{name}}}")).collect();
+            let message = format!(
+                "{kind} {}: the repository does not tell what {} stand(s) for: what depends on it is not guessed; give \
+                 the value in a Kustomization's spec.postBuild.substitute, or in a ConfigMap that its substituteFrom \
+                 names",
+                object.name,
+                names.join(", ")
+            );
+            self.problem("substitution-unresolved", object, message);
+        }
+        let namespace = match object.namespace.as_str() {
+            "" => DEFAULT_NAMESPACE,
+            namespace => namespace,
+        };
+        let key = PolicyKey { namespace: namespace.to_owned(), name: object.name.clone() };
+        match read {
+            Ok(FluxObject::ImageRepository(source)) => {
+                let source = Source { file: object.file.clone(), root: object.root, object: source };
+                self.sources.entry(key).or_default().push(source);
+            }
+            Ok(FluxObject::ImagePolicy(policy)) => self.policies.push((key, object, policy)),
+            Ok(FluxObject::ImageUpdateAutomation(automation)) => self.automation(snapshot, &key, object, automation),
+            Err(invalid) => {
+                let problem = Problem {
+                    code: "flux-object-invalid",
+                    file: object.file.clone(),
+                    position: invalid.position,
+                    message: format!("{kind} {}: {invalid}", object.name),
+                };
+                self.put(problem);
+            }
+        }
+    }
+
+    fn automation(
+        &mut self,
+        snapshot: &Snapshot,
+        key: &PolicyKey,
+        object: &Rendered,
+        read: ImageUpdateAutomationObject,
+    ) {
+        let path = known_part(read.path.as_deref().unwrap_or_default());
+        let in_tree = |path: &str| {
+            let below = snapshot.entries.range(&format!("{path}/")).next();
+            snapshot.entries.contains_key(path) || below.is_some_and(|(file, _)| is_below(file, path))
+        };
+        if !path.is_empty() && !in_tree(&path) {
+            let message = format!(
+                "ImageUpdateAutomation {}: spec.update.path is {path}, and there is no such folder: it updates nothing",
+                object.name
+            );
+            self.problem("update-path-missing", object, message);
+        }
+        // What is checked out without a branch is what the GitRepository says, which another repository may define.
+        let branches = match (read.checkout_branch, read.push_branch, read.push_refspec) {
+            (Some(checkout), push, None) => {
+                let branches: Vec<String> = std::iter::once(checkout).chain(push).collect();
+                if branches.iter().any(|branch| branch.contains("${")) { Vec::new() } else { branches }
+            }
+            _ => Vec::new(),
+        };
+        if let Some(template) = &read.message_template {
+            for (code, why) in Template::lint(template) {
+                self.problem(code, object, format!("ImageUpdateAutomation {}: messageTemplate: {why}", object.name));
+            }
+        }
+        let automation = Automation {
+            object: format!("ImageUpdateAutomation/{}/{}", key.namespace, key.name),
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+            file: object.file.clone(),
+            position: object.position,
+            path,
+            suspended: read.suspend,
+            branches,
+            commit: CommitStyle {
+                template: read.message_template.filter(|template| !template.is_empty()),
+                values: read.message_template_values,
+                author: read.author_email.map(|email| (read.author_name.unwrap_or_default(), email)),
+            },
+            selector: read.policy_selector,
+        };
+        match self.writers.iter_mut().find(|writer| writer.automation == automation) {
+            Some(writer) => drop(writer.roots.insert(object.root)),
+            None => self.writers.push(Writer { automation, roots: BTreeSet::from([object.root]) }),
+        }
+    }
+
+    /// Puts policies and their repositories together.
+    fn define(&mut self, memo: &Memo) {
+        for (key, object, read) in std::mem::take(&mut self.policies) {
+            let namespace = read.repository_namespace.clone().unwrap_or_else(|| key.namespace.clone());
+            let repository = PolicyKey { namespace, name: read.repository.clone() };
+            let source = self.source(&repository, object).map(|source| source.object.clone());
+            let same = |known: &&mut Definition| {
+                known.policy.key == key
+                    && known.policy.file == object.file
+                    && known.object == read
+                    && known.source == source
+            };
+            if let Some(known) = self.definitions.iter_mut().find(same) {
+                known.policy.roots.insert(object.root);
+                continue;
+            }
+            let policy = define(memo, &key, object, &read, &repository, source.as_ref());
+            if let PolicyState::Invalid(why) = &policy.state {
+                self.problem("policy-invalid", object, format!("policy {key}: {why}"));
+            }
+            self.definitions.push(Definition { object: read, source, policy });
+        }
+    }
+
+    /// The ImageRepository that a policy names: of its own cluster, else the nearest in the folder tree.
+    fn source(&self, key: &PolicyKey, policy: &Rendered) -> Option<&Source> {
+        let nearness = |source: &&Source| (source.root == policy.root, shared_folders(&source.file, &policy.file));
+        self.sources.get(key)?.iter().max_by_key(nearness)
+    }
+
+    fn problem(&mut self, code: &'static str, object: &Rendered, message: String) {
+        self.put(Problem { code, file: object.file.clone(), position: object.position, message });
+    }
+
+    fn put(&mut self, problem: Problem) {
+        self.problems.insert((problem.file.clone(), problem.position, problem.message.clone()), problem);
+    }
+}
+
+/// A policy: its repository, its filter and order, or why it cannot be followed.
 fn define(
     memo: &Memo,
     key: &PolicyKey,
-    file: &str,
-    document: &Document,
-    object: &ImagePolicyObject,
-    repositories: &BTreeMap<PolicyKey, Vec<RepositoryDefinition<'_>>>,
+    object: &Rendered,
+    read: &ImagePolicyObject,
+    repository: &PolicyKey,
+    source: Option<&ImageRepositoryObject>,
 ) -> Policy {
-    let repository_key = PolicyKey {
-        namespace: object.repository_namespace.clone().unwrap_or_else(|| key.namespace.clone()),
-        name: object.repository.clone(),
-    };
-    let repository = repositories
-        .get(&repository_key)
-        .and_then(|found| found.iter().max_by_key(|definition| shared_folders(definition.file, file)));
-    let digest = match object.digest_reflection.as_deref() {
+    let digest = match read.digest_reflection.as_deref() {
         Some("Always") => DigestReflection::Always,
         Some("IfNotPresent") => DigestReflection::IfNotPresent,
         _ => DigestReflection::Never,
     };
-    let state = match repository {
-        _ if object.suspend => PolicyState::Suspended(format!("ImagePolicy {key} is suspended")),
+    let state = match source {
+        _ if read.suspend => PolicyState::Suspended(format!("ImagePolicy {key} is suspended")),
         None => PolicyState::Invalid(format!(
-            "no ImageRepository {repository_key} in this repository; add it, or correct spec.imageRepositoryRef"
+            "no ImageRepository {repository} in this repository; add it, or correct spec.imageRepositoryRef"
         )),
-        Some(definition) if definition.object.suspend => {
-            PolicyState::Suspended(format!("ImageRepository {repository_key} is suspended"))
-        }
-        Some(definition) => match compile(memo, object, definition.object) {
+        Some(source) if source.suspend => PolicyState::Suspended(format!("ImageRepository {repository} is suspended")),
+        Some(source) => match compile(memo, read, source) {
             Ok((repository, policy)) => PolicyState::Usable { repository, policy },
             Err(why) => PolicyState::Invalid(why),
         },
     };
     Policy {
         key: key.clone(),
-        file: file.to_owned(),
-        position: document.position,
-        image: repository.map(|definition| definition.object.image.clone()).unwrap_or_default(),
+        file: object.file.clone(),
+        position: object.position,
+        image: source.map(|source| source.image.clone()).unwrap_or_default(),
         state,
         digest,
+        roots: BTreeSet::from([object.root]),
     }
 }
 
@@ -146,41 +292,118 @@ fn compile(
     Ok((repository, policy))
 }
 
-/// The definition that a marker in `file` means. A fleet repository may define one key once a cluster: then the
-/// definition nearest in the folder tree is meant, as each cluster's automation reads its own cluster's policies.
-fn resolve(key: &PolicyKey, file: &str, definitions: &Definitions) -> Result<Arc<Policy>, Unresolved> {
-    let Some(found) = definitions.get(key) else {
-        let near: Vec<String> = definitions
-            .values()
-            .flatten()
+/// What markers mean.
+struct Resolver<'r> {
+    rendering: &'r Rendering,
+    objects: &'r Objects<'r>,
+    policies: &'r [Arc<Policy>],
+    by_key: BTreeMap<&'r PolicyKey, Vec<usize>>,
+}
+
+impl Resolver<'_> {
+    /// The automations that write this policy's markers in `file`: of its namespace, over that path, and selecting it.
+    fn automations(&self, key: &PolicyKey, file: &str) -> Vec<usize> {
+        let defined = self.by_key.get(key).map(Vec::as_slice).unwrap_or_default();
+        let selects = |writer: &Writer| match &writer.automation.selector {
+            None => true,
+            Some(selector) => defined
+                .iter()
+                .filter_map(|number| self.objects.definitions.get(*number))
+                .any(|definition| selects(selector, &definition.object.labels)),
+        };
+        let follows = |writer: &Writer| {
+            writer.automation.namespace == key.namespace && writer.automation.covers(file) && selects(writer)
+        };
+        self.objects
+            .writers
+            .iter()
+            .enumerate()
+            .filter(|(_, writer)| follows(writer))
+            .map(|(number, _)| number)
+            .collect()
+    }
+
+    /// The definition that a marker in `file` means. A fleet repository may define one key once a cluster; then the one
+    /// is meant that the cluster has whose automation writes the file, else that of a cluster which renders it, else the
+    /// nearest in the folder tree.
+    fn resolve(&self, key: &PolicyKey, file: &str, automations: &[usize]) -> Result<Arc<Policy>, Unresolved> {
+        let Some(found) = self.by_key.get(key) else { return Err(self.missing(key)) };
+        let of_roots = |roots: &BTreeSet<usize>| -> Vec<usize> {
+            let is_there = |number: &usize| self.policies.get(*number).is_some_and(|p| !p.roots.is_disjoint(roots));
+            found.iter().copied().filter(is_there).collect()
+        };
+        let mut candidates = found.clone();
+        if candidates.len() > 1 {
+            let writers = automations.iter().filter_map(|number| self.objects.writers.get(*number));
+            let mut meant = of_roots(&writers.flat_map(|writer| writer.roots.iter().copied()).collect());
+            if meant.is_empty() {
+                meant = of_roots(&self.rendering.reach(file).roots);
+            }
+            if !meant.is_empty() {
+                candidates = meant;
+            }
+        }
+        let near = |number: &usize| self.policies.get(*number).map_or(0, |policy| shared_folders(&policy.file, file));
+        let nearest = candidates.iter().map(near).max().unwrap_or(0);
+        candidates.retain(|number| near(number) == nearest);
+        // Labels say who follows a policy, not what it is.
+        let same = |a: usize, b: usize| match (self.objects.definitions.get(a), self.objects.definitions.get(b)) {
+            (Some(a), Some(b)) => a.says() == b.says(),
+            _ => self.policies[a].state.agrees(&self.policies[b].state),
+        };
+        match candidates.as_slice() {
+            [first, rest @ ..] => match rest.iter().find(|other| !same(**other, *first)) {
+                None => Ok(self.policies[*first].clone()),
+                Some(other) => Err(Unresolved::Ambiguous(self.ambiguous(key, *first, *other))),
+            },
+            [] => Err(self.missing(key)),
+        }
+    }
+
+    fn ambiguous(&self, key: &PolicyKey, first: usize, other: usize) -> String {
+        let (first, other) = (&self.policies[first], &self.policies[other]);
+        if first.file == other.file {
+            return format!(
+                "ImagePolicy {key} of {} is patched differently for clusters that all render this file; let an \
+                 ImageUpdateAutomation's spec.update.path tell them apart, or give the policies names of their own",
+                first.file
+            );
+        }
+        format!("ImagePolicy {key} is defined in {} and in {}, equally near to this file", first.file, other.file)
+    }
+
+    fn missing(&self, key: &PolicyKey) -> Unresolved {
+        let near: BTreeSet<String> = self
+            .policies
+            .iter()
             .filter(|policy| policy.key.name == key.name)
             .map(|policy| format!("{} in {}", policy.key, policy.file))
             .collect();
-        return Err(Unresolved::Missing(match near.is_empty() {
+        Unresolved::Missing(match near.is_empty() {
             true => format!("no ImagePolicy {key} in this repository"),
-            false => format!("no ImagePolicy {key} in this repository; there is {}", near.join(", ")),
-        }));
+            false => {
+                let near: Vec<String> = near.into_iter().collect();
+                format!("no ImagePolicy {key} in this repository; there is {}", near.join(", "))
+            }
+        })
+    }
+}
+
+/// Kubernetes' label selection.
+fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
+    let term = |(key, operator, values): &(String, String, Vec<String>)| match operator.as_str() {
+        "In" => labels.get(key).is_some_and(|value| values.contains(value)),
+        "NotIn" => labels.get(key).is_none_or(|value| !values.contains(value)),
+        "Exists" => labels.contains_key(key),
+        "DoesNotExist" => !labels.contains_key(key),
+        _ => false,
     };
-    if let [only] = found.as_slice() {
-        return Ok(only.clone());
-    }
-    let nearest = found.iter().map(|policy| shared_folders(&policy.file, file)).max().unwrap_or(0);
-    let mut candidates = found.iter().filter(|policy| shared_folders(&policy.file, file) == nearest);
-    match (candidates.next(), candidates.next()) {
-        (Some(policy), None) => Ok(policy.clone()),
-        (Some(first), Some(second)) => Err(Unresolved::Ambiguous(format!(
-            "ImagePolicy {key} is defined in {} and in {}, equally near to this file",
-            first.file, second.file
-        ))),
-        (None, _) => Err(Unresolved::Missing(format!("no ImagePolicy {key} in this repository"))),
-    }
+    selector.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
+        && selector.match_expressions.iter().all(term)
 }
 
 /// How many leading folders two files share.
 fn shared_folders(a: &str, b: &str) -> usize {
-    fn folder(file: &str) -> &str {
-        file.rsplit_once('/').map_or("", |(folder, _)| folder)
-    }
     folder(a).split('/').zip(folder(b).split('/')).take_while(|(a, b)| a == b && !a.is_empty()).count()
 }
 

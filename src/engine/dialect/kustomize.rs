@@ -1,31 +1,43 @@
-//! Which kustomizations include which files, and what that gives their objects.
+//! Which kustomizations include which files.
 
-use crate::engine::plan::Snapshot;
+use crate::engine::{
+    manifest::{Kustomization, PatchSource},
+    plan::Snapshot,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where Kubernetes puts an object that names no namespace.
-const DEFAULT_NAMESPACE: &str = "default";
+pub(super) const DEFAULT_NAMESPACE: &str = "default";
 
 /// The kustomizations of a snapshot, and what they include.
 pub(crate) struct Inclusions<'a> {
+    /// By folder.
+    folders: BTreeMap<&'a str, (&'a str, &'a Kustomization)>,
     /// By included path (a file, or a folder with a kustomization): the kustomizations' files that name it.
     parents: BTreeMap<String, BTreeSet<&'a str>>,
-    /// By the kustomization's file.
-    namespaces: BTreeMap<&'a str, Option<&'a str>>,
 }
 
 impl<'a> Inclusions<'a> {
     pub(crate) fn of(snapshot: &'a Snapshot) -> Self {
-        let mut inclusions = Inclusions { parents: BTreeMap::new(), namespaces: BTreeMap::new() };
+        let mut found = Inclusions { folders: BTreeMap::new(), parents: BTreeMap::new() };
         for (file, scan) in &snapshot.scans {
             for kustomization in scan.documents.iter().filter_map(|document| document.kustomization.as_ref()) {
-                inclusions.namespaces.insert(file, kustomization.namespace.as_deref());
-                for included in kustomization.resources.iter().chain(&kustomization.patches) {
-                    inclusions.parents.entry(join(folder(file), included)).or_default().insert(file);
+                // Only these names are kustomizations to kustomize; others are somebody's templates.
+                if !is_kustomization_file(file) {
+                    continue;
+                }
+                found.folders.entry(folder(file)).or_insert((file, kustomization));
+                let patches = kustomization.patches.iter().filter_map(|patch| match &patch.source {
+                    PatchSource::File(file) => Some(file),
+                    PatchSource::Inline(_) => None,
+                });
+                let parts = kustomization.resources.iter().chain(&kustomization.components);
+                for included in parts.chain(patches).chain(&kustomization.files) {
+                    found.parents.entry(join(folder(file), included)).or_default().insert(file);
                 }
             }
         }
-        inclusions
+        found
     }
 
     /// The namespaces that an object of `file` lands in. kustomize's `namespace:` replaces the written one, and the
@@ -42,8 +54,8 @@ impl<'a> Inclusions<'a> {
             match self.parents.get(path) {
                 Some(parents) => {
                     for &kustomization in parents {
-                        let given = self.namespaces.get(kustomization).copied().flatten().unwrap_or(namespace);
-                        open.push((folder(kustomization), given));
+                        let given = self.in_folder(folder(kustomization)).and_then(|(_, k)| k.namespace.as_deref());
+                        open.push((folder(kustomization), given.unwrap_or(namespace)));
                     }
                 }
                 None => {
@@ -58,31 +70,43 @@ impl<'a> Inclusions<'a> {
         found
     }
 
-    /// The files of all kustomizations that include `file`, directly or through others.
-    pub(crate) fn renderers(&self, file: &str) -> BTreeSet<&'a str> {
-        let mut found: BTreeSet<&'a str> = BTreeSet::new();
-        let mut open: Vec<&str> = vec![file];
-        // A kustomization is included by its folder's name.
-        if self.namespaces.contains_key(file) {
-            open.push(folder(file));
-        }
-        while let Some(path) = open.pop() {
-            for &kustomization in self.parents.get(path).into_iter().flatten() {
-                if found.insert(kustomization) {
-                    open.push(folder(kustomization));
-                }
-            }
-        }
-        found
+    /// The kustomization of a folder, with its file.
+    pub(super) fn in_folder(&self, folder: &str) -> Option<(&'a str, &'a Kustomization)> {
+        self.folders.get(folder).copied()
+    }
+
+    /// All folders with a kustomization.
+    pub(super) fn folders(&self) -> impl Iterator<Item = (&'a str, &'a Kustomization)> {
+        self.folders.iter().map(|(folder, (_, kustomization))| (*folder, *kustomization))
+    }
+
+    /// Every included path, with the kustomizations' files that name it.
+    pub(super) fn all_parents(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = &'a str>)> {
+        self.parents.iter().map(|(path, files)| (path.as_str(), files.iter().copied()))
+    }
+
+    /// Whether some kustomization names this path.
+    pub(super) fn includes(&self, path: &str) -> bool {
+        self.parents.contains_key(path)
     }
 }
 
-fn folder(file: &str) -> &str {
+fn is_kustomization_file(file: &str) -> bool {
+    matches!(file.rsplit('/').next(), Some("kustomization.yaml" | "kustomization.yml" | "Kustomization"))
+}
+
+/// The folder of a file; empty for the root.
+pub(super) fn folder(file: &str) -> &str {
     file.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
+/// Whether `path` is `folder`, or lies below it.
+pub(super) fn is_below(path: &str, folder: &str) -> bool {
+    folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// Resolves `relative` against `folder`, as kustomize does with local paths.
-pub(crate) fn join(folder: &str, relative: &str) -> String {
+pub(super) fn join(folder: &str, relative: &str) -> String {
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
     for part in relative.split('/') {
         match part {

@@ -1,17 +1,33 @@
 //! How a repository says "automate this". Each dialect turns a snapshot into bindings: (policy, image line).
 
+mod addition;
+mod annotations;
+mod flux_v1;
 mod flux_v2;
 pub(crate) mod kustomize;
+mod native;
+mod render;
+
+pub use addition::Addition;
 
 use super::{
+    config::Config,
     image::Repository,
-    manifest::{Part, Position},
+    manifest::{LabelSelector, Part, Position},
     plan::Snapshot,
     policy::TagPolicy,
 };
-use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
+use kustomize::Inclusions;
+use render::Rendering;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+    sync::Arc,
+};
 
-/// A policy's name as markers write it: `namespace:name`.
+/// A policy's name as markers write it: `namespace:name`. What Flux v1's annotations say of a container has the name
+/// `kind/object:container`, a policy of butler.yaml the namespace `butler.yaml` and the image's name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PolicyKey {
     pub namespace: String,
@@ -38,6 +54,8 @@ pub struct Policy {
     pub image: String,
     pub state: PolicyState,
     pub digest: DigestReflection,
+    /// The clusters' roots that have it so ([`Bindings::disagreement`]); none where that is not known.
+    pub(crate) roots: BTreeSet<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -48,6 +66,12 @@ pub enum PolicyState {
     },
     /// Suspended, or its repository is.
     Suspended(String),
+    /// Somebody wants it to stay as it is (`locked`, `ignored`), or it is followed in a way that butler has not
+    /// (`command-updated`); the code is that of the skipped line.
+    Blocked {
+        code: &'static str,
+        why: String,
+    },
     /// It cannot be; the reason says where and what to do.
     Invalid(String),
 }
@@ -61,15 +85,34 @@ pub enum Unresolved {
     Ambiguous(String),
 }
 
-/// Who else writes: Flux's own automation.
+/// Who else writes, or says where and how: Flux's `ImageUpdateAutomation`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Automation {
     /// `ImageUpdateAutomation/flux-system/flux-system`
     pub object: String,
+    pub namespace: String,
+    pub name: String,
     pub file: String,
+    pub position: Position,
     /// The folder that it confines itself to; empty is the whole repository.
     pub path: String,
     pub suspended: bool,
+    /// The branches that it checks out and pushes to; empty where the repository does not tell.
+    pub branches: Vec<String>,
+    pub commit: CommitStyle,
+    /// Which policies of its namespace it follows; `None` is all.
+    pub selector: Option<LabelSelector>,
+}
+
+/// How an automation's commits look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommitStyle {
+    /// `messageTemplate`, a Go template; `None` is butler's own message.
+    pub template: Option<String>,
+    /// `messageTemplateValues`
+    pub values: BTreeMap<String, String>,
+    /// Name and email.
+    pub author: Option<(String, String)>,
 }
 
 /// An image line that follows a policy.
@@ -81,15 +124,25 @@ pub struct Binding {
     pub key: PolicyKey,
     pub part: Part,
     pub policy: Result<Arc<Policy>, Unresolved>,
+    /// Indexes into [`Bindings::automations`]: those that follow this line's policy, in this file. `None` for dialects
+    /// that know no automations.
+    pub automations: Option<Vec<usize>>,
+    /// The environments that it holds for; empty: all of them.
+    pub environments: Vec<String>,
 }
 
 /// What a snapshot's files mean together.
 #[derive(Clone, Debug, Default)]
 pub struct Bindings {
+    /// By file and line; a line may be bound more than once ([`conflict`]).
     pub lines: Vec<Binding>,
+    /// Values that their policy puts into a document that is not there yet.
+    pub additions: Vec<Addition>,
     pub policies: Vec<Arc<Policy>>,
     pub automations: Vec<Automation>,
     pub problems: Vec<Problem>,
+    /// What clusters get of the repository.
+    rendering: Arc<Rendering>,
 }
 
 /// A finding about a policy or an automation itself.
@@ -102,18 +155,107 @@ pub struct Problem {
     pub message: String,
 }
 
-/// Puts together what the files of a snapshot mean.
-pub fn bind(snapshot: &Snapshot) -> Bindings {
-    flux_v2::bind(snapshot)
+/// Puts together what the files of a snapshot mean, with the policies and settings of butler.yaml.
+pub fn bind(snapshot: &Snapshot, config: &Config) -> Bindings {
+    let included = Inclusions::of(snapshot);
+    let annotated = annotations::read(snapshot, &included, config);
+    let mut bindings = flux_v2::bind(snapshot, &annotated.policies);
+    bindings.problems.extend(annotated.problems);
+    flux_v1::bind(snapshot, &included, &mut bindings);
+    native::bind(snapshot, config, &mut bindings);
+    bindings.lines.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    let doubles = bindings.lines.chunk_by(|a, b| (&a.file, a.line) == (&b.file, b.line));
+    let conflicts: Vec<Problem> = doubles.filter_map(|bound| conflicting(snapshot, bound)).collect();
+    bindings.problems.extend(conflicts);
+    bindings
+}
+
+/// What is wrong with several bindings of one line, in any environment.
+fn conflicting(snapshot: &Snapshot, bound: &[Binding]) -> Option<Problem> {
+    let (first, others) = bound.split_first()?;
+    let why = others.iter().zip(bound).find_map(|(other, before)| {
+        let together = before.environments.is_empty()
+            || other.environments.is_empty()
+            || before.environments.iter().any(|name| other.environments.contains(name));
+        if together { conflict(&[before, other]) } else { None }
+    })?;
+    let line = snapshot.scans.get(&first.file)?.lines.get(first.line)?;
+    Some(Problem { code: "policy-conflict", file: first.file.clone(), position: line.position, message: why })
+}
+
+/// Why the bindings of one line cannot all be followed; `None` where they want the same.
+pub fn conflict(bound: &[&Binding]) -> Option<String> {
+    let (first, others) = bound.split_first()?;
+    let other = others.iter().find(|other| !first.agrees(other))?;
+    Some(format!(
+        "{} and {} both want this value, and differ: {}; {}. Remove one of the two",
+        first.key,
+        other.key,
+        first.describe(),
+        other.describe()
+    ))
+}
+
+impl Binding {
+    /// Whether it holds for an environment.
+    pub fn holds_for(&self, environment: &str) -> bool {
+        self.environments.is_empty() || self.environments.iter().any(|name| name == environment)
+    }
+
+    fn agrees(&self, other: &Binding) -> bool {
+        match (&self.policy, &other.policy) {
+            (Ok(a), Ok(b)) => self.part == other.part && (Arc::ptr_eq(a, b) || a.state.agrees(&b.state)),
+            _ => false,
+        }
+    }
+
+    fn describe(&self) -> String {
+        match &self.policy {
+            Ok(policy) => match &policy.state {
+                PolicyState::Usable { repository, policy } => format!("{} of {repository}", policy.describe()),
+                PolicyState::Suspended(why) | PolicyState::Blocked { why, .. } | PolicyState::Invalid(why) => {
+                    format!("{} stays: {why}", self.key)
+                }
+            },
+            Err(Unresolved::Missing(why) | Unresolved::Ambiguous(why)) => why.clone(),
+        }
+    }
+}
+
+impl PolicyState {
+    fn agrees(&self, other: &PolicyState) -> bool {
+        match (self, other) {
+            (
+                PolicyState::Usable { repository, policy },
+                PolicyState::Usable { repository: other_repository, policy: other_policy },
+            ) => repository == other_repository && policy.describe() == other_policy.describe(),
+            _ => false,
+        }
+    }
 }
 
 impl Bindings {
     /// The image repositories that some line follows: whose registry events matter here.
     pub fn images(&self) -> impl Iterator<Item = &Repository> {
-        self.lines.iter().filter_map(|line| match &line.policy.as_ref().ok()?.state {
+        let lines = self.lines.iter().filter_map(|line| line.policy.as_ref().ok());
+        lines.chain(self.additions.iter().map(|addition| &addition.policy)).filter_map(|policy| match &policy.state {
             PolicyState::Usable { repository, .. } => Some(repository),
             _ => None,
         })
+    }
+
+    /// The file itself, and every file that brings it into a cluster: kustomizations, Flux Kustomizations, HelmReleases.
+    pub fn renderers(&self, file: &str) -> BTreeSet<String> {
+        self.rendering.reach(file).owners
+    }
+
+    /// Another policy of this name that some cluster which renders `file` follows instead.
+    pub fn disagreement(&self, policy: &Arc<Policy>, file: &str) -> Option<&Policy> {
+        let same_name = |other: &&Arc<Policy>| other.key == policy.key && !Arc::ptr_eq(other, policy);
+        let mut others = self.policies.iter().filter(same_name).peekable();
+        others.peek()?;
+        let roots = self.rendering.reach(file).roots;
+        others.find(|other| !other.roots.is_disjoint(&roots)).map(AsRef::as_ref)
     }
 
     /// Automations by the folder they write, looked up for one file.
@@ -123,6 +265,11 @@ impl Bindings {
 }
 
 impl Automation {
+    /// Whether it writes, or builds on, this branch; an empty one is any.
+    pub fn is_of_branch(&self, branch: &str) -> bool {
+        branch.is_empty() || self.branches.is_empty() || self.branches.iter().any(|own| own == branch)
+    }
+
     /// Whether `file` lies under the automation's path.
     pub fn covers(&self, file: &str) -> bool {
         self.path.is_empty()
@@ -149,5 +296,7 @@ impl FromStr for PolicyKey {
     }
 }
 
-/// Policies by key; several files may define one key.
-type Definitions = BTreeMap<PolicyKey, Vec<Arc<Policy>>>;
+#[cfg(test)]
+mod planned;
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,8 @@ pub enum FileKind {
     /// `kustomization.yaml`, `kustomization.yml`, `Kustomization`: kustomize knows them by their name, with or without
     /// `apiVersion` and `kind`.
     Kustomization,
+    /// `.flux.yaml`, Flux v1's file of generators.
+    FluxYaml,
 }
 
 impl FileKind {
@@ -21,6 +23,7 @@ impl FileKind {
         let name = path.rsplit('/').next().unwrap_or(path);
         match name {
             "kustomization.yaml" | "kustomization.yml" | "Kustomization" => Some(FileKind::Kustomization),
+            ".flux.yaml" => Some(FileKind::FluxYaml),
             _ if name.ends_with(".yaml") || name.ends_with(".yml") => Some(FileKind::Yaml),
             _ if name.ends_with(".json") => Some(FileKind::Json),
             _ => None,
@@ -32,9 +35,30 @@ impl FileKind {
 /// cannot, and are never parsed. A file that is a candidate may still hold nothing.
 pub fn is_candidate(kind: FileKind, bytes: &[u8]) -> bool {
     // `image` covers markers, Flux's image group, workloads, kustomize's and most charts' images; the others are
-    // chart values without that word, objects known by annotations, patches, and what objects follow.
-    const NEEDLES: [&str; 6] = ["image", "Image", "tag", "HelmRelease", "kustomize", "newTag"];
-    kind == FileKind::Kustomization || NEEDLES.iter().any(|needle| memmem::find(bytes, needle.as_bytes()).is_some())
+    // chart values without that word (`repository: a/b:v1`), objects known by annotations, patches (JSON6902
+    // ones have an `op`), what objects follow, sources, and charts that depend on others of the repository.
+    const NEEDLES: [&str; 14] = [
+        "image",
+        "Image",
+        "tag",
+        "HelmRelease",
+        "kustomize",
+        " op:",
+        "{op:",
+        "\"op\"",
+        "toolkit.fluxcd",
+        "file://",
+        "argoproj",
+        "newTag",
+        "newName",
+        "repository",
+    ];
+    // Only small ones hold values for substitutions; dashboards and scripts are not worth reading.
+    const CONFIG_MAP_LIMIT: usize = 16 << 10;
+    let has = |needle: &str| memmem::find(bytes, needle.as_bytes()).is_some();
+    matches!(kind, FileKind::Kustomization | FileKind::FluxYaml)
+        || NEEDLES.iter().any(|needle| has(needle))
+        || (bytes.len() <= CONFIG_MAP_LIMIT && has("ConfigMap"))
 }
 
 #[cfg(test)]
@@ -47,6 +71,8 @@ mod tests {
             ("a.yaml", Some(FileKind::Yaml)),
             ("a/b.c/d.yml", Some(FileKind::Yaml)),
             ("a/b.json", Some(FileKind::Json)),
+            ("a/.flux.yaml", Some(FileKind::FluxYaml)),
+            ("a/my.flux.yaml", Some(FileKind::Yaml)),
             ("a/kustomization.yaml", Some(FileKind::Kustomization)),
             ("kustomization.yml", Some(FileKind::Kustomization)),
             ("a/Kustomization", Some(FileKind::Kustomization)),
@@ -71,10 +97,15 @@ mod tests {
             (FileKind::Yaml, "apiVersion: image.toolkit.fluxcd.io/v1", true),
             (FileKind::Yaml, "images:\n- newTag: x", true),
             (FileKind::Yaml, "repository: a\ntag: b", true),
+            (FileKind::Yaml, "app:\n  repository: 'a/b:v1'\n", true),
+            (FileKind::Yaml, "- {op: add, path: /x/newName, value: a}", true),
             (FileKind::Json, "{\"sidecarImage\": \"a:b\"}", true),
             (FileKind::Yaml, "kind: HelmRelease", true),
             (FileKind::Yaml, "apiVersion: kustomize.toolkit.fluxcd.io/v1", true),
             (FileKind::Kustomization, "resources: [a.yaml]", true),
+            (FileKind::Yaml, "- op: replace\n  path: /spec/update/path\n  value: ./a", true),
+            (FileKind::Yaml, "kind: ConfigMap\ndata: {zone: dev}", true),
+            (FileKind::Yaml, "kind: GitRepository\napiVersion: source.toolkit.fluxcd.io/v1", true),
             (FileKind::Yaml, "kind: Namespace\nmetadata:\n  name: a\n", false),
             (FileKind::Yaml, "", false),
         ];

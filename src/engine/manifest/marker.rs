@@ -100,10 +100,58 @@ fn policy(reference: &str) -> Option<Marker> {
 
 /// The reference in a marker that is not written as one: whatever quotes it has, `/` for `:`.
 fn meant(text: &str) -> Option<Marker> {
-    let (_, rest) = text.split_once(KEY)?;
+    around(text).map(|(_, marker, _)| marker)
+}
+
+/// What was probably meant, and what stands before and behind it.
+fn around(text: &str) -> Option<(&str, Marker, &str)> {
+    let (before, rest) = text.split_once(KEY)?;
     let rest = rest.trim_start_matches(['"', '\'', '`', ':', '=', ' ', '\t']);
     let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "-.:/".contains(c))).unwrap_or(rest.len());
-    policy(&rest[..end].replacen('/', ":", 1))
+    let marker = policy(&rest[..end].replacen('/', ":", 1))?;
+    Some((before, marker, &rest[end..]))
+}
+
+fn has_words(text: &str) -> bool {
+    text.chars().any(char::is_alphanumeric)
+}
+
+/// A comment that was meant as a marker, written as one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Correction {
+    pub comment: String,
+    /// The words that stood behind the marker.
+    pub note: Option<String>,
+}
+
+/// Corrects a comment that its author plainly believes to be a marker; `None` where it says more than that, so that a
+/// correction would lose words or switch on what somebody switched off.
+pub(crate) fn correction(comment: &str) -> Option<Correction> {
+    let Reading::Faulty(fault) = read(comment) else { return None };
+    let body = comment.trim_start_matches('#').trim_start();
+    let lead = &comment[..comment.len() - body.len()];
+    if fault.code == "marker-trailing-text" {
+        let mut values = serde_json::Deserializer::from_str(body).into_iter::<Value>();
+        values.next()?.ok()?;
+        let (object, rest) = body.split_at_checked(values.byte_offset())?;
+        let note = rest.trim().trim_start_matches('#').trim();
+        let note = has_words(note).then(|| note.to_owned());
+        let again = note.as_ref().is_some_and(|note| note.contains(KEY));
+        return (!again).then(|| Correction { comment: format!("{lead}{object}"), note });
+    }
+    let (before, meant, after) = around(body)?;
+    let lead = if fault.code == "marker-leading-text" { "# " } else { lead };
+    let plain = !has_words(before) && !has_words(after);
+    plain.then(|| Correction { comment: format!("{lead}{meant}"), note: None })
+}
+
+impl Marker {
+    /// Reads a comment that is a marker and says nothing else.
+    pub(crate) fn alone(comment: &str) -> Option<Marker> {
+        let Reading::Marker(marker) = read(comment) else { return None };
+        let (before, _, after) = around(comment)?;
+        (!has_words(before) && !has_words(after)).then_some(marker)
+    }
 }
 
 #[cfg(test)]
@@ -158,6 +206,37 @@ mod tests {
         ];
         for (comment, expected) in cases {
             assert_eq!(show(comment), expected, "{comment}");
+        }
+    }
+
+    #[test]
+    fn corrections() {
+        let tag = r##"# {"$imagepolicy": "ns:app:tag"}"##;
+        #[rustfmt::skip]
+        let cases = [
+            ("# {'$imagepolicy': 'ns:app:tag'}", Some((tag, None))),
+            (r##"# {"$imagepolicy": "ns:app:tag""##, Some((tag, None))),
+            (r##"# "$imagepolicy": "ns:app:tag""##, Some((tag, None))),
+            (r##"# {"$imagepolicy": "ns/app:tag"}"##, Some((tag, None))),
+            (r###"## {"$imagepolicy": "ns/app:tag"}"###, Some((r###"## {"$imagepolicy": "ns:app:tag"}"###, None))),
+            (r##"# {"$imagepolicy": "ns:app:tag"}}"##, Some((tag, None))),
+            (r##"# {"$imagepolicy": "ns:app:tag"} # keep me"##, Some((tag, Some("keep me")))),
+            (r##"# {"$imagepolicy": "ns:app:tag", "a": 1} é"##, Some((r##"# {"$imagepolicy": "ns:app:tag", "a": 1}"##, Some("é")))),
+            (r###"# # {"$imagepolicy": "ns:app:tag"}"###, Some((tag, None))),
+            // More than a marker: a person's to decide.
+            (r##"# off: {"$imagepolicy": "ns:app:tag"}"##, None),
+            (r##"# {"$imagepolicy": "ns/app:tag", "why": 1}"##, None),
+            ("# {'$imagepolicy': 'ns:app:tag'} keep me", None),
+            (r##"# {"$imagepolicy": "ns:a"} {"$imagepolicy": "ns:b"}"##, None),
+            (r##"# {"$imagepolicy": "app"}"##, None),
+            // Nothing to correct.
+            (tag, None),
+            ("# nothing", None),
+        ];
+        for (comment, expected) in cases {
+            let found = correction(comment);
+            let found = found.as_ref().map(|found| (found.comment.as_str(), found.note.as_deref()));
+            assert_eq!(found, expected, "{comment}");
         }
     }
 }

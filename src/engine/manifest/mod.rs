@@ -7,8 +7,11 @@
 //! An *image line* is found by the field that it stands in ([`Place`](place::Place)) or by a marker on its line. It
 //! knows the bytes of its value, and nothing else of the file ever changes: an [`Edit`] replaces those bytes.
 
+mod containers;
+mod data;
 mod edit;
 mod file;
+mod kustomization;
 mod line;
 mod marker;
 mod object;
@@ -20,20 +23,24 @@ mod sites;
 mod unparsed;
 pub mod yaml;
 
+pub use data::{Data, Value};
 pub use edit::{Edit, EditError, apply};
 pub use file::{FileKind, is_candidate};
 pub use line::{FieldPath, ImageLine, LineId, Marker, Part, Position, ScalarStyle, Step};
+pub(crate) use marker::correction;
 pub use object::{
-    Annotation, Document, FluxObject, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject,
-    InlinePatch, Kustomization, KustomizeImage, LabelSelector, ObjectId, SourceRef,
+    Annotation, Container, Document, FluxKustomization, FluxObject, Generator, ImagePolicyObject,
+    ImageRepositoryObject, ImageUpdateAutomationObject, Kustomization, KustomizeImage, KustomizePatch, LabelSelector,
+    ObjectId, PatchSource, PatchTarget, PostBuild, SourceRef,
 };
 pub use plain::{is_plain_string, is_string};
+pub use read::InvalidObject;
 pub use scan::{SIZE_LIMIT, scan};
 
 use serde::{Deserialize, Serialize};
 
 /// Part of the key that scans are cached under: to be raised whenever [`scan`] tells something else of the same bytes.
-pub const SCAN_VERSION: u32 = 1;
+pub const SCAN_VERSION: u32 = 3;
 
 /// What a file holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +51,18 @@ pub struct Scan {
     pub findings: Vec<ScanFinding>,
     /// The file has a `sops:` block: it is never edited (any change breaks its MAC).
     pub sops: bool,
+    pub end: FileEnd,
+}
+
+/// How a file ends: where something may be put behind it, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEnd {
+    /// In bytes.
+    pub size: usize,
+    /// Whether the last line has a line break.
+    pub newline: bool,
+    /// Whether lines end with CRLF.
+    pub crlf: bool,
 }
 
 impl Scan {
@@ -70,9 +89,8 @@ impl Scan {
 /// | `marker-on-mapping`, `marker-on-block-scalar`, `marker-in-flow-sequence`, `marker-on-alias`, `marker-on-multiline-value`, `marker-on-escaped-value`, `marker-on-tagged-value`, `marker-without-value`, `marker-ambiguous` | not behind one scalar on its line |
 /// | `marker-in-block-scalar` | in a text that looks like YAML |
 /// | `marker-wrong-kind` | it would write a reference into a tag, or the like |
-/// | `value-not-a-string` | an unquoted value is a number, boolean or date: `newTag: 1.10` |
+/// | `value-not-a-string` | an unquoted value, of an image's field or behind a marker, is a number, boolean or date: `newTag: 1.10` |
 /// | `duplicate-key` | a field is there twice; which one counts depends on the reader |
-/// | `flux-object-invalid` | a field of a Flux image object is missing or of the wrong type |
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanFinding {
     /// Stable, kebab-case: `marker-trailing-text`.

@@ -1,6 +1,6 @@
 //! What a document of a manifest is: its identity, and the objects that butler reads as data.
 
-use super::Position;
+use super::{Data, ImageLine, Position};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
@@ -32,9 +32,49 @@ pub struct Document {
     pub occurrence: usize,
     /// `metadata.annotations`, in the order of the file. kubectl's copy of the object is left out.
     pub annotations: Vec<Annotation>,
-    /// `None` too where the object is invalid: a finding says why.
-    pub flux: Option<FluxObject>,
+    /// Of the kinds that kustomizations are rendered for: Flux's image objects, its Kustomizations and GitRepositories,
+    /// the short values of ConfigMaps; and JSON6902 patches. What such an object says is told only after patches,
+    /// namespaces and substitutions have been applied ([`FluxObject::read`]).
+    pub content: Option<Data>,
     pub kustomization: Option<Kustomization>,
+    /// Files and folders that this document brings along, as written: a HelmRelease's chart and its values files.
+    pub brings: Vec<String>,
+    /// What Flux v1 knows as the object's containers.
+    pub containers: Vec<Container>,
+    /// Of a `.flux.yaml`.
+    pub generator: Option<Generator>,
+}
+
+/// A container of a workload, or an image in a HelmRelease's values, under the name that Flux v1 gives it. Lines are
+/// named by the first byte of their [`ImageLine::span`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// A container's name; of values `chart-image`, a key of the values, or what an annotation calls it.
+    pub name: String,
+    /// The whole reference as written; `None` where a patch of a release has the tag alone.
+    pub image: Option<String>,
+    /// A registry in a key of its own. Not among the file's lines: it changes with the image's name only.
+    pub registry: Option<Box<ImageLine>>,
+    pub repository: Option<usize>,
+    /// Where the tag stands in a key of its own.
+    pub tag: Option<usize>,
+}
+
+impl Container {
+    /// The line that holds the tag.
+    pub fn tag_line(&self) -> Option<usize> {
+        self.tag.or(self.repository)
+    }
+}
+
+/// Flux v1's `.flux.yaml`: manifests come from commands, which butler never runs.
+/// <https://fluxcd.io/legacy/flux/references/fluxyaml-config-files/>
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generator {
+    /// `patchUpdated.patchFile`, or else `commandUpdated`: updates are made by a command.
+    pub patch_file: Option<String>,
+    /// The generators' commands.
+    pub commands: Vec<String>,
 }
 
 /// One of an object's annotations. Dialects find theirs by their prefix.
@@ -47,7 +87,7 @@ pub struct Annotation {
     pub position: Position,
 }
 
-/// A Flux v2 image object, read as data (v1alpha1 to v1).
+/// A Flux v2 image object (v1alpha1 to v1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FluxObject {
     ImageRepository(ImageRepositoryObject),
@@ -125,23 +165,73 @@ pub struct LabelSelector {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kustomization {
     pub namespace: Option<String>,
-    /// `resources`, `bases`, `components`, as written.
+    pub name_prefix: String,
+    pub name_suffix: String,
+    /// `resources` and `bases`, as written.
     pub resources: Vec<String>,
-    /// Files named by `patches[].path`, `patchesStrategicMerge`, `patchesJson6902[].path`.
-    pub patches: Vec<String>,
-    /// `patches[].patch` and `patchesJson6902[].patch`: patches written into the kustomization.
-    pub inline_patches: Vec<InlinePatch>,
+    pub components: Vec<String>,
+    /// `patches`, `patchesStrategicMerge`, `patchesJson6902`, in the order in which kustomize applies them.
+    pub patches: Vec<KustomizePatch>,
+    /// Other files and folders that it reads: generators' files, values, charts, replacements.
+    pub files: Vec<String>,
     pub images: Vec<KustomizeImage>,
+    /// `commonLabels` and the pairs of `labels`.
+    pub labels: Vec<(String, String)>,
+    /// ConfigMaps that it generates, as far as their values stand in it: (name, keys and values).
+    pub config_maps: Vec<(String, Vec<(String, String)>)>,
+    /// It is a `kind: Component`: it has no objects of its own, but changes those of its includer.
+    pub component: bool,
 }
 
-/// A patch that stands in its kustomization, with the target that it names (empty where it names none).
+/// A patch of a kustomization, or of a Flux Kustomization.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KustomizePatch {
+    pub source: PatchSource,
+    pub target: Option<PatchTarget>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PatchSource {
+    /// As written.
+    File(String),
+    /// JSON6902 (a sequence) or strategic merge (mappings).
+    Inline(Vec<Data>),
+}
+
+/// What a patch is applied to; an empty field is any. Names, kinds and namespaces are regular expressions that must
+/// match wholly.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InlinePatch {
-    /// `target.kind` and `target.name`, which may be regular expressions.
+pub struct PatchTarget {
+    pub group: String,
     pub kind: String,
     pub name: String,
-    /// JSON6902 or strategic merge, as YAML or JSON.
-    pub text: String,
+    pub namespace: String,
+    pub label_selector: String,
+}
+
+/// Flux's Kustomization: which folder of a repository a cluster gets, and what is changed on the way.
+/// <https://fluxcd.io/flux/components/kustomize/kustomizations/>
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FluxKustomization {
+    /// `spec.path`; empty is the root.
+    pub path: String,
+    pub source: Option<SourceRef>,
+    pub target_namespace: Option<String>,
+    pub name_prefix: String,
+    pub name_suffix: String,
+    pub patches: Vec<KustomizePatch>,
+    pub components: Vec<String>,
+    /// `spec.commonMetadata.labels`
+    pub labels: Vec<(String, String)>,
+    pub post_build: Option<PostBuild>,
+}
+
+/// `spec.postBuild`: where the values of `${…}` come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostBuild {
+    pub substitute: BTreeMap<String, String>,
+    /// Kind and name; a later one goes before an earlier one.
+    pub substitute_from: Vec<(String, String)>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -42,7 +42,7 @@ pub(super) enum Place {
 
 /// Groups of `kind: Kustomization`.
 pub(super) const KUSTOMIZE: &str = "kustomize.config.k8s.io";
-const FLUX_KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io";
+pub(super) const FLUX_KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io";
 
 impl Place {
     /// Of an object, by its kind. Strategic-merge patches look like the objects that they patch.
@@ -191,6 +191,7 @@ fn operation(mapping: &Node<'_>) -> Fields {
         Some("image") => Part::Reference,
         Some("newTag" | "tag") => Part::Tag,
         Some("newName") => Part::Name,
+        Some("digest") => Part::Digest,
         _ => return Fields::default(),
     };
     let image = (part == Part::Reference).then(|| string(mapping.get("value")).map(String::from)).flatten();

@@ -1,30 +1,35 @@
-//! Objects that butler reads as data: Flux's image objects and kustomizations.
+//! What Flux's image objects say.
 
 use super::{
-    FluxObject, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject, InlinePatch, Kustomization,
-    KustomizeImage, LabelSelector, SourceRef,
-    yaml::{Node, NodeKind},
+    Data, FluxObject, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject, LabelSelector, Position,
+    SourceRef, Value,
 };
 use std::collections::BTreeMap;
 
 /// A field that is missing or of the wrong type.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Invalid {
-    /// Byte offset of what was found; of the object where something is missing.
-    pub offset: usize,
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct InvalidObject {
+    /// Of what was found; of the object where something is missing.
+    pub position: Position,
     pub message: String,
 }
 
-type Read<T> = Result<T, Invalid>;
+type Read<T> = Result<T, InvalidObject>;
 
-/// Reads an object of the group `image.toolkit.fluxcd.io`, whatever its version; `None` for other kinds.
-pub(super) fn flux(kind: &str, object: &Node<'_>) -> Option<Read<FluxObject>> {
-    let fields = Fields { object, path: String::new(), node: Some(object) };
-    match kind {
-        "ImageRepository" => Some(repository(&fields).map(FluxObject::ImageRepository)),
-        "ImagePolicy" => Some(policy(&fields).map(FluxObject::ImagePolicy)),
-        "ImageUpdateAutomation" => Some(automation(&fields).map(FluxObject::ImageUpdateAutomation)),
-        _ => None,
+impl FluxObject {
+    /// Reads an object of the group `image.toolkit.fluxcd.io`, whatever its version; `None` for other kinds.
+    ///
+    /// # Errors
+    /// [`InvalidObject`] where a field is missing or of the wrong type.
+    pub fn read(kind: &str, object: &Data) -> Option<Result<FluxObject, InvalidObject>> {
+        let fields = Fields { object, path: String::new(), node: Some(object) };
+        match kind {
+            "ImageRepository" => Some(repository(&fields).map(FluxObject::ImageRepository)),
+            "ImagePolicy" => Some(policy(&fields).map(FluxObject::ImagePolicy)),
+            "ImageUpdateAutomation" => Some(automation(&fields).map(FluxObject::ImageUpdateAutomation)),
+            _ => None,
+        }
     }
 }
 
@@ -105,55 +110,17 @@ fn label_selector(selector: &Fields<'_>) -> Read<LabelSelector> {
     })
 }
 
-/// Reads a kustomization. What is not understood is left out: kustomize itself says what is wrong with it.
-pub(super) fn kustomization(object: &Node<'_>) -> Kustomization {
-    let text = |node: &Node<'_>, key: &str| node.get(key).and_then(Node::as_str).map(String::from);
-    let list = |key: &str| object.get(key).map(Node::items).unwrap_or_default();
-    let strings = |key: &str| list(key).iter().filter_map(Node::as_str).map(String::from).collect::<Vec<_>>();
-    let mut kustomization = Kustomization { namespace: text(object, "namespace"), ..Kustomization::default() };
-    for key in ["resources", "bases", "components"] {
-        kustomization.resources.extend(strings(key));
-    }
-    // An item of patchesStrategicMerge may be the patch itself.
-    for patch in strings("patchesStrategicMerge") {
-        if patch.contains('\n') {
-            kustomization.inline_patches.push(InlinePatch { text: patch, ..InlinePatch::default() });
-        } else {
-            kustomization.patches.push(patch);
-        }
-    }
-    for item in ["patches", "patchesJson6902"].into_iter().flat_map(list) {
-        kustomization.patches.extend(text(item, "path"));
-        if let Some(patch) = text(item, "patch") {
-            let target = |key: &str| item.at(&["target", key]).and_then(Node::as_str).unwrap_or_default().to_string();
-            kustomization.inline_patches.push(InlinePatch { kind: target("kind"), name: target("name"), text: patch });
-        }
-    }
-    kustomization.images = list("images")
-        .iter()
-        .filter_map(|image| {
-            Some(KustomizeImage {
-                name: text(image, "name")?,
-                new_name: text(image, "newName"),
-                new_tag: text(image, "newTag"),
-                digest: text(image, "digest"),
-            })
-        })
-        .collect();
-    kustomization
-}
-
 /// A mapping of an object, which may be missing, and how to get there.
 #[derive(Clone)]
 struct Fields<'n> {
-    object: &'n Node<'n>,
+    object: &'n Data,
     path: String,
-    node: Option<&'n Node<'n>>,
+    node: Option<&'n Data>,
 }
 
 impl<'n> Fields<'n> {
     /// A field's value; a null counts as missing, as it does for Kubernetes.
-    fn get(&self, key: &str) -> Option<&'n Node<'n>> {
+    fn get(&self, key: &str) -> Option<&'n Data> {
         self.node?.get(key).filter(|node| !node.is_null())
     }
 
@@ -166,23 +133,22 @@ impl<'n> Fields<'n> {
         if self.path.is_empty() { key.into() } else { format!("{}.{key}", self.path) }
     }
 
-    fn missing(&self, what: &str) -> Invalid {
-        let offset = self.node.unwrap_or(self.object).span.start;
+    fn missing(&self, what: &str) -> InvalidObject {
         let place = if self.path.is_empty() { String::new() } else { format!(" in {}", self.path) };
-        Invalid {
-            offset,
-            message: format!("expected {what}{place}, found nothing; a patch of an object is not read as one"),
+        InvalidObject {
+            position: self.node.unwrap_or(self.object).position,
+            message: format!("expected {what}{place}, found nothing, and no kustomization here that adds it"),
         }
     }
 
-    fn wrong(&self, key: &str, expected: &str, found: &Node<'_>) -> Invalid {
+    fn wrong(&self, key: &str, expected: &str, found: &Data) -> InvalidObject {
         let message = format!("expected {expected} at {}, found {}", self.join(key), found.describe());
-        Invalid { offset: found.span.start, message }
+        InvalidObject { position: found.position, message }
     }
 
     fn mapping(&self, key: &str) -> Read<Fields<'n>> {
         match self.get(key) {
-            Some(node) if !matches!(node.kind, NodeKind::Mapping(_)) => Err(self.wrong(key, "a mapping", node)),
+            Some(node) if !matches!(node.value, Value::Mapping(_)) => Err(self.wrong(key, "a mapping", node)),
             node => Ok(Fields { object: self.object, path: self.join(key), node }),
         }
     }
@@ -194,10 +160,10 @@ impl<'n> Fields<'n> {
         Ok(items.iter().enumerate().map(item).collect())
     }
 
-    fn sequence(&self, key: &str) -> Read<Option<&'n [Node<'n>]>> {
+    fn sequence(&self, key: &str) -> Read<Option<&'n [Data]>> {
         match self.get(key) {
             None => Ok(None),
-            Some(Node { kind: NodeKind::Sequence(items), .. }) => Ok(Some(items)),
+            Some(Data { value: Value::Sequence(items), .. }) => Ok(Some(items)),
             Some(node) => Err(self.wrong(key, "a sequence", node)),
         }
     }
@@ -206,9 +172,9 @@ impl<'n> Fields<'n> {
         self.get(key).map(|node| self.text(key, node)).transpose()
     }
 
-    fn text(&self, key: &str, node: &Node<'_>) -> Read<String> {
-        match node.as_str() {
-            Some(text) if node.describe() == "a string" => Ok(text.into()),
+    fn text(&self, key: &str, node: &Data) -> Read<String> {
+        match &node.value {
+            Value::String(text) => Ok(text.clone()),
             _ => Err(self.wrong(key, "a string", node)),
         }
     }
@@ -224,21 +190,20 @@ impl<'n> Fields<'n> {
 
     fn map(&self, key: &str) -> Read<BTreeMap<String, String>> {
         let fields = self.mapping(key)?;
-        let entries = fields.node.map(Node::entries).unwrap_or_default();
-        let entry = |(name, value): &(Node<'_>, Node<'_>)| {
-            let name = name.as_str().unwrap_or_default();
-            Ok((name.to_string(), fields.text(name, value)?))
-        };
-        entries.iter().map(entry).collect()
+        let entries = fields.node.map(Data::entries).unwrap_or_default();
+        entries.iter().map(|(name, value)| Ok((name.clone(), fields.text(name, value)?))).collect()
     }
 
     fn boolean(&self, key: &str) -> Read<bool> {
         match self.get(key) {
             None => Ok(false),
-            Some(node) => match node.as_str() {
-                // The spellings of YAML 1.1, which kubectl reads; a quoted one is a string to it.
-                Some("true" | "True" | "TRUE" | "yes" | "on") if node.describe() != "a string" => Ok(true),
-                Some("false" | "False" | "FALSE" | "no" | "off") if node.describe() != "a string" => Ok(false),
+            // The spellings of YAML 1.1, which kubectl reads; a quoted one is a string to it.
+            Some(node) => match &node.value {
+                Value::Other(text) => match text.as_str() {
+                    "true" | "True" | "TRUE" | "yes" | "on" => Ok(true),
+                    "false" | "False" | "FALSE" | "no" | "off" => Ok(false),
+                    _ => Err(self.wrong(key, "true or false", node)),
+                },
                 _ => Err(self.wrong(key, "true or false", node)),
             },
         }
@@ -253,15 +218,9 @@ mod tests {
         let text = format!(
             "apiVersion: image.toolkit.fluxcd.io/{version}\nkind: {kind}\nmetadata: {{name: a, labels: {{x: y}}}}\n{spec}"
         );
-        let mut scanned = scan(FileKind::Yaml, text.as_bytes());
-        match scanned.documents.remove(0).flux {
-            Some(object) => Ok(object),
-            None => {
-                let finding = scanned.findings.remove(0);
-                assert_eq!(finding.code, "flux-object-invalid");
-                Err(format!("{} {}", finding.position, finding.message))
-            }
-        }
+        let scanned = scan(FileKind::Yaml, text.as_bytes());
+        let content = scanned.documents[0].content.as_ref().unwrap();
+        FluxObject::read(kind, content).unwrap().map_err(|error| format!("{} {error}", error.position))
     }
 
     #[test]
@@ -331,79 +290,58 @@ mod tests {
             (
                 "ImageRepository",
                 "spec: {}",
-                "4:7 ImageRepository a: expected image in spec, found nothing; a patch of an object is not read as one",
+                "4:7 expected image in spec, found nothing, and no kustomization here that adds it",
             ),
             (
                 "ImageRepository",
                 "",
-                "1:1 ImageRepository a: expected image in spec, found nothing; a patch of an object is not read as one",
+                "1:1 expected image in spec, found nothing, and no kustomization here that adds it",
             ),
-            ("ImageRepository", "spec: [x]", "4:7 ImageRepository a: expected a mapping at spec, found a sequence"),
+            ("ImageRepository", "spec: [x]", "4:7 expected a mapping at spec, found a sequence"),
             (
                 "ImageRepository",
                 "spec: {image: 17}",
-                "4:15 ImageRepository a: expected a string at spec.image, found a number, boolean or date",
+                "4:15 expected a string at spec.image, found a number, boolean or date",
             ),
-            (
-                "ImageRepository",
-                "spec: {image: *x}",
-                "4:15 ImageRepository a: expected a string at spec.image, found an alias",
-            ),
+            ("ImageRepository", "spec: {image: *x}", "4:15 expected a string at spec.image, found an alias"),
             (
                 "ImageRepository",
                 "spec: {image: a, suspend: 'true'}",
-                "4:27 ImageRepository a: expected true or false at spec.suspend, found a string",
+                "4:27 expected true or false at spec.suspend, found a string",
             ),
             (
                 "ImageRepository",
                 "spec: {image: a, exclusionList: x}",
-                "4:33 ImageRepository a: expected a sequence at spec.exclusionList, found a string",
+                "4:33 expected a sequence at spec.exclusionList, found a string",
             ),
             (
                 "ImagePolicy",
                 "spec: {imageRepositoryRef: {name: a}, policy: {newest: {}}}",
-                "4:47 ImagePolicy a: expected one of semver, alphabetical, numerical in spec.policy, found nothing; a patch of an object is not read as one",
+                "4:47 expected one of semver, alphabetical, numerical in spec.policy, found nothing, and no kustomization here that adds it",
             ),
             (
                 "ImagePolicy",
                 "spec: {policy: {semver: {range: 1.x}}}",
-                "1:1 ImagePolicy a: expected name in spec.imageRepositoryRef, found nothing; a patch of an object is not read as one",
+                "1:1 expected name in spec.imageRepositoryRef, found nothing, and no kustomization here that adds it",
             ),
             (
                 "ImagePolicy",
                 "spec: {imageRepositoryRef: {name: a}, policy: {semver: {range: 1.10}}}",
-                "4:64 ImagePolicy a: expected a string at spec.policy.semver.range, found a number, boolean or date",
+                "4:64 expected a string at spec.policy.semver.range, found a number, boolean or date",
             ),
             (
                 "ImageUpdateAutomation",
                 "spec: {update: {path: [a]}}",
-                "4:23 ImageUpdateAutomation a: expected a string at spec.update.path, found a sequence",
+                "4:23 expected a string at spec.update.path, found a sequence",
             ),
             (
                 "ImageUpdateAutomation",
                 "spec: {git: {push: main}}",
-                "4:20 ImageUpdateAutomation a: expected a mapping at spec.git.push, found a string",
+                "4:20 expected a mapping at spec.git.push, found a string",
             ),
         ];
         for (kind, spec, expected) in cases {
             assert_eq!(flux(kind, "v1", spec), Err(expected.to_string()), "{spec}");
         }
-    }
-
-    #[test]
-    fn kustomizations() {
-        let text = "namespace: n\nresources: [a.yaml, ../b]\nbases: [c]\ncomponents: [d]\npatchesStrategicMerge:\n- e.yaml\n- |-\n  kind: A\n  x: y\npatches:\n- path: f.yaml\n- target: {kind: K, name: n}\n  patch: |-\n    - op: replace\npatchesJson6902:\n- target: {kind: K, name: n}\n  path: g.yaml\nimages:\n- {name: a, newName: b, newTag: v1}\n- {name: c, digest: 'sha256:00'}\n- newTag: lost\n";
-        let scanned = scan(FileKind::Kustomization, text.as_bytes());
-        let read = scanned.documents[0].kustomization.as_ref().unwrap();
-        assert_eq!(read.namespace.as_deref(), Some("n"));
-        assert_eq!(read.resources, ["a.yaml", "../b", "c", "d"]);
-        assert_eq!(read.patches, ["e.yaml", "f.yaml", "g.yaml"]);
-        let inline: Vec<_> =
-            read.inline_patches.iter().map(|p| (p.kind.as_str(), p.name.as_str(), p.text.as_str())).collect();
-        assert_eq!(inline, [("", "", "kind: A\nx: y"), ("K", "n", "- op: replace")]);
-        assert_eq!(read.images.len(), 2);
-        assert_eq!(read.images[0].new_name.as_deref(), Some("b"));
-        assert_eq!(read.images[1].digest.as_deref(), Some("sha256:00"));
-        assert!(scan(FileKind::Yaml, text.as_bytes()).documents[0].kustomization.is_none());
     }
 }

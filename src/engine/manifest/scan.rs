@@ -1,10 +1,11 @@
 //! One pass over a file: documents, objects, image lines, findings.
 
 use super::{
-    Annotation, Document, FieldPath, FileKind, ImageLine, ObjectId, Part, ScalarStyle, Scan, ScanFinding, Step,
-    is_string, marker,
-    place::{Fields, Place},
-    read,
+    Annotation, Data, Document, FieldPath, FileEnd, FileKind, Generator, ImageLine, ObjectId, Part, ScalarStyle, Scan,
+    ScanFinding, Step, Value,
+    containers::{self, Extras},
+    is_string, kustomization, marker,
+    place::{FLUX_KUSTOMIZE, Fields, Place},
     sites::{Obstacle, Sites},
     unparsed,
     yaml::{self, LineIndex, Node, NodeKind, Style},
@@ -13,6 +14,7 @@ use std::{
     cell::OnceCell,
     collections::{HashMap, HashSet},
     ops::Range,
+    rc::Rc,
 };
 
 /// The largest file that is read, in bytes. The largest manifests of the field, bundles of custom resource definitions,
@@ -22,12 +24,19 @@ pub const SIZE_LIMIT: usize = 8 << 20;
 /// Group of Flux's image objects.
 const FLUX_IMAGE: &str = "image.toolkit.fluxcd.io";
 
+const FLUX_SOURCE: &str = "source.toolkit.fluxcd.io";
+
+/// The longest value of a ConfigMap, in bytes, that is kept for substitutions.
+const VARIABLE_LIMIT: usize = 1024;
+
 /// kubectl's copy of a whole object.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Reads a file. Never fails: what cannot be read is a finding, and one bad document or marker does not stop the others.
 pub fn scan(kind: FileKind, bytes: &[u8]) -> Scan {
-    let mut scan = Scan::default();
+    let newline = bytes.ends_with(b"\n");
+    let crlf = memchr::memmem::find(bytes, b"\r\n").is_some();
+    let mut scan = Scan { end: FileEnd { size: bytes.len(), newline, crlf }, ..Scan::default() };
     let index = LineIndex::new(bytes);
     let mut refuse = |code: &str, offset: usize, message: String| {
         scan.findings.push(ScanFinding { code: code.into(), position: index.position(offset), message });
@@ -55,7 +64,18 @@ pub fn scan(kind: FileKind, bytes: &[u8]) -> Scan {
         before == 0 || comment.span.start >= broken[before - 1].end
     });
     let sites = Sites::new(text, &index, &comments);
-    let mut walk = Walk { text, kind, index: &index, sites, scan, document: 0, path: Vec::new(), flow_item: false };
+    let mut walk = Walk {
+        text,
+        kind,
+        index: &index,
+        sites,
+        scan,
+        document: 0,
+        path: Vec::new(),
+        flow_item: false,
+        extras: Extras::default(),
+        repeated: HashSet::new(),
+    };
     for document in &stream.documents {
         match (&document.root, &document.error) {
             (Some(root), _) => walk.document(root),
@@ -77,12 +97,37 @@ struct Walk<'s, 'a> {
     path: Vec<Crumb<'s, 'a>>,
     /// Whether the node that is walked is an item of a flow sequence.
     flow_item: bool,
+    /// Of the object that is walked: values that are image lines by what Flux v1 calls a container.
+    extras: Extras,
+    /// Lines below a key that its mapping has more than once.
+    repeated: HashSet<(usize, FieldPath)>,
 }
+
+/// Found out for a whole mapping, and only where a value in it matters.
+type Repeated<'s> = Rc<OnceCell<HashSet<&'s str>>>;
 
 /// A step that is written out only for the few values that need it.
 enum Crumb<'s, 'a> {
-    Key(&'s str),
-    Item { items: &'s [Node<'a>], index: usize, key: &'static str, repeated: OnceCell<HashSet<&'s str>> },
+    /// A mapping's key, with the keys that this mapping has more than once.
+    Key {
+        name: &'s str,
+        siblings: &'s [(Node<'a>, Node<'a>)],
+        repeated: Repeated<'s>,
+    },
+    Item {
+        items: &'s [Node<'a>],
+        index: usize,
+        key: &'static str,
+        repeated: OnceCell<HashSet<&'s str>>,
+    },
+}
+
+impl Crumb<'_, '_> {
+    /// Whether the mapping has this key more than once.
+    fn is_repeated(&self) -> bool {
+        let Crumb::Key { name, siblings, repeated } = self else { return false };
+        repeated.get_or_init(|| repeats(siblings.iter().filter_map(|(key, _)| key.as_str()))).contains(name)
+    }
 }
 
 impl<'s, 'a> Walk<'s, 'a> {
@@ -106,16 +151,10 @@ impl<'s, 'a> Walk<'s, 'a> {
         {
             place = Place::Kustomize;
         }
-        let flux = if group == FLUX_IMAGE { read::flux(kind, root) } else { None };
-        let flux = flux.and_then(|read| match read {
-            Ok(object) => Some(object),
-            Err(invalid) => {
-                let message = format!("{kind} {}: {}", object.unwrap_or("without a name"), invalid.message);
-                self.finding("flux-object-invalid", invalid.offset, message);
-                None
-            }
-        });
         self.document = self.scan.documents.len();
+        let annotations = self.annotations(root);
+        let found = containers::find(kind, root, &annotations, self.index);
+        self.extras = found.extras;
         self.scan.documents.push(Document {
             api_version: api_version.into(),
             object: object.map(|name| ObjectId {
@@ -126,9 +165,17 @@ impl<'s, 'a> Walk<'s, 'a> {
             kind: kind.into(),
             position: self.index.position(root.span.start),
             occurrence: 0,
-            annotations: self.annotations(root),
-            flux,
-            kustomization: (place == Place::Kustomize).then(|| read::kustomization(root)),
+            annotations,
+            content: self.content(root, group, kind),
+            kustomization: (place == Place::Kustomize)
+                .then(|| kustomization::kustomization(&Data::of(root, self.index))),
+            brings: brings(kind, root),
+            containers: found.containers,
+            generator: if self.kind == FileKind::FluxYaml {
+                Generator::read(&Data::of(root, self.index))
+            } else {
+                None
+            },
         });
         let sops = root.get("sops");
         self.scan.sops |= sops.is_some_and(|sops| sops.get("mac").is_some() || sops.get("version").is_some());
@@ -138,6 +185,32 @@ impl<'s, 'a> Walk<'s, 'a> {
         } else {
             self.node(root, place, None);
         }
+    }
+
+    /// The object as data, where kustomizations are rendered for objects of its kind.
+    fn content(&self, root: &Node<'a>, group: &str, kind: &str) -> Option<Data> {
+        let whole = match (group, kind) {
+            (FLUX_IMAGE, _) | (FLUX_KUSTOMIZE, "Kustomization") | (FLUX_SOURCE, "GitRepository") => true,
+            ("", "") => root.items().iter().any(|item| item.get("op").is_some()),
+            _ => false,
+        };
+        if whole {
+            return Some(Data::of(root, self.index));
+        }
+        if (group, kind) != ("", "ConfigMap") {
+            return None;
+        }
+        // Values that can stand for a `${…}`; a dashboard or script cannot.
+        let mut data = Data::of(root, self.index);
+        if let Value::Mapping(entries) = &mut data.value {
+            entries.retain(|(key, _)| matches!(key.as_str(), "metadata" | "data"));
+            for (_, values) in entries.iter_mut().filter(|(key, _)| key == "data") {
+                if let Value::Mapping(values) = &mut values.value {
+                    values.retain(|(_, value)| value.as_str().is_some_and(|text| text.len() <= VARIABLE_LIMIT));
+                }
+            }
+        }
+        Some(data)
     }
 
     fn annotations(&self, root: &Node<'a>) -> Vec<Annotation> {
@@ -153,14 +226,17 @@ impl<'s, 'a> Walk<'s, 'a> {
     /// A `kind: List`: each item is an object of its own, the rest is the list's.
     fn list(&mut self, root: &'s Node<'a>) {
         let list = self.document;
-        for (key, value) in root.entries() {
+        let (siblings, repeated) = (root.entries(), Repeated::default());
+        for (key, value) in siblings {
             if let (Some("items"), NodeKind::Sequence(items)) = (key.as_str(), &value.kind) {
                 for item in items {
                     self.document(item);
                 }
                 self.document = list;
             } else {
+                self.path.push(Crumb::Key { name: self.name(key), siblings, repeated: repeated.clone() });
                 self.entry(key, value, Place::Other, None);
+                self.path.pop();
             }
         }
     }
@@ -171,8 +247,12 @@ impl<'s, 'a> Walk<'s, 'a> {
         match &node.kind {
             NodeKind::Mapping(entries) => {
                 let fields = place.fields(node);
+                let repeated = Repeated::default();
                 for (key, value) in entries {
+                    let name = self.name(key);
+                    self.path.push(Crumb::Key { name, siblings: entries, repeated: repeated.clone() });
                     self.entry(key, value, place, Some(&fields));
+                    self.path.pop();
                 }
             }
             NodeKind::Sequence(items) => {
@@ -200,10 +280,18 @@ impl<'s, 'a> Walk<'s, 'a> {
         }
     }
 
+    /// A key that is no scalar is named by how it is written.
+    fn name(&self, key: &'s Node<'a>) -> &'s str
+    where
+        'a: 's,
+    {
+        let text: &'a str = self.text;
+        key.as_str().or_else(|| text.get(key.span.clone())).unwrap_or_default()
+    }
+
+    /// An entry of a mapping, whose key is the path's last step.
     fn entry(&mut self, key: &'s Node<'a>, value: &'s Node<'a>, place: Place, fields: Option<&Fields>) {
-        let text = self.text;
-        // A key that is no scalar is named by how it is written.
-        let name = key.as_str().or_else(|| text.get(key.span.clone())).unwrap_or_default();
+        let name = self.name(key);
         match &value.kind {
             NodeKind::Scalar { style: Style::Literal | Style::Folded, .. } => {
                 self.sites.behind_key(&key.span, &value.span, Obstacle::BlockScalar);
@@ -213,15 +301,15 @@ impl<'s, 'a> Walk<'s, 'a> {
             }
             NodeKind::Scalar { .. } | NodeKind::Alias(_) => {}
         }
-        self.path.push(Crumb::Key(name));
         let unwritten = value.span.is_empty() && value.is_null();
         if unwritten {
             self.unwritten(key, value);
         } else {
             let part = fields.and_then(|fields| fields.part(name).map(|part| (part, fields.image.as_ref())));
+            let extra = if part.is_none() { self.extras.remove(&value.span.start) } else { None };
+            let part = part.or(extra.as_ref().map(|(part, image)| (*part, image.as_ref())));
             self.node(value, place.key(name), part);
         }
-        self.path.pop();
     }
 
     /// A key without a value. Where nothing but its colon stands before a marker, the value's place is behind the colon.
@@ -272,7 +360,8 @@ impl<'s, 'a> Walk<'s, 'a> {
             None
         };
         let string = style != ScalarStyle::Plain || node.tag.is_some() || is_string(value);
-        if let (false, Some((part, _)), None) = (string, field, obstacle) {
+        let marked = site.and_then(|site| self.sites.part(site)).filter(|_| !node.is_null());
+        if let (false, Some(part), None) = (string, field.map(|(part, _)| part).or(marked), obstacle) {
             self.not_a_string(node.span.start, value, part);
         }
         // JSON has no plain strings: a number cannot be replaced by a text without more bytes than its own.
@@ -319,10 +408,14 @@ impl<'s, 'a> Walk<'s, 'a> {
         self.finding("value-not-a-string", offset, message);
     }
 
-    fn line(&self, span: Range<usize>, style: ScalarStyle, part: Part, image: Option<String>) -> ImageLine {
+    fn line(&mut self, span: Range<usize>, style: ScalarStyle, part: Part, image: Option<String>) -> ImageLine {
+        let path = self.field_path();
+        if self.path.iter().any(Crumb::is_repeated) {
+            self.repeated.insert((self.document, path.clone()));
+        }
         ImageLine {
             document: self.document,
-            path: self.field_path(),
+            path,
             position: self.index.position(span.start),
             value: self.text.get(span.clone()).unwrap_or_default().into(),
             span,
@@ -336,7 +429,7 @@ impl<'s, 'a> Walk<'s, 'a> {
 
     fn field_path(&self) -> FieldPath {
         let step = |crumb: &Crumb<'s, 'a>| match crumb {
-            Crumb::Key(key) => Step::Key((*key).into()),
+            Crumb::Key { name, .. } => Step::Key((*name).into()),
             Crumb::Item { items, index, key, repeated } => {
                 let name = |node: &'s Node<'a>| node.get(key).and_then(Node::as_str);
                 let unique =
@@ -401,11 +494,65 @@ impl<'s, 'a> Walk<'s, 'a> {
         // A line that was found by its field too gives way to the one with the marker.
         scan.lines.sort_by_key(|line| (line.span.start, line.marker.is_none()));
         scan.lines.dedup_by_key(|line| line.span.start);
-        drop_duplicates(&mut scan);
+        drop_duplicates(&mut scan, &self.repeated);
         count_occurrences(&mut scan.documents);
         scan.findings.sort_by_key(|finding| finding.position);
         scan
     }
+}
+
+/// Paths in the repository that an object brings along: a chart (HelmRelease of both Fluxes, Argo CD's Application,
+/// `file://` dependencies of a chart) and its values files.
+fn brings(kind: &str, root: &Node<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut add = |folder: Option<&str>, path: Option<&str>| {
+        let local = |path: &&str| !path.is_empty() && !path.contains("://");
+        let path = path.filter(local);
+        found.extend(path.map(|path| match folder {
+            Some(folder) => format!("{folder}/{path}"),
+            None => path.to_owned(),
+        }));
+    };
+    let text = |node: &'_ Node<'_>, path: &[&str]| node.at(path).and_then(Node::as_str).map(String::from);
+    let list = |node: &Node<'_>, path: &[&str]| -> Vec<String> {
+        let items = node.at(path).map(Node::items).unwrap_or_default();
+        items.iter().filter_map(Node::as_str).map(String::from).collect()
+    };
+    match kind {
+        "HelmRelease" => {
+            let chart = ["spec", "chart", "spec"];
+            let kind = text(root, &["spec", "chart", "spec", "sourceRef", "kind"]);
+            if matches!(kind.as_deref(), Some("GitRepository" | "Bucket")) {
+                add(None, text(root, &[&chart[..], &["chart"]].concat()).as_deref());
+                add(None, text(root, &[&chart[..], &["valuesFile"]].concat()).as_deref());
+                for file in list(root, &[&chart[..], &["valuesFiles"]].concat()) {
+                    add(None, Some(&file));
+                }
+            }
+            // Flux v1.
+            if root.at(&["spec", "chart", "git"]).is_some() {
+                add(None, text(root, &["spec", "chart", "path"]).as_deref());
+            }
+        }
+        "Application" => {
+            let several = root.at(&["spec", "sources"]).map(Node::items).unwrap_or_default();
+            for source in root.at(&["spec", "source"]).into_iter().chain(several) {
+                let path = text(source, &["path"]);
+                add(None, path.as_deref());
+                for file in list(source, &["helm", "valueFiles"]) {
+                    add(path.as_deref(), Some(&file));
+                }
+            }
+        }
+        "" if root.get("apiVersion").is_some() && root.get("dependencies").is_some() => {
+            for dependency in root.get("dependencies").map(Node::items).unwrap_or_default() {
+                let repository = text(dependency, &["repository"]);
+                add(Some("."), repository.as_deref().and_then(|text| text.strip_prefix("file://")));
+            }
+        }
+        _ => {}
+    }
+    found
 }
 
 /// Names that more than one item has: they name none.
@@ -415,15 +562,18 @@ fn repeats<'n>(names: impl Iterator<Item = &'n str>) -> HashSet<&'n str> {
 }
 
 /// A field that is there twice is no line: which one counts depends on the reader.
-fn drop_duplicates(scan: &mut Scan) {
+fn drop_duplicates(scan: &mut Scan, repeated: &HashSet<(usize, FieldPath)>) {
     let mut counts: HashMap<(usize, &FieldPath), usize> = HashMap::new();
     for line in &scan.lines {
         *counts.entry((line.document, &line.path)).or_default() += 1;
     }
-    if counts.len() == scan.lines.len() {
+    if counts.len() == scan.lines.len() && repeated.is_empty() {
         return;
     }
-    let single: Vec<bool> = scan.lines.iter().map(|line| counts[&(line.document, &line.path)] == 1).collect();
+    let alone = |line: &ImageLine| {
+        counts[&(line.document, &line.path)] == 1 && !repeated.contains(&(line.document, line.path.clone()))
+    };
+    let single: Vec<bool> = scan.lines.iter().map(alone).collect();
     let mut single = single.into_iter();
     let findings = &mut scan.findings;
     scan.lines.retain(|line| {

@@ -88,6 +88,14 @@ impl Sites {
         }
     }
 
+    /// What the marker of a site is for; `None` where its comment is no marker.
+    pub(super) fn part(&self, site: usize) -> Option<Part> {
+        match &self.0[site].reading {
+            marker::Reading::Marker(marker) => Some(marker.part),
+            marker::Reading::Faulty(_) | marker::Reading::Nothing => None,
+        }
+    }
+
     /// First byte of the comment of a site.
     pub(super) fn comment_start(&self, site: usize) -> usize {
         self.0[site].comment.start

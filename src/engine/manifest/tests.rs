@@ -174,7 +174,7 @@ fn markers() {
         ("kind: ConfigMap\ndata:\n  X_TAG: v1 %TAG\n", &[r#"data.X_TAG tag "v1" < ns:app"#]),
         ("kind: H\nargs:\n- v1 %TAG\n- é %TAG\n", &[r#"args[0] tag "v1" < ns:app"#, r#"args[1] tag "é" < ns:app"#]),
         ("kind: H\ntag: \"\" %TAG", &[r#"tag tag "" < ns:app"#]),
-        ("kind: H\ntag: 5 %TAG", &[r#"tag tag "5" < ns:app"#]),
+        ("kind: H\ntag: 5 %TAG", &[r#"tag tag "5" < ns:app"#, "! value-not-a-string 2:6"]),
         ("kind: H\ntag: null %TAG", &[r#"tag tag "null" < ns:app"#]),
         ("kind: H\ntag: %TAG", &[r#"tag tag "" < ns:app"#]),
         ("kind: H\ntag: &t v1 %TAG\nuse: *t\n", &[r#"tag tag "v1" < ns:app"#]),
@@ -242,6 +242,8 @@ fn markers_that_bind_nothing() {
         ("kind: H\nimage: a:v1 %TAG", &["! marker-wrong-kind 2:13"]),
         ("kind: H\nnewName: r/a %APP", &["! marker-wrong-kind 2:14"]),
         ("kind: H\ntag: v1 %TAG\ntag: v2 %TAG", &["! duplicate-key 2:6", "! duplicate-key 3:6"]),
+        ("kind: H\ntag: v1\ntag: v2 %TAG", &["! duplicate-key 3:6"]),
+        ("kind: H\na: {b: c}\na:\n  tag: v2 %TAG", &["! duplicate-key 4:8"]),
     ];
     for (text, expected) in cases {
         check(&marked(text), expected);

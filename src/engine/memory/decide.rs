@@ -1,10 +1,11 @@
 //! How a person's command changes the memory. A command is decided once, in the state commit that records its comment's
 //! id; on a lost race the decision is made again, on the memory that is there then.
 
-use super::{Hold, Memory, MergeIntent, PullRecord, Requested};
-use crate::engine::command::Permission;
+use super::{Hold, Landed, Memory, MergeIntent, PullRecord, Requested};
+use crate::engine::{command::Permission, wording::code};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A comment's commands, with all that is needed to decide them.
 #[derive(Clone, Debug)]
@@ -37,10 +38,12 @@ pub enum Intent {
     Resume {
         component: Option<String>,
         environment: Option<String>,
+        /// The lines that were named, by their names in the memory.
+        lines: BTreeSet<String>,
     },
     Status,
     Help,
-    /// The words make no sense here; the sentence says why, and what would.
+    /// The words make no sense here; the sentence says why, and what would. Markdown: people's words in it are escaped.
     Nonsense(String),
 }
 
@@ -48,13 +51,28 @@ pub enum Intent {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "outcome")]
 pub enum Outcome {
-    Promoting { heads: Vec<String> },
-    Merging { head: String },
-    Held { sentence: String },
-    Resumed { sentence: String },
+    Promoting {
+        heads: Vec<String>,
+    },
+    Merging {
+        head: String,
+    },
+    Held {
+        sentence: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    Resumed {
+        sentence: String,
+    },
     Status,
-    Help { permission: Option<Permission> },
-    Refused { why: String },
+    Help {
+        permission: Option<Permission>,
+    },
+    /// `why` is Markdown: people's words in it are escaped.
+    Refused {
+        why: String,
+    },
 }
 
 /// A command as it was written, and what came of it.
@@ -69,9 +87,13 @@ impl Memory {
     /// Decides one command and changes the memory accordingly. `needed` is the permission that the command calls for.
     pub fn decide(&mut self, request: &Request<'_>, intent: &Intent, needed: Permission) -> Outcome {
         if request.permission.is_none_or(|has| has < needed) {
-            let has = request.permission.map_or("no access".to_owned(), |has| has.to_string());
+            let has = request.permission.map_or("none".to_owned(), |has| format!("`{has}`"));
+            let who = match needed {
+                Permission::Admin => "its administrators have it",
+                _ => "whoever has that role or a higher one may",
+            };
             return Outcome::Refused {
-                why: format!("this takes `{needed}` permission on the repository; you have {has}"),
+                why: format!("this takes `{needed}` permission on the repository, and you have {has}; {who}"),
             };
         }
         match intent {
@@ -89,10 +111,10 @@ impl Memory {
                 };
                 let sentence = scope(component.as_deref(), environment.as_deref());
                 self.holds.push(hold);
-                Outcome::Held { sentence }
+                Outcome::Held { sentence, until: *until }
             }
-            Intent::Resume { component, environment } => {
-                self.resume(request, component.as_deref(), environment.as_deref())
+            Intent::Resume { component, environment, lines } => {
+                self.resume(request, component.as_deref(), environment.as_deref(), lines)
             }
             Intent::Status => Outcome::Status,
             Intent::Help => Outcome::Help { permission: request.permission },
@@ -135,7 +157,13 @@ impl Memory {
     }
 
     /// Ends the holds and declines that lie within what was named; nothing named is everything.
-    fn resume(&mut self, request: &Request<'_>, component: Option<&str>, environment: Option<&str>) -> Outcome {
+    fn resume(
+        &mut self,
+        request: &Request<'_>,
+        component: Option<&str>,
+        environment: Option<&str>,
+        lines: &BTreeSet<String>,
+    ) -> Outcome {
         let within = |hold: &Hold| {
             component.is_none_or(|named| hold.component.as_deref() == Some(named))
                 && environment.is_none_or(|named| hold.environment.as_deref() == Some(named))
@@ -143,14 +171,18 @@ impl Memory {
         let before = self.holds.len();
         self.holds.retain(|hold| !within(hold));
         let mut ended = before - self.holds.len();
-        if component.is_none() && environment.is_none() {
-            for decline in self.declines.iter_mut().filter(|decline| decline.ended.is_none()) {
+        let everything = component.is_none() && environment.is_none();
+        for decline in self.declines.iter_mut().filter(|decline| decline.ended.is_none()) {
+            if everything || lines.contains(&decline.what) {
                 decline.ended = Some(request.now);
                 ended += 1;
             }
         }
         match ended {
-            0 => Outcome::Refused { why: format!("nothing is held or declined for {}", scope(component, environment)) },
+            0 => {
+                let scope = code(&scope(component, environment));
+                Outcome::Refused { why: format!("nothing is held or declined for {scope}") }
+            }
             _ => Outcome::Resumed { sentence: scope(component, environment) },
         }
     }
@@ -170,6 +202,13 @@ impl PullRecord {
     /// The record of a pull request that is not there yet.
     pub fn of(edge: &str) -> Self {
         PullRecord { edge: edge.to_owned(), ..PullRecord::default() }
+    }
+
+    /// The pull request was merged: what it proposed has landed.
+    pub fn land(&mut self, number: u64, at: Timestamp) {
+        for (what, value) in std::mem::take(&mut self.values) {
+            self.landed.insert(what, Landed { value, number, at });
+        }
     }
 
     /// Whether a head branch at this commit is where butler put it: the commit it meant to put there, or the one that

@@ -96,6 +96,10 @@ pub struct PullRecord {
     /// The values that the pull request proposes, by line: what is declined when it is closed unmerged.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, String>,
+    /// The values that merged pull requests brought, by line: who sets one back declines it. People merge as themselves,
+    /// so the branch's history does not tell.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub landed: BTreeMap<String, Landed>,
     /// Somebody asked for it (`open: command`, or to bring it back).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested: Option<Requested>,
@@ -108,6 +112,16 @@ pub struct PullRecord {
     /// The number of the last pull request of this head that ended, so that its end is noticed once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<u64>,
+}
+
+/// A value that a merged pull request brought to a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Landed {
+    pub value: String,
+    /// The pull request's number.
+    pub number: u64,
+    /// When butler knew of the merge.
+    pub at: Timestamp,
 }
 
 /// How a version fared.
@@ -158,7 +172,12 @@ pub struct Merged {
 
 /// A line's identity as a key: `apps/dev/app.yaml#Deployment//app#spec…containers[name=app].image`.
 pub fn line_key(line: &LineId) -> String {
-    let object = line.object.as_ref().map_or_else(|| format!("document {}", line.document), ToString::to_string);
+    let object = match (&line.object, line.document) {
+        (None, document) => format!("document {document}"),
+        (Some(object), 0) => object.to_string(),
+        // The same object once more in one file.
+        (Some(object), occurrence) => format!("{object}[{occurrence}]"),
+    };
     format!("{}#{object}#{}", line.file, line.path)
 }
 
@@ -198,26 +217,21 @@ impl Memory {
         })
     }
 
-    /// Whether this value was declined for this line, and still is.
-    pub fn declined_on_line(&self, line: &LineId, value: &str) -> Option<&Decline> {
-        self.declined(&line_key(line), value)
-    }
-
-    /// Whether this value was declined for this line of a promotion, and still is.
-    pub fn declined_by_promotion(&self, promotion: &str, line: &LineId, value: &str) -> Option<&Decline> {
-        self.declined(&promotion_key(promotion, line), value)
-    }
-
-    fn declined(&self, what: &str, value: &str) -> Option<&Decline> {
+    /// Whether this value was declined for what goes by that name ([`Decline::what`]), and still is.
+    pub fn declined(&self, what: &str, value: &str) -> Option<&Decline> {
         self.declines.iter().find(|decline| decline.what == what && decline.value == value && decline.ended.is_none())
     }
 
-    /// Whether a person took back the decline of this value after butler wrote it at `written`.
-    pub fn decline_ended(&self, line: &LineId, value: &str, written: Timestamp) -> bool {
-        let key = line_key(line);
+    /// Whether a person took back the decline of this value after it was written at `written`.
+    pub fn decline_ended(&self, what: &str, value: &str, written: Timestamp) -> bool {
         self.declines.iter().any(|decline| {
-            decline.what == key && decline.value == value && decline.ended.is_some_and(|ended| ended > written)
+            decline.what == what && decline.value == value && decline.ended.is_some_and(|ended| ended > written)
         })
+    }
+
+    /// The value that a merged pull request of butler's brought last.
+    pub fn landed(&self, what: &str) -> Option<&Landed> {
+        self.pulls.values().filter_map(|record| record.landed.get(what)).max_by_key(|landed| landed.at)
     }
 
     /// Remembers a decline; the same one is remembered once.
@@ -279,3 +293,6 @@ impl Decline {
         format!("{} was declined ({}); a newer version, /resume or /promote ends that", self.value, self.why)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,8 @@ pub enum Need {
     Tags(Repository),
     /// The digest that a tag stands for.
     Digest { repository: Repository, tag: String },
+    /// When the images that these tags stand for were created: of the tags that a policy by time may choose from.
+    Times { repository: Repository, tags: Vec<String> },
     /// butler's own commits that changed a file, on a branch's first-parent history.
     OwnWrites { branch: String, file: String },
 }
@@ -43,6 +45,8 @@ pub struct OwnWrite {
 pub struct Facts {
     pub tags: BTreeMap<Repository, Fact<Arc<Vec<Tag>>>>,
     pub digests: BTreeMap<(Repository, String), Fact<Option<String>>>,
+    /// By repository and tag; `None` for an image that tells no time.
+    pub times: BTreeMap<Repository, BTreeMap<String, Fact<Option<Timestamp>>>>,
     /// By branch and file, newest first.
     pub own_writes: BTreeMap<(String, String), Fact<Arc<Vec<OwnWrite>>>>,
 }

@@ -21,9 +21,15 @@ impl<T> Default for Files<T> {
 
 impl<T> Files<T> {
     pub fn get(&self, path: &str) -> Option<&T> {
+        self.get_key_value(path).map(|(_, value)| value)
+    }
+
+    /// The path as the map holds it, and its value.
+    pub fn get_key_value(&self, path: &str) -> Option<(&String, &T)> {
         let run = self.runs.get(self.run_of(path))?;
         let at = place(run, path).ok()?;
-        Some(&run[at].1)
+        let (path, value) = &run[at];
+        Some((path, value))
     }
 
     pub fn contains_key(&self, path: &str) -> bool {
@@ -41,6 +47,14 @@ impl<T> Files<T> {
     /// The entries in the order of their paths.
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { runs: self.runs.iter(), run: [].iter() }
+    }
+
+    /// The entries from this path on, in order.
+    pub fn range(&self, from: &str) -> Iter<'_, T> {
+        let first = self.run_of(from);
+        let mut runs = self.runs.get(first..).unwrap_or_default().iter();
+        let run = runs.next().map_or(&[][..], |run| &run[place(run, from).unwrap_or_else(|at| at)..]);
+        Iter { runs, run: run.iter() }
     }
 
     pub fn keys(&self) -> impl Iterator<Item = &String> {
@@ -170,7 +184,8 @@ mod tests {
             prop_assert!(before.iter().eq(map_before.iter()));
             prop_assert_eq!((files.len(), files.is_empty()), (map.len(), map.is_empty()));
             for n in 0..600 {
-                prop_assert_eq!(files.get(&path(n)), map.get(&path(n)));
+                prop_assert_eq!(files.get_key_value(&path(n)), map.get_key_value(&path(n)));
+                prop_assert!(files.range(&path(n)).eq(map.range(path(n)..)));
             }
         }
     }

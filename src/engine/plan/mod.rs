@@ -1,15 +1,22 @@
 //! What changes and why, or what is still needed to tell. Pure: the server, `butler plan`, a pull request's check run
 //! and the tests all call the very same functions.
 
+mod attribution;
+mod explain;
 mod facts;
 mod files;
 mod hash;
+mod history;
 mod promotion;
 mod rollout;
 mod snapshot;
+mod times;
 mod update;
 mod value;
 
+pub use explain::{
+    ExplainInputs, ExplainStep, Explanation, NotHere, Outcome, OutcomeResult, Place, Subject, explain, subjects,
+};
 pub use facts::{Fact, Facts, Need, OwnWrite, Planned};
 pub use files::Files;
 pub use hash::plan_hash;
@@ -18,14 +25,14 @@ pub use promotion::{
 };
 pub use rollout::{Observation, Rollout, rollouts, versions, versions_of_file};
 pub use snapshot::{Entry, EntryKind, Snapshot};
-pub use update::{HandEdit, Scope, UpdateInputs, UpdatePlan, update};
-pub use value::{Assignment, AssignmentTarget, WrongKind, assign, check_kind};
+pub use update::{Scope, UpdateInputs, UpdatePlan, update};
+pub use value::{Assignment, AssignmentTarget, assign};
 
 use super::{
     image::Repository,
     manifest::{Edit, EditError, LineId, Position, apply},
 };
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 /// One line that changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +53,11 @@ pub struct Change {
     pub reason: String,
     /// The new version is lower than the old one under the policy's order.
     pub downgrade: bool,
+    /// The environments that render the line, where there are more than the one that is updated: they agree on it.
+    pub environments: Vec<String>,
+    /// Index into [`crate::engine::dialect::Bindings::automations`]: the ImageUpdateAutomation whose commits these are,
+    /// whoever writes them.
+    pub automation: Option<usize>,
     /// Somebody else writes this line (`Flux: ImageUpdateAutomation/ns/name`): planned and compared, never written.
     pub written_by: Option<String>,
 }
@@ -55,8 +67,8 @@ pub struct Change {
 pub struct Skip {
     pub file: String,
     pub position: Position,
-    /// Stable, kebab-case: `no-match`, `policy-unresolved`, …
-    pub code: &'static str,
+    /// Stable, kebab-case: `no-match`, `policy-unresolved`, …; of a faulty marker, its finding's.
+    pub code: Cow<'static, str>,
     pub reason: String,
     pub policy: Option<String>,
 }
@@ -70,7 +82,8 @@ pub fn edits_by_file<'a>(changes: impl IntoIterator<Item = &'a Change>) -> BTree
     files
 }
 
-/// The new bytes of every file that `changes` touch. `read` gives a file's bytes as they were planned on.
+/// The new bytes of every file that `changes` touch. `read` gives a file's bytes as they were planned on; it is not asked
+/// for files that a change creates.
 pub fn rewritten<'a, E: From<EditError>>(
     changes: impl IntoIterator<Item = &'a Change>,
     mut read: impl FnMut(&str, &str) -> Result<Vec<u8>, E>,
@@ -78,8 +91,12 @@ pub fn rewritten<'a, E: From<EditError>>(
     let mut files = BTreeMap::new();
     for (file, edits) in edits_by_file(changes) {
         let blob = edits.first().map_or("", |edit| edit.blob.as_str());
-        let bytes = read(&file, blob)?;
+        // A file that is not there yet.
+        let bytes = if blob.is_empty() { Vec::new() } else { read(&file, blob)? };
         files.insert(file, apply(&bytes, &edits)?);
     }
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,17 +4,19 @@
 //! goes first. Only the version moves: the target keeps its own spelling of the name.
 
 use super::{
-    Change, Skip, Snapshot,
+    Change, Facts, Planned, Skip, Snapshot,
     hash::plan_hash,
+    history::{History, Stays, because, heed},
     value::{change, untouchable, value_for},
 };
 use crate::engine::{
     image::{Reference, Repository},
     manifest::{FieldPath, ImageLine, LineId, ObjectId, Part, Scan},
-    memory::{Memory, PullRecord},
+    memory::{Decline, Memory, PullRecord, promotion_key},
+    policy,
 };
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One side of an edge.
 #[derive(Clone, Copy)]
@@ -35,7 +37,10 @@ pub struct PromotionInputs<'a> {
     /// The target follows policies of its own: lines that do are left to them.
     pub target_updates: bool,
     pub memory: &'a Memory,
+    pub facts: &'a Facts,
     pub now: Timestamp,
+    /// It is written without a person's word: the circuit breaker watches it.
+    pub automatic: bool,
     /// Empty: everything.
     pub components: &'a [String],
 }
@@ -52,6 +57,8 @@ pub struct PromotionPlan {
     pub base: String,
     pub changes: Vec<Change>,
     pub skipped: Vec<Skip>,
+    /// Lines that a person set back since a promotion wrote them: to be remembered as declined.
+    pub hand_edits: Vec<Decline>,
     pub hash: String,
 }
 
@@ -103,8 +110,8 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Plans one edge: which lines of the target take which version of the source.
-pub fn promotion(inputs: &PromotionInputs<'_>) -> PromotionPlan {
+/// Plans one edge: which lines of the target take which version of the source; or says what must be known first.
+pub fn promotion(inputs: &PromotionInputs<'_>) -> Planned<PromotionPlan> {
     let source = Source::of(&inputs.from);
     let mut plan = PromotionPlan {
         name: inputs.name.to_owned(),
@@ -114,18 +121,28 @@ pub fn promotion(inputs: &PromotionInputs<'_>) -> PromotionPlan {
         base: inputs.to.snapshot.commit.clone().unwrap_or_default(),
         ..PromotionPlan::default()
     };
+    let mut needs = BTreeSet::new();
     for (file, scan, line) in inputs.to.snapshot.lines() {
         let Some(relative) = (inputs.to.relative)(file) else { continue };
         let Some(from) = source.corresponding(&relative, &Place::of(scan, line)) else { continue };
         match carry(inputs, file, scan, line, from) {
             Ok(change) => plan.changes.extend(change),
-            Err((code, reason)) => {
-                plan.skipped.push(Skip { file: file.to_owned(), position: line.position, code, reason, policy: None });
+            Err(Stays::Needs(need)) => {
+                needs.insert(need);
+            }
+            Err(Stays::Because(code, reason)) => plan.skipped.push(skip(file, line, code, reason)),
+            Err(Stays::Declined(decline, reason)) => {
+                plan.skipped.push(skip(file, line, "declined", reason));
+                plan.hand_edits.push(*decline);
             }
         }
     }
     plan.hash = plan_hash(&plan.changes);
-    plan
+    if needs.is_empty() { Planned::Ready(plan) } else { Planned::Needs(needs) }
+}
+
+fn skip(file: &str, line: &ImageLine, code: &'static str, reason: String) -> Skip {
+    Skip { file: file.to_owned(), position: line.position, code: code.into(), reason, policy: None }
 }
 
 /// The change of one target line, `None` where it holds the source's version already.
@@ -135,52 +152,61 @@ fn carry(
     scan: &Scan,
     line: &ImageLine,
     from: &ImageLine,
-) -> Result<Option<Change>, (&'static str, String)> {
+) -> Result<Option<Change>, Stays> {
     if line.part != from.part || line.part == Part::Name {
         return Ok(None);
     }
-    let image = version_of(from).ok_or_else(|| ("no-version", format!("{:?} names no version", from.value)))?;
+    let no_version = || Stays::Because("no-version", format!("{:?} names no version", from.value));
+    let image = version_of(from).ok_or_else(no_version)?;
     let target = image_of(line);
     if let (Some(target), Some(source)) = (&target, &image.repository)
         && target != source
     {
-        return Err(("different-image", format!("the source runs {source}, this line runs {target}")));
+        return because("different-image", format!("the source runs {source}, this line runs {target}"));
     }
     let mut reference = match (&image.reference, &target) {
         (Some(reference), _) => reference.clone(),
         // A bare tag or digest: the name does not matter, it is not written.
-        (None, _) => Reference::parse("version").map_err(|error| ("no-version", error.to_string()))?,
+        (None, _) => Reference::parse("version").map_err(|_| no_version())?,
     };
     reference.tag = image.tag.clone();
     reference.digest = image.digest.clone();
-    let value = value_for(line, line.part, &reference)
-        .ok_or_else(|| ("no-version", format!("{:?} names no version", from.value)))?;
+    let value = value_for(line, line.part, &reference).ok_or_else(no_version)?;
     let Some(planned) = change(inputs.to.snapshot, file, scan, line, value) else { return Ok(None) };
     if let Some((code, reason)) = untouchable(inputs.to.snapshot, file, scan) {
-        return Err((code, reason));
+        return because(code, reason);
     }
     if line.unparsed {
-        return Err(("unparsed-file", "the file is no YAML; promotions leave it alone".into()));
+        return because("unparsed-file", "the file is no YAML; promotions leave it alone");
     }
     if inputs.target_updates && line.marker.is_some() {
-        return Err(("follows-policy", format!("{} updates this line by its own policy", inputs.to.environment)));
+        return because("follows-policy", format!("{} updates this line by its own policy", inputs.to.environment));
     }
     if !inputs.components.is_empty() && !inputs.components.contains(&planned.component) {
         return Ok(None);
     }
     for environment in [inputs.to.environment, inputs.from.environment] {
         if let Some(hold) = inputs.memory.hold_on(environment, &planned.component, inputs.now) {
-            return Err(("held", hold.sentence()));
+            return because("held", hold.sentence());
         }
     }
-    if let Some(decline) = inputs.memory.declined_by_promotion(inputs.name, &planned.line, &planned.new) {
-        return Err(("declined", decline.sentence()));
-    }
+    let PromotionInputs { memory, facts, now, automatic, .. } = *inputs;
+    let history = History { branch: inputs.to.branch, memory, facts, now, automatic };
+    heed(&history, &planned, &promotion_key(inputs.name, &planned.line))?;
+    let downgrade = version_of(line).is_some_and(|current| lower(&image, &current));
     Ok(Some(Change {
         image: target.or(image.repository),
         reason: format!("{} runs it", inputs.from.environment),
+        downgrade,
         ..planned
     }))
+}
+
+/// Whether both are versions, and the new one is the lower: somebody put a newer one into the target by hand.
+fn lower(new: &Version, current: &Version) -> bool {
+    let tags = new.tag.as_deref().zip(current.tag.as_deref());
+    let versions = tags.and_then(|(new, current)| policy::Version::parse(new).zip(policy::Version::parse(current)));
+    versions.is_some_and(|(new, current)| new < current)
 }
 
 /// What a source line says of the version: its tag and digest, and the image where it can be told.
@@ -215,7 +241,8 @@ fn version_of(line: &ImageLine) -> Option<Version> {
     })
 }
 
-fn image_of(line: &ImageLine) -> Option<Repository> {
+/// The image that a line is about, where it can be told.
+pub(super) fn image_of(line: &ImageLine) -> Option<Repository> {
     let text = line.image.as_deref().or((line.part == Part::Reference).then_some(line.value.as_str()))?;
     Some(Reference::parse(text).ok()?.repository)
 }

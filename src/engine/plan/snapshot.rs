@@ -1,6 +1,6 @@
 //! A tree of the config repository at one commit, materialised: its entries, and the scans of the files that can matter.
 
-use super::Files;
+use super::{Files, Skip};
 use crate::engine::{
     manifest::{ImageLine, LineId, Scan},
     policy::Memo,
@@ -41,6 +41,19 @@ impl Snapshot {
         self.scans
             .iter()
             .flat_map(|(file, scan)| scan.lines.iter().map(move |line| (file.as_str(), scan.as_ref(), line)))
+    }
+
+    /// The comments that were meant as markers and bind nothing.
+    pub fn faulty_markers(&self) -> impl Iterator<Item = Skip> {
+        self.scans.iter().flat_map(|(file, scan)| {
+            scan.findings.iter().filter(|finding| finding.code.starts_with("marker-")).map(|finding| Skip {
+                file: file.clone(),
+                position: finding.position,
+                code: finding.code.clone().into(),
+                reason: finding.message.clone(),
+                policy: None,
+            })
+        })
     }
 
     /// The line with this identity, where the tree still has it.

@@ -1,36 +1,37 @@
 //! Updates: for each line that follows a policy, the newest version that the policy allows, or why the line stays.
 
 use super::{
-    Change, Fact, Facts, Need, OwnWrite, Planned, Skip, Snapshot,
-    value::{change, check_kind, untouchable, value_for},
+    Change, Fact, Facts, Need, Planned, Skip, Snapshot, attribution, component_of,
+    history::{History, Stays, because, heed},
+    times::with_times,
+    value::{change, untouchable, value_for},
 };
 use crate::engine::{
     config::Downgrade,
     dialect::{
-        Automation, Binding, Bindings, DigestReflection, Policy, PolicyState, Unresolved, kustomize::Inclusions,
+        Addition, Automation, Binding, Bindings, DigestReflection, Policy, PolicyKey, PolicyState, Unresolved, conflict,
     },
     image::{Reference, Repository, Tag},
-    manifest::{ImageLine, LineId, Part, Scan},
-    memory::Memory,
+    manifest::{Edit, FieldPath, ImageLine, LineId, ObjectId, Part, Position, Scan},
+    memory::{Decline, Memory, line_key},
     policy::TagPolicy,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::{
-    cell::{OnceCell, RefCell},
+    cell::RefCell,
     cmp::Ordering,
     collections::{BTreeSet, HashMap},
     sync::Arc,
 };
-
-/// More automatic changes of one line than this within [`BREAKER_WINDOW`] park it.
-const BREAKER_CHANGES: usize = 6;
-const BREAKER_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
 /// One environment, as far as planning needs it.
 #[derive(Clone, Copy)]
 pub struct Scope<'a> {
     pub name: &'a str,
     pub contains: &'a dyn Fn(&str) -> bool,
+    /// It follows policies without a person's word: a line that it shares with another such environment is one edit
+    /// for both.
+    pub automatic: bool,
 }
 
 /// Everything that an update is planned from.
@@ -61,161 +62,128 @@ pub struct UpdatePlan {
     pub changes: Vec<Change>,
     pub skipped: Vec<Skip>,
     /// Lines that a person set back since butler wrote them: to be remembered as declined, and said once.
-    pub hand_edits: Vec<HandEdit>,
+    pub hand_edits: Vec<Decline>,
     /// How many lines hold what their policy wants already.
     pub current: usize,
-}
-
-/// A person replaced the value that butler wrote: that value is declined for the line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HandEdit {
-    pub line: LineId,
-    pub declined: String,
-    /// butler's commit that had written it.
-    pub commit: String,
-    pub at: Timestamp,
 }
 
 /// Plans the update of one environment, or says what must be known first.
 pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
     let mut plan = UpdatePlan { environment: inputs.environment.name.to_owned(), ..UpdatePlan::default() };
     let mut needs = BTreeSet::new();
-    let context = Context::new(inputs);
-    for binding in &inputs.bindings.lines {
-        if !(inputs.environment.contains)(&binding.file) {
-            continue;
+    let choices = Choices { inputs, made: RefCell::default() };
+    let ours = |file: &str| (inputs.environment.contains)(file);
+    let mut sort = |outcome, file: &str, position, key: &PolicyKey, plan: &mut UpdatePlan| match outcome {
+        Ok(None) => plan.current += 1,
+        Ok(Some(change)) => plan.changes.push(change),
+        Err(Stays::Needs(need)) => {
+            needs.insert(need);
         }
-        let Some((scan, line)) =
-            inputs.snapshot.scans.get(&binding.file).and_then(|scan| Some((scan, scan.lines.get(binding.line)?)))
-        else {
-            continue;
+        Err(Stays::Because(code, reason)) => plan.skipped.push(skip(file, position, key, code, reason)),
+        Err(Stays::Declined(edit, reason)) => {
+            plan.skipped.push(skip(file, position, key, "declined", reason));
+            plan.hand_edits.push(*edit);
+        }
+    };
+    for bound in inputs.bindings.lines.chunk_by(|a, b| (&a.file, a.line) == (&b.file, b.line)) {
+        let bound: Vec<&Binding> = bound.iter().filter(|binding| binding.holds_for(inputs.environment.name)).collect();
+        let Some(binding) = bound.first().filter(|binding| ours(&binding.file)) else { continue };
+        let Some(scan) = inputs.snapshot.scans.get(&binding.file) else { continue };
+        let Some(line) = scan.lines.get(binding.line) else { continue };
+        let outcome = match conflict(&bound) {
+            Some(why) => because("policy-conflict", why),
+            None => decide(&choices, binding, scan, line),
         };
-        match decide(&context, binding, scan, line) {
-            Ok(None) => plan.current += 1,
-            Ok(Some(change)) => plan.changes.push(change),
-            Err(Stays::Needs(need)) => {
-                needs.insert(need);
-            }
-            Err(Stays::Because(code, reason)) => plan.skipped.push(skip(binding, line, code, reason)),
-            Err(Stays::Declined(edit, reason)) => {
-                plan.skipped.push(skip(binding, line, "declined", reason));
-                plan.hand_edits.push(*edit);
-            }
+        sort(outcome, &binding.file, line.position, &binding.key, &mut plan);
+    }
+    let mut added: Vec<Added<'_>> = Vec::new();
+    for addition in inputs.bindings.additions.iter().filter(|addition| ours(&addition.file)) {
+        match decide_addition(&choices, addition) {
+            Ok(Some(change)) => added.push(Added { addition, change }),
+            outcome => sort(outcome, &addition.file, addition.patched.position, &addition.key, &mut plan),
         }
     }
-    if needs.is_empty() { Planned::Ready(plan) } else { Planned::Needs(needs) }
-}
-
-fn skip(binding: &Binding, line: &ImageLine, code: &'static str, reason: String) -> Skip {
-    Skip { file: binding.file.clone(), position: line.position, code, reason, policy: Some(binding.key.to_string()) }
-}
-
-/// What the lines of one plan share; worked out when a line asks for it first.
-struct Context<'a> {
-    inputs: &'a UpdateInputs<'a>,
-    inclusions: OnceCell<Inclusions<'a>>,
-    chosen: RefCell<HashMap<*const Policy, Result<Chosen<'a>, Stays>>>,
-}
-
-/// The tag that a policy wants, whatever line it is for.
-#[derive(Clone)]
-struct Chosen<'a> {
-    tag: &'a Tag,
-    /// The policy's image with the tag.
-    image: Reference,
-    reason: Arc<str>,
-}
-
-impl<'a> Context<'a> {
-    fn new(inputs: &'a UpdateInputs<'a>) -> Self {
-        Context { inputs, inclusions: OnceCell::new(), chosen: RefCell::default() }
+    if !needs.is_empty() {
+        return Planned::Needs(needs);
     }
-
-    fn inclusions(&self) -> &Inclusions<'a> {
-        self.inclusions.get_or_init(|| Inclusions::of(self.inputs.snapshot))
-    }
-
-    fn chosen(
-        &self,
-        policy: &Arc<Policy>,
-        repository: &Repository,
-        tags: &Arc<TagPolicy>,
-    ) -> Result<Chosen<'a>, Stays> {
-        let mut chosen = self.chosen.borrow_mut();
-        chosen.entry(Arc::as_ptr(policy)).or_insert_with(|| self.choose(policy, repository, tags)).clone()
-    }
-
-    fn choose(&self, policy: &Policy, repository: &Repository, tags: &Arc<TagPolicy>) -> Result<Chosen<'a>, Stays> {
-        let known = match self.inputs.facts.tags.get(repository) {
-            None => return Err(Stays::Needs(Need::Tags(repository.clone()))),
-            Some(Fact::Unavailable { why, .. }) => return because("registry-unavailable", why),
-            Some(Fact::Known { value, .. }) => value,
-        };
-        let choice = self.inputs.snapshot.memo.select(tags, known);
-        let Some(tag) = choice.selected.and_then(|index| known.get(index)) else {
-            return because("no-match", &*choice.reason);
-        };
-        let mut image = match Reference::parse(&policy.image) {
-            Ok(image) => image,
-            Err(error) => return because("policy-invalid", error.to_string()),
-        };
-        image.tag = Some(tag.name.clone());
-        Ok(Chosen { tag, image, reason: choice.reason })
-    }
+    plan.changes.extend(written_together(added));
+    let faulty = inputs.snapshot.faulty_markers();
+    plan.skipped.extend(faulty.filter(|skip| (inputs.environment.contains)(&skip.file)));
+    plan.skipped.sort_by(|a, b| (&a.file, a.position).cmp(&(&b.file, b.position)));
+    Planned::Ready(plan)
 }
 
-/// Why a line is not changed (yet).
-#[derive(Clone)]
-enum Stays {
-    Needs(Need),
-    Because(&'static str, String),
-    Declined(Box<HandEdit>, String),
-}
-
-fn because<T>(code: &'static str, reason: impl Into<String>) -> Result<T, Stays> {
-    Err(Stays::Because(code, reason.into()))
+fn skip(file: &str, position: Position, key: &PolicyKey, code: &'static str, reason: String) -> Skip {
+    Skip { file: file.to_owned(), position, code: code.into(), reason, policy: Some(key.to_string()) }
 }
 
 /// One line: its change, `None` where it is current, or why it stays.
-fn decide(context: &Context<'_>, binding: &Binding, scan: &Scan, line: &ImageLine) -> Result<Option<Change>, Stays> {
-    let inputs = context.inputs;
+fn decide(choices: &Choices<'_>, binding: &Binding, scan: &Scan, line: &ImageLine) -> Result<Option<Change>, Stays> {
+    let inputs = choices.inputs;
     if let Some((code, reason)) = untouchable(inputs.snapshot, &binding.file, scan) {
         return because(code, reason);
     }
     if line.unparsed && !inputs.edit_unparsed {
         return because("unparsed-file", "the file is no YAML; `dialects.unparsed-files: edit` allows marked lines");
     }
-    if let Err(wrong) = check_kind(line, binding.part) {
-        return because("wrong-kind", wrong.to_string());
-    }
     let policy = match &binding.policy {
         Ok(policy) => policy,
         Err(Unresolved::Missing(why)) => return because("policy-unresolved", why),
         Err(Unresolved::Ambiguous(why)) => return because("policy-ambiguous", why),
     };
+    let automation = automation(inputs, binding)?;
+    let Some(wanted) = wanted(choices, policy, binding.part, line)? else { return Ok(None) };
+    let Some(planned) = change(inputs.snapshot, &binding.file, scan, line, wanted.value.clone()) else {
+        return Ok(None);
+    };
+    let follows = |environment: &str| binding.holds_for(environment);
+    let change = permitted(inputs, policy, &follows, wanted, planned)?;
+    let written_by = automation.and_then(|number| other_writer(inputs, number));
+    Ok(Some(Change { automation, written_by, ..change }))
+}
+
+/// What a policy wants on a line.
+struct Wanted {
+    image: Reference,
+    value: String,
+    reason: Arc<str>,
+    /// Lower than what stands there, by the policy's own order.
+    lower: bool,
+}
+
+/// The value that a policy wants; `None` where what stands there is to stay.
+fn wanted(choices: &Choices<'_>, policy: &Arc<Policy>, part: Part, line: &ImageLine) -> Result<Option<Wanted>, Stays> {
     let (repository, tags) = match &policy.state {
         PolicyState::Usable { repository, policy } => (repository, policy),
         PolicyState::Suspended(why) => return because("policy-suspended", why),
-        PolicyState::Invalid(why) => return because("policy-invalid", why),
+        PolicyState::Blocked { code, why } => return because(code, why),
+        PolicyState::Invalid(why) => {
+            return because("policy-invalid", format!("{}:{}: {why}", policy.file, policy.position));
+        }
     };
-    let written_by = other_writer(inputs, &binding.file)?;
-
-    let Some((image, reason)) = select(context, policy, repository, tags, line)? else { return Ok(None) };
-    let Some(value) = value_for(line, binding.part, &image) else {
-        return because("no-digest", format!("policy {} has no digest to write", binding.key));
+    let Some(Selected { image, reason, lower, .. }) = select(choices, policy, repository, tags, line)? else {
+        return Ok(None);
     };
-    let Some(planned) = change(inputs.snapshot, &binding.file, scan, line, value) else { return Ok(None) };
+    let Some(value) = value_for(line, part, &image) else {
+        return because("no-digest", format!("policy {} has no digest to write", policy.key));
+    };
+    Ok(Some(Wanted { image, value, reason, lower }))
+}
 
+/// A planned change, unless something keeps it from being made. `follows`: the environments for which the policy holds.
+fn permitted(
+    inputs: &UpdateInputs<'_>,
+    policy: &Arc<Policy>,
+    follows: &dyn Fn(&str) -> bool,
+    wanted: Wanted,
+    planned: Change,
+) -> Result<Change, Stays> {
     if let Some(hold) = inputs.memory.hold_on(inputs.environment.name, &planned.component, inputs.now) {
         return because("held", hold.sentence());
     }
-    if let Some(other) = shared_with(context, &binding.file) {
-        return because(
-            "shared-line",
-            format!("{other} renders this file too; give each environment a value of its own, or update both by hand"),
-        );
-    }
-    let downgrade = goes_down(tags, line, &image) && inputs.downgrade != Downgrade::Allow;
+    let environments = attribution::shared(inputs, &planned, policy, follows)
+        .map_err(|reason| Stays::Because("shared-line", reason))?;
+    let downgrade = wanted.lower && inputs.downgrade != Downgrade::Allow;
     if downgrade && inputs.downgrade == Downgrade::Deny {
         return because(
             "downgrade",
@@ -223,51 +191,200 @@ fn decide(context: &Context<'_>, binding: &Binding, scan: &Scan, line: &ImageLin
         );
     }
     if inputs.with_history {
-        heed_history(inputs, &planned)?;
+        let UpdateInputs { branch, memory, facts, now, .. } = *inputs;
+        heed(&History { branch, memory, facts, now, automatic: true }, &planned, &line_key(&planned.line))?;
     }
-    Ok(Some(Change {
-        policy: Some(binding.key.to_string()),
-        image: Some(repository.clone()),
-        reason: reason.to_string(),
+    Ok(Change {
+        policy: Some(policy.key.to_string()),
+        image: Some(wanted.image.repository),
+        reason: wanted.reason.to_string(),
         downgrade,
-        written_by,
+        environments,
         ..planned
-    }))
+    })
 }
 
-/// The Flux automation that writes this file, where one is active; a skip where the automations leave the file out.
-fn other_writer(inputs: &UpdateInputs<'_>, file: &str) -> Result<Option<String>, Stays> {
-    if inputs.bindings.automations.is_empty() {
+/// A value for a document that is not there yet.
+struct Added<'a> {
+    addition: &'a Addition,
+    change: Change,
+}
+
+fn decide_addition(choices: &Choices<'_>, addition: &Addition) -> Result<Option<Change>, Stays> {
+    let inputs = choices.inputs;
+    let (file, line) = (addition.file.as_str(), &addition.patched);
+    if inputs.snapshot.entries.contains_key(file)
+        && let Some(scan) = inputs.snapshot.scans.get(file)
+        && let Some((code, reason)) = untouchable(inputs.snapshot, file, scan)
+    {
+        return because(code, reason);
+    }
+    let Some(wanted) = wanted(choices, &addition.policy, addition.part, line)? else { return Ok(None) };
+    if wanted.value == line.value {
         return Ok(None);
     }
-    let over: Vec<&Automation> = inputs.bindings.automations_over(file).collect();
+    let id = addition.line_id();
+    let size = addition.end.size;
+    let planned = Change {
+        component: component_of(&id, line),
+        position: Position { line: 1, column: 1 },
+        // The text is put together when all values of the document are known.
+        edit: Edit {
+            line: id.clone(),
+            blob: inputs.snapshot.blob(file).to_owned(),
+            span: size..size,
+            old: String::new(),
+            new: String::new(),
+        },
+        line: id,
+        old: line.value.clone(),
+        new: wanted.value.clone(),
+        policy: None,
+        image: None,
+        reason: String::new(),
+        downgrade: false,
+        environments: Vec::new(),
+        automation: None,
+        written_by: None,
+    };
+    permitted(inputs, &addition.policy, &|_| true, wanted, planned).map(Some)
+}
+
+/// Values that are put at the end of a file, an object's side by side in one document. Where one of a file's goes
+/// through a pull request, all of them do: they are one text.
+fn written_together(mut added: Vec<Added<'_>>) -> Vec<Change> {
+    fn place(change: &Change) -> (&str, Option<&ObjectId>, &FieldPath) {
+        (&change.line.file, change.line.object.as_ref(), &change.line.path)
+    }
+    added.sort_by(|a, b| place(&a.change).cmp(&place(&b.change)));
+    added.dedup_by(|a, b| a.change.line == b.change.line);
+    for file in added.chunk_by_mut(|a, b| a.change.line.file == b.change.line.file) {
+        let downgrade = file.iter().any(|added| added.change.downgrade);
+        let mut before: Option<LineId> = None;
+        for Added { addition, change } in file {
+            let same = before.as_ref().filter(|before| before.object == change.line.object);
+            change.edit.new = addition.text(&change.new, same.map(|before| &before.path), before.is_none());
+            change.downgrade = downgrade;
+            before = Some(change.line.clone());
+        }
+    }
+    added.into_iter().map(|added| added.change).collect()
+}
+
+/// The Flux automation whose rules the line is written by; a skip where the branch has automations and all of them
+/// leave the line out. One that is active goes first: it writes.
+fn automation(inputs: &UpdateInputs<'_>, binding: &Binding) -> Result<Option<usize>, Stays> {
+    let Some(following) = &binding.automations else { return Ok(None) };
+    let all = &inputs.bindings.automations;
+    let of_branch = |automation: &Automation| automation.is_of_branch(inputs.branch);
+    let here = || all.iter().filter(|automation| of_branch(automation));
+    if here().next().is_none() {
+        return Ok(None);
+    }
+    let following = following.iter().copied().filter(|number| all.get(*number).is_some_and(of_branch));
+    let (active, suspended): (Vec<usize>, Vec<usize>) =
+        following.partition(|number| all.get(*number).is_some_and(|automation| !automation.suspended));
+    if let Some(number) = active.first().or(suspended.first()) {
+        return Ok(Some(*number));
+    }
+    let over: Vec<&str> = here()
+        .filter(|automation| automation.covers(&binding.file))
+        .map(|automation| automation.object.as_str())
+        .collect();
     if over.is_empty() {
-        let paths: Vec<&str> = inputs.bindings.automations.iter().map(|automation| automation.path.as_str()).collect();
+        let paths: BTreeSet<&str> = here().map(|automation| automation.path.as_str()).collect();
+        let paths: Vec<&str> = paths.into_iter().collect();
         return because("outside-update-path", format!("outside spec.update.path ({})", paths.join(", ")));
     }
-    let active = over.iter().find(|automation| !automation.suspended && !inputs.take_over);
-    Ok(active.map(|automation| format!("Flux: {}", automation.object)))
+    because(
+        "not-selected",
+        format!(
+            "{} follow(s) the policies of the own namespace that spec.policySelector matches; {} is none of them",
+            over.join(", "),
+            binding.key
+        ),
+    )
+}
+
+/// Flux, where the automation is active and butler was not told to take over.
+fn other_writer(inputs: &UpdateInputs<'_>, automation: usize) -> Option<String> {
+    let automation = inputs.bindings.automations.get(automation)?;
+    (!automation.suspended && !inputs.take_over).then(|| format!("Flux: {}", automation.object))
+}
+
+/// What the lines of one plan share: a policy's choice is made once, when a line asks for it first.
+struct Choices<'a> {
+    inputs: &'a UpdateInputs<'a>,
+    made: RefCell<HashMap<*const Policy, Result<Selected, Stays>>>,
+}
+
+/// What a policy chose.
+#[derive(Clone)]
+struct Selected {
+    /// The policy's image with the tag.
+    image: Reference,
+    tag: Tag,
+    reason: Arc<str>,
+    lower: bool,
+}
+
+impl Choices<'_> {
+    /// The choice of a policy whose order does not look at what stands on a line.
+    fn of(&self, policy: &Arc<Policy>, known: &Arc<Vec<Tag>>, tags: &Arc<TagPolicy>) -> Result<Selected, Stays> {
+        let choose = || {
+            let choice = self.inputs.snapshot.memo.select(tags, known);
+            match choice.selected.and_then(|index| known.get(index)) {
+                Some(tag) => selected(policy, tag, choice.reason),
+                None => because("no-match", &*choice.reason),
+            }
+        };
+        self.made.borrow_mut().entry(Arc::as_ptr(policy)).or_insert_with(choose).clone()
+    }
+}
+
+fn selected(policy: &Policy, tag: &Tag, reason: Arc<str>) -> Result<Selected, Stays> {
+    let mut image = match Reference::parse(&policy.image) {
+        Ok(image) => image,
+        Err(error) => return because("policy-invalid", error.to_string()),
+    };
+    image.tag = Some(tag.name.clone());
+    Ok(Selected { image, tag: tag.clone(), reason, lower: false })
 }
 
 /// The image that the policy wants on this line; `None` where the line's digest is to stay.
 fn select(
-    context: &Context<'_>,
+    choices: &Choices<'_>,
     policy: &Arc<Policy>,
     repository: &Repository,
     tags: &Arc<TagPolicy>,
     line: &ImageLine,
-) -> Result<Option<(Reference, Arc<str>)>, Stays> {
-    let facts = context.inputs.facts;
-    let Chosen { tag, mut image, reason } = context.chosen(policy, repository, tags)?;
-    if policy.digest == DigestReflection::Never {
-        return Ok(Some((image, reason)));
+) -> Result<Option<Selected>, Stays> {
+    let facts = choices.inputs.facts;
+    let known = match facts.tags.get(repository) {
+        None => return Err(Stays::Needs(Need::Tags(repository.clone()))),
+        Some(Fact::Unavailable { why, .. }) => return because("registry-unavailable", why),
+        Some(Fact::Known { value, .. }) => value,
+    };
+    let current = current_tag(line);
+    let mut selected = match tags.by_time() {
+        false => choices.of(policy, known, tags)?,
+        true => select_by_time(facts, policy, repository, tags, known, current)?,
+    };
+    if !tags.by_time()
+        && let Some(current) = current.filter(|current| *current != selected.tag.name)
+    {
+        selected.lower = tags.compare(&selected.tag.name, current) == Some(Ordering::Less);
     }
+    if policy.digest == DigestReflection::Never {
+        return Ok(Some(selected));
+    }
+    let tag = &selected.tag;
     let running = line.image.as_deref().or(Some(&line.value)).and_then(|text| Reference::parse(text).ok());
     let pinned = running.filter(|running| running.tag.as_deref() == Some(&tag.name) && running.digest.is_some());
     if pinned.is_some() && policy.digest == DigestReflection::IfNotPresent {
         return Ok(None);
     }
-    image.digest = match &tag.digest {
+    let digest = match &tag.digest {
         Some(digest) => Some(digest.clone()),
         None => match facts.digests.get(&(repository.clone(), tag.name.clone())) {
             None => return Err(Stays::Needs(Need::Digest { repository: repository.clone(), tag: tag.name.clone() })),
@@ -278,88 +395,58 @@ fn select(
             Some(Fact::Known { value: Some(digest), .. }) => Some(digest.clone()),
         },
     };
-    Ok(Some((image, reason)))
+    selected.image.digest = digest;
+    Ok(Some(selected))
 }
 
-/// Whether the new tag is lower than the one that stands there, under the policy's own order.
-fn goes_down(policy: &TagPolicy, line: &ImageLine, image: &Reference) -> bool {
-    let current = match line.part {
-        Part::Tag => Some(line.value.clone()),
-        Part::Reference => Reference::parse(&line.value).ok().and_then(|reference| reference.tag),
-        Part::Name | Part::Digest => None,
-    };
-    match (current, &image.tag) {
-        (Some(current), Some(new)) => policy.compare(new, &current) == Some(Ordering::Less),
-        _ => false,
-    }
-}
-
-/// Another environment of the branch that renders this file: its folder holds it, or a kustomization there includes it.
-fn shared_with(context: &Context<'_>, file: &str) -> Option<String> {
-    let inputs = context.inputs;
-    if inputs.others.is_empty() {
-        return None;
-    }
-    let renderers = context.inclusions().renderers(file);
-    inputs.others.iter().find_map(|other| {
-        let renders = (other.contains)(file) || renderers.iter().any(|kustomization| (other.contains)(kustomization));
-        renders.then(|| format!("environment {}", other.name))
-    })
-}
-
-/// What people did to this line since butler last wrote it, and how often butler wrote it lately.
-fn heed_history(inputs: &UpdateInputs<'_>, planned: &Change) -> Result<(), Stays> {
-    if let Some(decline) = inputs.memory.declined_on_line(&planned.line, &planned.new) {
-        return because("declined", decline.sentence());
-    }
-    let key = (inputs.branch.to_owned(), planned.line.file.clone());
-    let writes = match inputs.facts.own_writes.get(&key) {
-        None => return Err(Stays::Needs(Need::OwnWrites { branch: key.0, file: key.1 })),
-        Some(Fact::Unavailable { why, .. }) => return because("history-unavailable", why),
-        Some(Fact::Known { value, .. }) => value,
-    };
-    let mut of_line = writes.iter().filter_map(|write| Some((write, written(write, &planned.line)?)));
-    let recent = of_line.clone().filter(|(write, _)| inputs.now.duration_since(write.at) < BREAKER_WINDOW).count();
-    if recent >= BREAKER_CHANGES {
-        return because(
-            "circuit-breaker",
-            format!(
-                "{recent} automatic changes of this line within an hour: builds that commit, or commits that build?"
-            ),
-        );
-    }
-    // Only the value that butler wrote last can have been replaced by somebody else.
-    match of_line.next() {
-        Some((write, value))
-            if value == planned.new && !inputs.memory.decline_ended(&planned.line, &value, write.at) =>
-        {
-            let edit = HandEdit {
-                line: planned.line.clone(),
-                declined: value.clone(),
-                commit: write.commit.clone(),
-                at: inputs.now,
-            };
-            let short = write.commit.get(..7).unwrap_or(&write.commit);
-            Err(Stays::Declined(
-                Box::new(edit),
-                format!(
-                    "{value} was set back to {} by hand after {short}; a newer version, or /resume, ends that",
-                    planned.old
-                ),
-            ))
+/// The choice of a policy by time: what stands on the line decides between tags of one time, and may have to be older.
+fn select_by_time(
+    facts: &Facts,
+    policy: &Policy,
+    repository: &Repository,
+    tags: &TagPolicy,
+    known: &[Tag],
+    current: Option<&str>,
+) -> Result<Selected, Stays> {
+    let known = with_times(facts, repository, tags, known, current)?;
+    let selection = tags.select_beside(&known, current);
+    let Some(tag) = selection.selected else { return because("no-match", selection.reason) };
+    let running = current.and_then(|current| known.iter().find(|tag| tag.name == current));
+    if tags.wants_every_time() && current != Some(&tag.name) {
+        let timeless = |tag: &Tag| tag.pushed_at.is_none() && tag.created_at.is_none();
+        match running {
+            _ if timeless(tag) => {
+                return because("no-time", format!("{repository}:{} tells no time of its creation", tag.name));
+            }
+            Some(running) if !timeless(running) => {}
+            _ => {
+                let current = current.unwrap_or("no tag");
+                let why = format!(
+                    "what stands there ({current}) has no time of creation in the registry, so {} cannot be told to be \
+                     newer",
+                    tag.name
+                );
+                return because("no-time", why);
+            }
         }
-        _ => Ok(()),
+    }
+    let lower = match running {
+        Some(running) => tags.compare_tags(tag, running),
+        None => current.and_then(|current| tags.compare(&tag.name, current)),
+    } == Some(Ordering::Less);
+    Ok(Selected { lower, ..selected(policy, tag, selection.reason.into())? })
+}
+
+/// The tag that stands on a line.
+fn current_tag(line: &ImageLine) -> Option<&str> {
+    match line.part {
+        Part::Tag => Some(&line.value),
+        Part::Reference => tag_of(&line.value),
+        Part::Name | Part::Digest => None,
     }
 }
 
-/// The value that a commit gave to a line, where it changed it.
-fn written(write: &OwnWrite, line: &LineId) -> Option<String> {
-    let value = |scan: &Scan| {
-        scan.lines
-            .iter()
-            .find(|candidate| scan.line_id(&line.file, candidate) == *line)
-            .map(|found| found.value.clone())
-    };
-    let after = value(&write.after)?;
-    (value(&write.before).as_ref() != Some(&after)).then_some(after)
+fn tag_of(text: &str) -> Option<&str> {
+    let name = Reference::parse(text).ok()?.name;
+    text.get(name.len()..)?.strip_prefix(':')?.split('@').next()
 }

@@ -1,20 +1,11 @@
 //! The value that a line takes for a new image: whole reference, name, tag or digest, in the author's spelling.
 
-use super::{Change, Skip, Snapshot};
+use super::{Change, Skip, Snapshot, promotion::image_of};
 use crate::engine::{
+    dialect::{PolicyKey, kustomize::Inclusions},
     image::{Reference, Repository},
-    manifest::{ImageLine, Part, Scan, Step},
+    manifest::{Container, ImageLine, Part, Scan, Step},
 };
-
-/// A marker asks for a part of a reference that its field cannot take.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the field `{field}` takes {takes}, the marker asks for {asks}; write {corrected} in the marker")]
-pub struct WrongKind {
-    pub field: String,
-    pub takes: &'static str,
-    pub asks: &'static str,
-    pub corrected: &'static str,
-}
 
 /// What `butler set` puts on lines, whatever the registry says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,23 +17,107 @@ pub struct Assignment {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AssignmentTarget {
     /// The lines that carry a marker of this policy.
-    Policy(crate::engine::dialect::PolicyKey),
+    Policy(PolicyKey),
+    /// The lines that run the assignment's image.
+    Image,
+    /// The lines of an object: those of the named container, or else those that run the same image.
+    Object {
+        /// Where the object lands, as its file or its kustomizations tell.
+        namespace: String,
+        /// In any case: `deployment` is a `Deployment`.
+        kind: String,
+        name: String,
+        container: Option<String>,
+    },
+}
+
+impl Assignment {
+    fn means(&self, inclusions: &Inclusions<'_>, file: &str, scan: &Scan, line: &ImageLine) -> bool {
+        match &self.on {
+            AssignmentTarget::Policy(key) => line
+                .marker
+                .as_ref()
+                .is_some_and(|marker| marker.namespace == key.namespace && marker.policy == key.name),
+            AssignmentTarget::Image => self.same_image(line),
+            AssignmentTarget::Object { namespace, kind, name, container } => {
+                let object = scan.documents.get(line.document).and_then(|document| document.object.as_ref());
+                object.is_some_and(|object| {
+                    object.kind.eq_ignore_ascii_case(kind)
+                        && object.name == *name
+                        && inclusions.namespaces(file, &object.namespace).contains(namespace)
+                }) && match container {
+                    Some(container) => is_of_container(scan, line, container),
+                    None => self.same_image(line) || self.is_the_only_tag(scan, line),
+                }
+            }
+        }
+    }
+
+    fn same_image(&self, line: &ImageLine) -> bool {
+        image_of(line).is_some_and(|image| image == self.image.repository)
+    }
+
+    /// A patch may have a tag alone, of an image that stands in the object that it patches.
+    fn is_the_only_tag(&self, scan: &Scan, line: &ImageLine) -> bool {
+        let unknown = |line: &ImageLine| line.part == Part::Tag && image_of(line).is_none();
+        let mut beside = scan.lines.iter().filter(|other| other.document == line.document && *other != line);
+        unknown(line) && !beside.any(|other| unknown(other) || self.same_image(other))
+    }
+}
+
+/// The container that a line is part of, as Flux v1 counts them.
+fn container_of<'s>(scan: &'s Scan, line: &ImageLine) -> Option<&'s Container> {
+    let start = Some(line.span.start);
+    let containers = &scan.documents.get(line.document)?.containers;
+    containers.iter().find(|container| container.tag == start || container.repository == start)
+}
+
+fn is_of_container(scan: &Scan, line: &ImageLine, name: &str) -> bool {
+    let start = Some(line.span.start);
+    let known = scan.documents.get(line.document).is_some_and(|document| {
+        let mut named = document.containers.iter().filter(|container| container.name == name);
+        named.any(|container| container.tag == start || container.repository == start)
+    });
+    let named = |step: &Step| matches!(step, Step::Item { key, value } if key == "name" && value == name);
+    known || line.path.0.iter().any(named)
+}
+
+/// An image for a container whose registry stands in a key of its own: what goes into that key, and the image as the
+/// other keys hold it. `None` where the registry stays.
+fn split_registry<'c>(
+    container: Option<&'c Container>,
+    image: &Reference,
+) -> Option<(&'c ImageLine, String, Reference)> {
+    let container = container?;
+    let registry = container.registry.as_deref()?;
+    let current = container.image.as_deref().and_then(|image| Reference::parse(image).ok())?;
+    if current.repository == image.repository {
+        return None;
+    }
+    let (host, rest) = match image.name.split_once('/') {
+        Some((host, rest)) if host.eq_ignore_ascii_case(image.repository.host()) => (host, rest),
+        _ => (image.repository.host(), image.name.as_str()),
+    };
+    Some((registry, host.to_owned(), Reference { name: rest.to_owned(), ..image.clone() }))
 }
 
 /// The new value for a line that holds `part`, when `image` is to run. `None`: the part cannot be told (a digest that
 /// the image has not).
 ///
-/// The name keeps its author's spelling where it means the same repository.
+/// The name keeps its author's spelling where it means the same repository. Without a marker a line may hold only the
+/// rest of a name whose registry has a key of its own.
 pub fn value_for(line: &ImageLine, part: Part, image: &Reference) -> Option<String> {
+    let split = line.marker.is_none() && image_of(line).is_some_and(|whole| whole == image.repository);
     match part {
         Part::Tag => image.tag.clone(),
         Part::Digest => image.digest.clone(),
         Part::Name => {
-            let same = Repository::parse(&line.value).is_ok_and(|current| current == image.repository);
+            let same = split || Repository::parse(&line.value).is_ok_and(|current| current == image.repository);
             Some(if same { line.value.clone() } else { image.name.clone() })
         }
         Part::Reference => {
-            let written = Reference::parse(&line.value).ok().filter(|current| current.repository == image.repository);
+            let written =
+                Reference::parse(&line.value).ok().filter(|current| split || current.repository == image.repository);
             let name = written.map_or(image.name.clone(), |current| current.name);
             let tag = image.tag.as_deref().map(|tag| format!(":{tag}")).unwrap_or_default();
             let digest = image.digest.as_deref().map(|digest| format!("@{digest}")).unwrap_or_default();
@@ -51,63 +126,51 @@ pub fn value_for(line: &ImageLine, part: Part, image: &Reference) -> Option<Stri
     }
 }
 
-/// Refuses a marker whose part the field cannot take: a full reference on a `tag:`, a bare tag on an `image:`.
-pub fn check_kind(line: &ImageLine, part: Part) -> Result<(), WrongKind> {
-    let Some(Step::Key(field)) = line.path.0.last() else { return Ok(()) };
-    let (takes, allowed, corrected): (_, &[Part], _) = match field.as_str() {
-        "tag" | "newTag" => ("a tag", &[Part::Tag], "`:tag` after the policy's name"),
-        "digest" => ("a digest", &[Part::Digest], "`:digest` after the policy's name"),
-        "newName" => ("a name", &[Part::Name], "`:name` after the policy's name"),
-        "image" => ("a reference or a name", &[Part::Reference, Part::Name], "the policy's name alone"),
-        _ => return Ok(()),
-    };
-    if allowed.contains(&part) {
-        return Ok(());
-    }
-    let asks = match part {
-        Part::Reference => "a whole reference",
-        Part::Name => "a name",
-        Part::Tag => "a tag",
-        Part::Digest => "a digest",
-    };
-    Err(WrongKind { field: field.clone(), takes, asks, corrected })
-}
-
 /// Puts the assigned values on the lines that they name. No policy objects are needed.
 pub fn assign(snapshot: &Snapshot, assignments: &[Assignment]) -> (Vec<Change>, Vec<Skip>) {
     let (mut changes, mut skipped) = (Vec::new(), Vec::new());
+    let inclusions = Inclusions::of(snapshot);
     for (file, scan, line) in snapshot.lines() {
-        let Some((assignment, part, policy)) = assignments.iter().find_map(|assignment| match &assignment.on {
-            AssignmentTarget::Policy(key) => line
-                .marker
-                .as_ref()
-                .filter(|marker| marker.namespace == key.namespace && marker.policy == key.name)
-                .map(|marker| (assignment, marker.part, key.to_string())),
-        }) else {
-            continue;
-        };
-        let skip = |code, reason| Skip {
+        let Some(assignment) = assignments.iter().find(|a| a.means(&inclusions, file, scan, line)) else { continue };
+        let part = line.part;
+        let policy = line.marker.as_ref().map(|marker| format!("{}:{}", marker.namespace, marker.policy));
+        let skip = |code: &'static str, reason| Skip {
             file: file.to_owned(),
             position: line.position,
-            code,
+            code: code.into(),
             reason,
-            policy: Some(policy.clone()),
+            policy: policy.clone(),
         };
-        if let Some((code, reason)) = untouchable(snapshot, file, scan) {
-            skipped.push(skip(code, reason));
-        } else if let Err(wrong) = check_kind(line, part) {
-            skipped.push(skip("wrong-kind", wrong.to_string()));
-        } else if let Some(value) = value_for(line, part, &assignment.image) {
-            changes.extend(change(snapshot, file, scan, line, value).map(|change| Change {
-                policy: Some(policy.clone()),
+        let set = |line: &ImageLine, value| {
+            change(snapshot, file, scan, line, value).map(|change| Change {
+                policy: policy.clone(),
                 image: Some(assignment.image.repository.clone()),
                 reason: "set by hand".into(),
                 ..change
-            }));
+            })
+        };
+        let container = container_of(scan, line).filter(|_| line.marker.is_none());
+        let registry = split_registry(container, &assignment.image);
+        let image = registry.as_ref().map_or(&assignment.image, |(_, _, rest)| rest);
+        if let Some((code, reason)) = untouchable(snapshot, file, scan) {
+            skipped.push(skip(code, reason));
+        } else if let Some(value) = value_for(line, part, image) {
+            changes.extend(set(line, value));
+            // Once, with the line that holds the tag.
+            if let Some((key, host, _)) = registry
+                && container.and_then(Container::tag_line) == Some(line.span.start)
+            {
+                let key = ImageLine { document: line.document, ..key.clone() };
+                changes.extend(set(&key, host));
+            }
         } else {
             let missing = if part == Part::Digest { "digest" } else { "tag" };
             skipped.push(skip("no-value", format!("the line holds a {missing}, the given image has none")));
         }
+    }
+    // What was meant as a marker may have been meant for these policies.
+    if assignments.iter().any(|assignment| matches!(assignment.on, AssignmentTarget::Policy(_))) {
+        skipped.extend(snapshot.faulty_markers());
     }
     (changes, skipped)
 }
@@ -141,6 +204,8 @@ pub(super) fn change(snapshot: &Snapshot, file: &str, scan: &Scan, line: &ImageL
         image: None,
         reason: String::new(),
         downgrade: false,
+        environments: Vec::new(),
+        automation: None,
         written_by: None,
     })
 }

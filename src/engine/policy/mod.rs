@@ -1,7 +1,9 @@
 //! Tag policies: exclusions, filter, then order, then one tag (or a reason why none). The answers are those of Flux's
 //! image-reflector-controller, but for numbers, which are compared exactly, and of which a bad one is left out.
 
+mod account;
 mod filter;
+pub(crate) mod flux1;
 mod memo;
 mod newest;
 mod number;
@@ -11,6 +13,7 @@ mod reason;
 mod select;
 mod version;
 
+pub use account::{Account, LeftOut, Ranked, Sample};
 pub use filter::DEFAULT_EXCLUSION;
 pub use memo::{Choice, Memo};
 pub use version::Version;
@@ -41,6 +44,9 @@ pub enum Order {
     Alphabetical(Direction),
     /// By the time at which the image was pushed, or else created; a tag without a time is left out and reported.
     Newest,
+    /// A tag pattern of Flux v1 with the order that it has there: `glob:dev-*`, `semver:~1.2`, `regexp:^v`. One that is
+    /// none matches nothing ([`TagPolicy::fault`] says why).
+    Flux1(String),
 }
 
 /// A policy that compiled: cheap to use again and again.
@@ -57,6 +63,7 @@ enum CompiledOrder {
     Numerical(Direction),
     Alphabetical(Direction),
     Newest,
+    Flux1(flux1::Pattern),
 }
 
 /// Why a policy cannot be: which part, and where in it. Someone must fix the policy.
@@ -104,6 +111,7 @@ impl TagPolicy {
             Order::Numerical(direction) => CompiledOrder::Numerical(direction),
             Order::Alphabetical(direction) => CompiledOrder::Alphabetical(direction),
             Order::Newest => CompiledOrder::Newest,
+            Order::Flux1(text) => CompiledOrder::Flux1(flux1::Pattern::new(&text)),
         };
         let filter = match filter {
             Some((pattern, extract)) => Some(Filter::new(compile("filter pattern", pattern)?, pattern, extract)),
@@ -123,6 +131,7 @@ impl TagPolicy {
             CompiledOrder::Semver { .. } => self.version_in_range(&key).is_some(),
             CompiledOrder::Numerical(_) => Number::parse(&key).is_some(),
             CompiledOrder::Alphabetical(_) | CompiledOrder::Newest => true,
+            CompiledOrder::Flux1(pattern) => pattern.takes(&key),
         })
     }
 
@@ -137,7 +146,38 @@ impl TagPolicy {
             }
             CompiledOrder::Numerical(direction) => Some(direction.apply(Number::parse(&a)?.cmp(&Number::parse(&b)?))),
             CompiledOrder::Alphabetical(direction) => Some(direction.apply(a.cmp(&b))),
-            CompiledOrder::Newest => None,
+            CompiledOrder::Flux1(pattern) if !pattern.by_time() => Some(Version::parse(&a)?.cmp(&Version::parse(&b)?)),
+            CompiledOrder::Newest | CompiledOrder::Flux1(_) => None,
+        }
+    }
+
+    /// As [`Self::compare`], of tags whose times may be known: an order by time compares those, whatever the filter says.
+    pub fn compare_tags(&self, a: &Tag, b: &Tag) -> Option<Ordering> {
+        match self.by_time() {
+            true => Some(newest::time(a)?.cmp(&newest::time(b)?)),
+            false => self.compare(&a.name, &b.name),
+        }
+    }
+
+    /// Whether the order is by the images' times: those of the tags that pass have to be known before the choice.
+    pub fn by_time(&self) -> bool {
+        match &self.order {
+            CompiledOrder::Newest => true,
+            CompiledOrder::Flux1(pattern) => pattern.by_time(),
+            _ => false,
+        }
+    }
+
+    /// Whether a tag without a time is never replaced, nor chosen, as with Flux v1: its age cannot be told.
+    pub fn wants_every_time(&self) -> bool {
+        matches!(&self.order, CompiledOrder::Flux1(pattern) if pattern.by_time())
+    }
+
+    /// Why the policy matches nothing at all: a pattern of Flux v1 that is none.
+    pub fn fault(&self) -> Option<&PolicyError> {
+        match &self.order {
+            CompiledOrder::Flux1(flux1::Pattern { kind: flux1::Kind::Invalid(error), .. }) => Some(error),
+            _ => None,
         }
     }
 
@@ -148,6 +188,7 @@ impl TagPolicy {
             CompiledOrder::Numerical(direction) => format!("numerical {direction}"),
             CompiledOrder::Alphabetical(direction) => format!("alphabetical {direction}"),
             CompiledOrder::Newest => "newest".to_owned(),
+            CompiledOrder::Flux1(pattern) => pattern.canonical.clone(),
         };
         if let Some(filter) = &self.filter {
             text.push_str(&format!(" of `{}`", filter.pattern_text));

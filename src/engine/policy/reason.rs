@@ -1,6 +1,9 @@
 //! The sentence that says why a tag was chosen, or why none was.
 
-use super::{CompiledOrder, Direction, TagPolicy, filter::Filter, newest, parse_version, select::Tally};
+use super::{
+    CompiledOrder, Direction, TagPolicy, filter::Filter, flux1::Kind, newest, parse_version, range::Range,
+    select::Tally,
+};
 use crate::engine::image::Tag;
 use std::fmt::Write;
 
@@ -36,10 +39,19 @@ pub(super) fn chosen(policy: &TagPolicy, tag: &Tag, tally: &Tally<'_>) -> String
             };
             format!("{name} is {which}{of_filter}{of}")
         }
+        CompiledOrder::Flux1(pattern) if !pattern.by_time() => match matched {
+            1 => format!("{name} is the only version in `{}`{of}", pattern.canonical),
+            _ => format!("{name} is the highest of {matched} versions in `{}`{of}", pattern.canonical),
+        },
+        CompiledOrder::Flux1(pattern) => {
+            let that = format!("`{}`{of}{}", pattern.canonical, when(tag));
+            match matched {
+                1 => format!("{name} is the only tag that matches {that}"),
+                _ => format!("{name} is the newest of {matched} tags that match {that}"),
+            }
+        }
         CompiledOrder::Newest => {
-            let time = newest::time(tag).map_or_else(String::new, |time| {
-                format!(", {} {time}", if tag.pushed_at.is_some() { "pushed" } else { "created" })
-            });
+            let time = when(tag);
             match matched {
                 1 => format!("{name} is the only tag with a time{of}{time}"),
                 _ => format!("{name} is the newest of {matched} tags{of}{time}"),
@@ -50,6 +62,13 @@ pub(super) fn chosen(policy: &TagPolicy, tag: &Tag, tally: &Tally<'_>) -> String
         let _ = write!(text, "; left out: {}", left_out(policy, tally));
     }
     text
+}
+
+/// `, pushed 2020-01-01T00:00:00Z`
+fn when(tag: &Tag) -> String {
+    newest::time(tag).map_or_else(String::new, |time| {
+        format!(", {} {time}", if tag.pushed_at.is_some() { "pushed" } else { "created" })
+    })
 }
 
 pub(super) fn none(policy: &TagPolicy, tags: &[Tag], tally: &Tally<'_>) -> String {
@@ -67,11 +86,21 @@ pub(super) fn none(policy: &TagPolicy, tags: &[Tag], tally: &Tally<'_>) -> Strin
         return policy.filter.as_ref().map_or_else(String::new, |filter| unfiltered(policy, filter, tags));
     }
     let from = match &policy.filter {
-        Some(filter) => format!("{} that match `{}`", count(tally.candidates.len(), "tag"), filter.pattern_text),
-        None => count(tally.candidates.len(), "tag"),
+        Some(filter) => format!("{} tags that match `{}`", tally.candidates.len(), filter.pattern_text),
+        None => format!("{} tags", tally.candidates.len()),
     };
     match &policy.order {
-        CompiledOrder::Semver { text, three_part, .. } => out_of_range(policy, tally, text, *three_part, &from),
+        CompiledOrder::Semver { range, text, three_part } => out_of_range(tally, range, text, *three_part, &from),
+        CompiledOrder::Flux1(pattern) => match &pattern.kind {
+            Kind::Invalid(error) => {
+                format!("`{}` matches nothing: {error}; Flux v1 would take every tag", pattern.canonical)
+            }
+            Kind::Semver(range) => out_of_range(tally, range, &pattern.canonical, false, &from),
+            Kind::Glob | Kind::Regexp(_) => {
+                let names = list(tally.candidates.iter().map(|(tag, _)| tag.name.as_str()));
+                format!("0 of {from} match `{}`; there are: {names}", pattern.canonical)
+            }
+        },
         CompiledOrder::Numerical(_) | CompiledOrder::Alphabetical(_) | CompiledOrder::Newest => {
             let unknown = policy.filter.as_ref().map_or_else(Vec::new, Filter::unknown_groups);
             let hint = match unknown.first() {
@@ -85,24 +114,27 @@ pub(super) fn none(policy: &TagPolicy, tags: &[Tag], tally: &Tally<'_>) -> Strin
 
 /// `0 of 412 tags match …`
 fn unfiltered(policy: &TagPolicy, filter: &Filter, tags: &[Tag]) -> String {
-    let prefix = filter.pattern.prefix.to_lowercase();
-    let alike =
-        |tag: &str| prefix.chars().zip(tag.chars().flat_map(char::to_lowercase)).take_while(|(p, t)| p == t).count();
-    let mut near: Vec<_> = tags
-        .iter()
-        .map(|tag| tag.name.as_str())
-        .filter(|tag| !policy.exclusions.exclude(tag))
-        .map(|tag| (alike(tag), tag))
-        .collect();
+    let names = tags.iter().map(|tag| tag.name.as_str()).filter(|tag| !policy.exclusions.exclude(tag));
+    let near = nearest_first(filter, names);
+    let word = if near.first().is_some_and(|tag| likeness(filter, tag) > 0) { "nearest" } else { "there are" };
+    let names = list(near.iter().copied());
+    format!("0 of {} tags match `{}`; {word}: {names}", tags.len(), filter.pattern_text)
+}
+
+/// Tags by how much of the text that the pattern begins with they share, whatever the case.
+pub(super) fn nearest_first<'a>(filter: &Filter, tags: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut near: Vec<_> = tags.map(|tag| (likeness(filter, tag), tag)).collect();
     near.sort_unstable_by(|a, b| b.cmp(a));
-    let word = if near.first().is_some_and(|(alike, _)| *alike > 0) { "nearest" } else { "there are" };
-    let names = list(near.iter().map(|(_, tag)| *tag));
-    format!("0 of {} match `{}`; {word}: {names}", count(tags.len(), "tag"), filter.pattern_text)
+    near.into_iter().map(|(_, tag)| tag).collect()
+}
+
+fn likeness(filter: &Filter, tag: &str) -> usize {
+    let prefix = filter.pattern.prefix.chars().flat_map(char::to_lowercase);
+    prefix.zip(tag.chars().flat_map(char::to_lowercase)).take_while(|(p, t)| p == t).count()
 }
 
 /// `0 of 40 tags are versions in …`
-fn out_of_range(policy: &TagPolicy, tally: &Tally<'_>, range_text: &str, three_part: bool, from: &str) -> String {
-    let CompiledOrder::Semver { range, .. } = &policy.order else { return String::new() };
+fn out_of_range(tally: &Tally<'_>, range: &Range, range_text: &str, three_part: bool, from: &str) -> String {
     let mut versions: Vec<_> =
         tally.candidates.iter().filter_map(|(tag, key)| Some((parse_version(key, three_part)?, tag))).collect();
     let head = format!("0 of {from} are versions in `{range_text}`");
@@ -119,7 +151,10 @@ fn out_of_range(policy: &TagPolicy, tally: &Tally<'_>, range_text: &str, three_p
         return format!("{head}; it would take pre-releases ({names}) only if it named one, as `>=1.0.0-0` does");
     }
     let names = list(versions.iter().map(|(_, tag)| tag.name.as_str()));
-    format!("{head}; the highest of {} are: {names}", count(versions.len(), "version"))
+    match versions.len() {
+        1 => format!("{head}; the only version is {names}"),
+        several => format!("{head}; the highest of {several} versions are: {names}"),
+    }
 }
 
 fn left_out(policy: &TagPolicy, tally: &Tally<'_>) -> String {

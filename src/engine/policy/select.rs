@@ -45,6 +45,11 @@ impl TagPolicy {
             CompiledOrder::Numerical(direction) => self.best(&tally, *direction, Tie::Last, Number::parse),
             CompiledOrder::Alphabetical(direction) => self.best(&tally, *direction, Tie::Last, Some),
             CompiledOrder::Newest => by_time(&tally, current),
+            CompiledOrder::Flux1(pattern) => {
+                let taken = tally.candidates.iter().map(|(tag, _)| *tag).filter(|tag| pattern.takes(&tag.name));
+                let matched = taken.clone().count();
+                (taken.max_by(|a, b| pattern.compare(a, b)), matched, Vec::new())
+            }
         };
         tally.matched = matched;
         tally.left_out = left_out;
@@ -55,7 +60,7 @@ impl TagPolicy {
         Selection { selected, considered: tally.considered, matched, reason }
     }
 
-    fn candidates<'a>(&self, tags: &'a [Tag]) -> Tally<'a> {
+    pub(super) fn candidates<'a>(&self, tags: &'a [Tag]) -> Tally<'a> {
         let mut excluded = 0;
         let mut candidates = Vec::with_capacity(if self.filter.is_some() { 0 } else { tags.len() });
         let mut filter = self.filter.as_ref().map(|filter| (filter, filter.locations()));

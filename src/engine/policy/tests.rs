@@ -116,10 +116,10 @@ fn reasons() {
          "0 of 2 tags that match `^m-(.*)` can be ordered; left out: 2 not a number: m-1, m-2; the extract names `ts`, which is no group of the pattern"),
         (BYTES, None, "a b", "b is the last of 2 tags by alphabet"),
         (BYTES, Some(("^release-", "")), "rel-1 dev Release-2 x", "0 of 4 tags match `^release-`; nearest: Release-2, rel-1, x, …"),
-        (BYTES, Some(("^[0-9]", "")), "dev", "0 of 1 tag match `^[0-9]`; there are: dev"),
+        (BYTES, Some(("^[0-9]", "")), "dev", "0 of 1 tags match `^[0-9]`; there are: dev"),
         (BYTES, None, "", "there are no tags to choose from"),
         (BYTES, None, "1.sig", "the only tag, 1.sig, is excluded"),
-        (Order::Newest, None, "a", "0 of 1 tag can be ordered; left out: 1 without a time: a"),
+        (Order::Newest, None, "a", "0 of 1 tags can be ordered; left out: 1 without a time: a"),
     ];
     for (order, filter, tags, expected) in cases {
         assert_eq!(policy(order.clone(), *filter).select(&named(tags)).reason, *expected);

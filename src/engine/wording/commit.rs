@@ -1,10 +1,13 @@
 //! Commit messages: a standard subject, a list where there are several, and trailers for people and other tools.
 
 use crate::engine::{
+    dialect::{Automation, Bindings},
     image::Reference,
-    plan::{Change, PromotionPlan, UpdatePlan, plan_hash},
+    manifest::Part,
+    plan::{Change, PromotionPlan, Snapshot, UpdatePlan, plan_hash},
+    template::{Commit, CommitChange, Template},
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many changes a commit's body lists.
 const LISTED: usize = 50;
@@ -13,6 +16,90 @@ const LISTED: usize = 50;
 pub fn update_commit(plan: &UpdatePlan, changes: &[Change]) -> String {
     let subject = update_subject(&plan.environment, changes);
     message(&subject, &list(changes), &trailers(changes, &[("Butler-Plan", plan_hash(changes))]))
+}
+
+/// One commit of an update: what one ImageUpdateAutomation would have committed, or what no automation speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpdateCommit {
+    pub changes: Vec<Change>,
+    pub message: String,
+    /// Name and email, where the automation gives them.
+    pub author: Option<(String, String)>,
+}
+
+/// The commits of an update: one for each automation, in its own words and name, and one for all else. A template that
+/// cannot be rendered gives way to butler's own message; `butler lint` says so.
+pub fn update_commits(
+    plan: &UpdatePlan,
+    snapshot: &Snapshot,
+    bindings: &Bindings,
+    changes: &[Change],
+) -> Vec<UpdateCommit> {
+    let mut groups: BTreeMap<Option<usize>, Vec<Change>> = BTreeMap::new();
+    for change in changes {
+        groups.entry(change.automation).or_default().push(change.clone());
+    }
+    let commit = |(number, changes): (Option<usize>, Vec<Change>)| {
+        let automation = number.and_then(|number| bindings.automations.get(number));
+        let rendered = automation.and_then(|automation| render(automation, snapshot, bindings, &changes));
+        let message = match rendered {
+            Some(text) => {
+                format!("{text}\n\n{}", trailers(&changes, &[("Butler-Plan", plan_hash(&changes))]))
+            }
+            None => update_commit(plan, &changes),
+        };
+        UpdateCommit { message, author: automation.and_then(|automation| automation.commit.author.clone()), changes }
+    };
+    groups.into_iter().map(commit).collect()
+}
+
+/// The automation's message for these changes; `None` where it has no template, or one that does not work.
+fn render(automation: &Automation, snapshot: &Snapshot, bindings: &Bindings, changes: &[Change]) -> Option<String> {
+    let template = Template::parse(automation.commit.template.as_deref()?).ok()?;
+    let commit = Commit {
+        automation: (automation.namespace.clone(), automation.name.clone()),
+        values: automation.commit.values.clone(),
+        changes: changes.iter().map(|change| described(snapshot, bindings, change)).collect(),
+    };
+    let message = template.render(&commit).ok()?;
+    let message: String = message.chars().filter(|c| *c == '\n' || *c == '\t' || !c.is_control()).collect();
+    let message = message.trim();
+    (!message.is_empty()).then(|| message.to_owned())
+}
+
+/// A change as Flux tells it to templates.
+fn described(snapshot: &Snapshot, bindings: &Bindings, change: &Change) -> CommitChange {
+    let found = snapshot.find(&change.line);
+    let document = found.and_then(|(scan, line)| scan.documents.get(line.document));
+    let part = found.and_then(|(_, line)| Some(line.marker.as_ref()?.part)).unwrap_or(Part::Reference);
+    let suffix = match part {
+        Part::Reference => "",
+        Part::Name => ":name",
+        Part::Tag => ":tag",
+        Part::Digest => ":digest",
+    };
+    let policy = change.policy.as_deref().unwrap_or_default();
+    let named = bindings.policies.iter().find(|known| known.key.to_string() == policy);
+    let name = named.map(|policy| policy.image.clone()).filter(|image| !image.is_empty());
+    let name = name.or_else(|| change.image.as_ref().map(ToString::to_string)).unwrap_or_default();
+    let image = match part {
+        Part::Reference => change.new.clone(),
+        Part::Tag => format!("{name}:{}", change.new),
+        Part::Digest => format!("{name}@{}", change.new),
+        Part::Name => change.new.clone(),
+    };
+    let object = change.line.object.clone();
+    CommitChange {
+        file: change.line.file.clone(),
+        api_version: document.map(|document| document.api_version.clone()).unwrap_or_default(),
+        kind: document.map(|document| document.kind.clone()).unwrap_or_default(),
+        namespace: object.as_ref().map(|object| object.namespace.clone()).unwrap_or_default(),
+        name: object.map(|object| object.name).unwrap_or_default(),
+        old: change.old.clone(),
+        new: change.new.clone(),
+        setter: format!("{policy}{suffix}"),
+        image,
+    }
 }
 
 /// The message of a promotion's commit.
@@ -81,7 +168,7 @@ fn list(changes: &[Change]) -> String {
     let mut rows: Vec<String> = changes
         .iter()
         .take(LISTED)
-        .map(|change| format!("- {}:{} {}\n", change.line.file, change.position.line, versions(change)))
+        .map(|change| one_line(&format!("- {}:{} {}", change.line.file, change.position.line, versions(change))) + "\n")
         .collect();
     if changes.len() > LISTED {
         rows.push(format!("- and {} more\n", changes.len() - LISTED));
@@ -114,7 +201,7 @@ fn trailers(changes: &[Change], own: &[(&str, String)]) -> String {
     rows.concat()
 }
 
-/// A trailer is one line: what comes from outside cannot add another.
+/// A subject, a row and a trailer are one line each: what comes from outside (a file's name too) cannot add another.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -15,7 +15,8 @@ pub fn config_invalid(errors: &[String]) -> CheckText {
     let list: String = errors.iter().map(|error| format!("- {}\n", code(error))).collect();
     CheckText {
         title: match errors {
-            [one] => one.chars().take(200).collect(),
+            [one] if one.chars().count() > 200 => one.chars().take(199).chain(['…']).collect(),
+            [one] => one.clone(),
             several => format!("{} errors in butler.yaml", several.len()),
         },
         summary: format!("Nothing is written to this repository until this is mended.\n\n{list}"),
@@ -26,7 +27,7 @@ pub fn config_invalid(errors: &[String]) -> CheckText {
 pub fn config_valid(environments: usize, promotions: usize, warnings: &[String]) -> CheckText {
     let list: String = warnings.iter().map(|warning| format!("- {}\n", code(warning))).collect();
     CheckText {
-        title: format!("{environments} environments, {promotions} promotions"),
+        title: format!("{}, {}", counted(environments, "environment"), counted(promotions, "promotion")),
         summary: match warnings {
             [] => "butler.yaml is valid.".into(),
             _ => format!("butler.yaml is valid. Not in effect in this version:\n\n{list}"),
@@ -47,13 +48,9 @@ pub enum MemoryTrouble {
     Vanished { last_seen: Option<String> },
 }
 
-/// butler's memory is not believed: nothing is written until a person has looked.
-pub fn memory_refused(trouble: &MemoryTrouble, found: Option<&str>) -> CheckText {
-    let last_seen = match trouble {
-        MemoryTrouble::Rewound { last_seen } => Some(last_seen.clone()),
-        MemoryTrouble::Vanished { last_seen } => last_seen.clone(),
-        _ => None,
-    };
+/// butler's memory is not believed: nothing is written until a person has looked. `last_seen` is the tip that was
+/// believed last, where that is known.
+pub fn memory_refused(trouble: &MemoryTrouble, found: Option<&str>, last_seen: Option<&str>) -> CheckText {
     let found = found.map(|found| format!(" at {}", code(found))).unwrap_or_default();
     let repair = match last_seen {
         Some(commit) => format!(
@@ -75,30 +72,12 @@ pub fn memory_refused(trouble: &MemoryTrouble, found: Option<&str>) -> CheckText
     }
 }
 
-/// Lines that people set back: said once.
-pub fn hand_edits(lines: &[String]) -> CheckText {
-    let list: String = lines.iter().map(|line| format!("- {}\n", code(line))).collect();
-    CheckText {
-        title: match lines {
-            [_] => "1 line stays as a person set it".into(),
-            several => format!("{} lines stay as people set them", several.len()),
-        },
-        summary: format!(
-            "{list}\nA newer version ends that by itself; `/butler resume` on any pull request or issue ends it now.\n"
-        ),
-    }
+/// Said on the commit that the memory was refused on, once it is believed again.
+pub fn memory_mended() -> CheckText {
+    CheckText { title: "butler's memory is in order again".into(), summary: "Work goes on.\n".into() }
 }
 
-/// The branch refused a commit that butler.yaml asks for.
-pub fn protected(environment: &str, branch: &str, message: &str) -> CheckText {
-    CheckText {
-        title: format!("{branch} takes no direct commits"),
-        summary: format!(
-            "Environment {} says `update: commit`, but {} refuses butler's push: {}\n\nLet the App push there, or set \
-             `update: auto` or `update: pull-request`.\n",
-            code(environment),
-            code(branch),
-            code(message)
-        ),
-    }
+/// `1 promotion`, `2 promotions`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

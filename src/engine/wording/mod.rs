@@ -4,13 +4,20 @@
 mod commit;
 mod diff;
 mod escape;
+mod explain;
 mod findings;
+mod lines;
 mod pull;
 mod reply;
 
-pub use commit::{promotion_commit, subject, update_commit};
+pub use commit::{UpdateCommit, promotion_commit, subject, update_commit, update_commits};
 pub use diff::unified;
 pub use escape::{code, fenced, plain};
-pub use findings::{CheckText, MemoryTrouble, config_invalid, config_valid, hand_edits, memory_refused, protected};
+pub use explain::{Row, rows};
+pub use findings::{CheckText, MemoryTrouble, config_invalid, config_valid, memory_mended, memory_refused};
+pub use lines::{Finding, findings, fingerprint};
 pub use pull::{PullText, edited, newer_plan, nothing_left, promotion_pull, summary, update_pull};
 pub use reply::{Standing, reply};
+
+#[cfg(test)]
+mod tests;

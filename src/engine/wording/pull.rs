@@ -169,14 +169,16 @@ pub fn nothing_left() -> String {
 
 /// Said when something newer waits behind a pull request that people are reviewing.
 pub fn newer_plan(summary: &str) -> String {
-    format!("There is something newer: {summary}. This pull request stays as it is while it is under review.\n")
+    format!(
+        "There is something newer: {summary}. This pull request stays as it is while it is under review or waits to be merged.\n"
+    )
 }
 
-/// Said when a person committed to butler's head branch.
+/// Said when a person committed to butler's head branch, or the memory of what butler put there is gone.
 pub fn edited(head: &str) -> String {
     format!(
-        "Somebody committed to {}, so butler leaves this pull request alone. Merge it, or close it and delete the \
-         branch: butler then opens a new one.\n",
+        "{} holds a commit that butler does not know as its own, so it leaves this pull request alone. Merge it, or \
+         close it and delete the branch: butler then opens a new one.\n",
         code(head)
     )
 }

@@ -35,6 +35,7 @@ pub use people::{Person, Refused};
 pub use server::{Record, Seen};
 pub use setup::{Github, Options, SetupError};
 pub use state::{
-    Access, CheckRun, Comment, Issue, Merged, Permissions, Protection, Pull, Reaction, Review, Role, Status, Verdict,
+    Access, CheckRun, Comment, Issue, Merged, Nature, Permissions, Protection, Pull, Reaction, Review, Role, Status,
+    Verdict,
 };
 pub use webhooks::{Delivery, Outcome, Webhook, signature};

@@ -154,6 +154,28 @@ impl Person {
         self.act(repo, Role::Write, |state, name, me| state.merge_pull(name, number, me, method, None, None, None))
     }
 
+    /// Presses "Update branch": merges the base into the head; the new head.
+    pub fn updates_branch(&self, repo: &str, number: u64) -> Done<String> {
+        self.act(repo, Role::Write, |state, name, me| {
+            let repo = repository(state, name)?;
+            let pull = repo.issues.get(&number).and_then(|issue| issue.pull.as_ref()).ok_or_else(Reply::not_found)?;
+            let base = repo.git.branch(&pull.base_ref).ok_or_else(Reply::not_found)?;
+            let conflict = || Reply::error(422, "merge conflict between base and head");
+            let tree = repo.git.merged_tree(&pull.head_sha, &base).map_err(Reply::git)?.ok_or_else(conflict)?;
+            let id = state.account(me).map_or(0, |account| account.id);
+            let author = super::git::Person {
+                name: me.to_owned(),
+                email: format!("{id}+{me}@users.noreply.github.com"),
+                at: state.now(),
+            };
+            let text = format!("Merge branch '{}' into {}", pull.base_ref, pull.head_ref);
+            let merged = repo.git.commit_tree(&tree, &[&pull.head_sha, &base], &text, &author).map_err(Reply::git)?;
+            repo.git.set_ref(&format!("refs/heads/{}", pull.head_ref), &merged).map_err(Reply::git)?;
+            state.refs_moved(name, me);
+            Ok(merged)
+        })
+    }
+
     pub fn labels(&self, repo: &str, number: u64, label: &str) -> Done<()> {
         self.act(repo, Role::Triage, |state, name, me| {
             state.label(name, number, label, me);

@@ -3,7 +3,7 @@
 
 use super::{
     git::CommitInfo,
-    state::{Account, App, Installation, Kind, Permissions, Repo, State, time},
+    state::{Account, App, Installation, Kind, Nature, Permissions, Repo, State, time},
 };
 use serde_json::{Map, Value, json};
 
@@ -53,7 +53,7 @@ const REPOSITORY_URLS: &[(&str, &str)] = &[
     ("url", ""),
 ];
 
-/// What a repository here never is or has.
+/// What a repository here is or has only where a test says so, or never.
 const NEVER: &[&str] = &[
     "fork",
     "archived",
@@ -159,6 +159,15 @@ impl State {
         });
         for field in NEVER {
             json[*field] = false.into();
+        }
+        let nature = match repo.nature {
+            Nature::Usual => None,
+            Nature::Archived => Some("archived"),
+            Nature::Fork => Some("fork"),
+            Nature::Template => Some("is_template"),
+        };
+        if let Some(field) = nature {
+            json[field] = true.into();
         }
         for field in NONE_OF {
             json[*field] = 0.into();

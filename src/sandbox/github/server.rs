@@ -146,8 +146,9 @@ impl Shared {
             response: Value::Null,
             faulty: false,
         };
-        let fault = self.faults().strike(&method, &path);
+        // First, so that the observer can still order a fault for this very request.
         self.tell(number, &method, &path, When::Before);
+        let fault = self.faults().strike(&method, &path);
         let mut answered = true;
         let mut after = None;
         match fault {

@@ -6,7 +6,7 @@ use super::{
     git::{Bare, File},
     people::Person,
     server::{Record, Seen, Shared},
-    state::{Access, App, CheckRun, Clock, Kind, Permissions, Protection, Repo, Role, State},
+    state::{Access, App, CheckRun, Clock, Kind, Nature, Permissions, Protection, Repo, Role, State},
     webhooks::{Delivery, Hooks, Webhook},
 };
 use crate::engine::event::RepoName;
@@ -195,6 +195,7 @@ impl Github {
             id: state.id(),
             name: name.clone(),
             private: true,
+            nature: Nature::Usual,
             default_branch: "main".into(),
             git,
             roles: BTreeMap::new(),
@@ -224,6 +225,11 @@ impl Github {
     /// Everybody may read it.
     pub fn make_public(&self, repo: &str) -> Result<(), SetupError> {
         self.repo(repo, |repo| repo.private = false)
+    }
+
+    /// Makes it an archived repository, a fork or a template.
+    pub fn set_nature(&self, repo: &str, nature: Nature) -> Result<(), SetupError> {
+        self.repo(repo, |repo| repo.nature = nature)
     }
 
     pub fn set_default_branch(&self, repo: &str, branch: &str) -> Result<(), SetupError> {

@@ -147,11 +147,23 @@ pub struct Protection {
     pub as_ruleset: bool,
 }
 
+/// What kind of repository it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Nature {
+    #[default]
+    Usual,
+    Archived,
+    Fork,
+    Template,
+}
+
 #[derive(Debug)]
 pub struct Repo {
     pub id: u64,
     pub name: RepoName,
     pub private: bool,
+    /// An archived repository takes no writes; a fork and a template are only told as such.
+    pub nature: Nature,
     pub default_branch: String,
     pub git: Bare,
     pub roles: BTreeMap<String, Role>,

@@ -2,21 +2,25 @@
 
 use super::{Effect, WorkError, promotions::head_of, session::Session};
 use crate::{
-    adapters::{github::Reaction, store::JobRequest},
+    adapters::github::Reaction,
     engine::{
-        command::{self, Parsed, Permission, Scope, Verb, VerbInfo},
-        config::{Bare, Config, Who, nearest},
+        command::{self, Parsed, Permission, Scope, VERBS, Verb, VerbInfo},
+        config::{Bare, Config, Environment, Who, nearest},
         event::Comment,
-        memory::{Decision, Intent, Memory, Outcome, PullRecord, Request},
+        memory::{Decision, Intent, Memory, Outcome, PullRecord, Request, line_key, promotion_key},
         plan::component_of,
-        wording::{code, plain, reply},
+        wording::{Standing, code, plain, reply},
     },
 };
 use jiff::Timestamp;
-use std::collections::BTreeSet;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The store's scope of what was said where.
+const SAID: &str = "said";
 
 /// The key of the reply to a comment.
-fn reply_key(comment: u64) -> String {
+pub(super) fn reply_key(comment: u64) -> String {
     format!("reply:{comment}")
 }
 
@@ -46,8 +50,10 @@ impl Session<'_> {
         if parsed.is_empty() {
             return Ok(());
         }
-        let eyes = Effect::React { comment: comment.id, reaction: Reaction::Eyes }.job(self.repo)?;
-        self.worker.store.enqueue(&[eyes], self.worker.clock.now()).await?;
+        // At once, and so before the answer; a command is heard without it too.
+        if let Err(error) = self.worker.forge.react(self.repo, comment.id, Reaction::Eyes).await {
+            tracing::warn!(%error, comment = comment.id, "no reaction");
+        }
         let permission = self.worker.forge.role(self.repo, &comment.author).await?;
         let components = self.components().await?;
 
@@ -112,7 +118,9 @@ impl Session<'_> {
                     Ok(intent) => intent,
                     Err(why) => Intent::Nonsense(why),
                 };
-                (intent, self.needed(command.verb.name()))
+                // What a merge goes into is known; other commands reach wherever their words lead.
+                let target = own_head.filter(|_| command.verb == Verb::Merge).and_then(|head| self.target_of(head));
+                (intent, self.needed(command.verb.name(), target.as_deref()))
             }
         }
     }
@@ -132,7 +140,10 @@ impl Session<'_> {
             Verb::Promote { components: words, to, version } => {
                 promote(&self.config, words, to.as_deref(), version.as_deref(), own_head, components, memory)?
             }
-            Verb::Merge => Intent::Merge,
+            Verb::Merge => match own_head.and_then(|head| self.nobody_but_people_merge(head)) {
+                Some(why) => return Err(why),
+                None => Intent::Merge,
+            },
             Verb::Hold { words, until, reason } => {
                 let named = command::resolve_hold(words, &environments, &known).map_err(|why| plain(&why))?;
                 let until = until.as_deref().map(|when| command::until(when, now)).transpose();
@@ -150,42 +161,95 @@ impl Session<'_> {
                 if let Some(word) = named.rest.first() {
                     return Err(unknown(word, &environments, &known));
                 }
-                Intent::Resume { component: named.component, environment: named.environment }
+                let lines = self.lines_of(named.component.as_deref(), named.environment.as_deref());
+                Intent::Resume { component: named.component, environment: named.environment, lines }
             }
             Verb::Status => Intent::Status,
             Verb::Help => Intent::Help,
         })
     }
 
-    /// The permission that butler.yaml asks for, where it does: the strictest of all environments.
-    fn needed(&self, verb: &str) -> Permission {
-        let usual = VerbInfo::of(verb).map_or(Permission::Admin, |info| info.permission);
-        self.config
-            .environments
-            .iter()
-            .flat_map(|environment| &environment.protect.commands)
-            .filter(|(named, _)| named == verb)
-            .filter_map(|(_, who)| who.iter().filter_map(Who::permission).min())
-            .max()
-            .unwrap_or(usual)
+    /// Why butler cannot merge this pull request, where settings that it does not know protect the target.
+    fn nobody_but_people_merge(&self, head: &str) -> Option<String> {
+        let protects = self.config.blocks_environment(&self.target_of(head)?)?;
+        Some(format!(
+            "{} is set, which this version of butler cannot check; a person has to merge this pull request on GitHub",
+            code(&protects.key)
+        ))
     }
 
-    /// The effects that answer these comments.
-    pub fn replies(&self, comments: &[Comment]) -> Result<Vec<JobRequest>, WorkError> {
-        let mut jobs = Vec::new();
+    /// The lines that a component or an environment is made of, by their names in the memory: as updates and as
+    /// promotions know them.
+    fn lines_of(&self, component: Option<&str>, environment: Option<&str>) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        for known in &self.config.environments {
+            let Some(state) = self.branches.get(&self.branch_of(known)) else { continue };
+            if environment.is_some_and(|named| named != known.name) {
+                continue;
+            }
+            for (file, scan, line) in state.snapshot.lines().filter(|(file, ..)| known.contains(file)) {
+                let id = scan.line_id(file, line);
+                if component.is_some_and(|named| named != component_of(&id, line)) {
+                    continue;
+                }
+                let edges = self.config.edges().into_iter().filter(|edge| edge.to.name == known.name);
+                found.extend(edges.map(|edge| promotion_key(&edge.promotion.name, &id)));
+                found.insert(line_key(&id));
+            }
+        }
+        found
+    }
+
+    /// The permission that a command takes in the environment that it touches, or, where that may be any, the strictest
+    /// of all: an environment that asks for less loosens nothing elsewhere.
+    pub(super) fn needed(&self, verb: &str, target: Option<&str>) -> Permission {
+        let usual = VerbInfo::of(verb).map_or(Permission::Admin, |info| info.permission);
+        let of = |environment: &Environment| {
+            let listed = environment.protect.commands.iter().find(|(named, _)| named == verb);
+            // Membership of a team is not known to this version: only an administrator goes for sure.
+            let least = |who: &[Who]| who.iter().filter_map(Who::permission).min().unwrap_or(Permission::Admin);
+            listed.map_or(usual, |(_, who)| least(who))
+        };
+        let touched = self.config.environments.iter().filter(|known| target.is_none_or(|target| known.name == target));
+        touched.map(of).max().unwrap_or(usual)
+    }
+
+    /// The environment that a head branch of butler's is to be merged into.
+    pub(super) fn target_of(&self, head: &str) -> Option<String> {
+        let edges = self.config.edges();
+        let edge = edges.iter().find(|edge| head_of(&self.config, edge) == head);
+        edge.map(|edge| edge.to.name.clone()).or_else(|| head.strip_prefix("butler/update/").map(str::to_owned))
+    }
+
+    /// Answers these comments.
+    pub async fn answer(&self, comments: &[Comment]) -> Result<(), WorkError> {
         for comment in comments {
             let Some(decisions) = self.memory.commands.get(&comment.id) else { continue };
-            jobs.push(self.reply_job(comment.number, comment.id, decisions)?);
+            self.reply_to(comment.number, comment.id, decisions).await?;
             let refused = decisions.iter().any(|decision| matches!(decision.outcome, Outcome::Refused { .. }));
             let reaction = if refused { Reaction::Confused } else { Reaction::Rocket };
-            jobs.push(Effect::React { comment: comment.id, reaction }.job(self.repo)?);
+            let react = Effect::React { comment: comment.id, reaction }.job(self.repo)?;
+            self.worker.store.enqueue(&[react], self.worker.clock.now()).await?;
         }
-        Ok(jobs)
+        Ok(())
+    }
+
+    /// Says something, unless the same was said there before: looking at the comments costs GitHub a call.
+    pub async fn say(&self, number: u64, key: &str, body: String) -> Result<(), WorkError> {
+        let (store, now) = (&self.worker.store, self.worker.clock.now());
+        let place = format!("{}#{number} {key}", self.repo);
+        let fingerprint = hex::encode(Sha256::digest(body.as_bytes()));
+        let said: Option<(String, _)> = store.fact(SAID, &place).await?;
+        if said.is_none_or(|(said, _)| said != fingerprint) {
+            store.enqueue(&[Effect::Say { number, key: key.to_owned(), body }.job(self.repo)?], now).await?;
+            store.put_fact(SAID, &place, &fingerprint, now).await?;
+        }
+        Ok(())
     }
 
     /// The reply to one comment, as things stand.
-    pub fn reply_job(&self, number: u64, comment: u64, decisions: &[Decision]) -> Result<JobRequest, WorkError> {
-        let standings: Vec<_> = self.standings.values().cloned().collect();
+    pub async fn reply_to(&self, number: u64, comment: u64, decisions: &[Decision]) -> Result<(), WorkError> {
+        let standings = self.standings_in_order();
         let now = self.worker.clock.now();
         let holds: Vec<String> = self
             .memory
@@ -198,8 +262,23 @@ impl Session<'_> {
                 format!("{what}{place}: {}", hold.sentence())
             })
             .collect();
-        let body = reply(comment, decisions, &standings, &holds);
-        Effect::Say { number, key: reply_key(comment), body }.job(self.repo)
+        let help = self.needed_by_verb();
+        let body = reply(comment, decisions, &standings, &holds, &help);
+        self.say(number, &reply_key(comment), body).await
+    }
+
+    /// Updates first, then promotions as butler.yaml has them.
+    fn standings_in_order(&self) -> Vec<Standing> {
+        let edges = self.config.edges();
+        let heads: Vec<String> = edges.iter().map(|edge| head_of(&self.config, edge)).collect();
+        let mut standings: Vec<_> = self.standings.values().cloned().collect();
+        standings.sort_by_key(|standing| heads.iter().position(|head| *head == standing.head).map_or(0, |at| at + 1));
+        standings
+    }
+
+    /// What each command takes here.
+    fn needed_by_verb(&self) -> BTreeMap<&'static str, Permission> {
+        VERBS.iter().map(|verb| (verb.name, self.needed(verb.name, None))).collect()
     }
 }
 

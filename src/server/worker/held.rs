@@ -39,17 +39,47 @@ impl Held {
         length: Duration,
         work: impl Future<Output = Result<T, WorkError>>,
     ) -> Result<T, WorkError> {
-        tokio::pin!(work);
-        loop {
-            tokio::select! {
-                result = &mut work => return result,
-                () = tokio::time::sleep(length / 3) => match self.confirm(store, clock, length).await {
-                    Err(WorkError::LeaseLost) => return Err(WorkError::LeaseLost),
+        // Both go on at once: the work may be holding the lease when it is to be renewed.
+        let lost = async {
+            loop {
+                tokio::time::sleep(length / 3).await;
+                match self.confirm(store, clock, length).await {
+                    Err(WorkError::LeaseLost) => return,
                     // The database may come back before the lease runs out.
                     Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
                     Ok(()) => {}
-                },
+                }
             }
+        };
+        tokio::select! {
+            result = work => result,
+            () = lost => Err(WorkError::LeaseLost),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::store::{JobKey, JobKind, JobRequest};
+    use tokio::time::{sleep, timeout};
+
+    #[tokio::test]
+    async fn work_may_hold_the_lease_while_it_is_to_be_renewed() {
+        let data = tempfile::TempDir::new().unwrap();
+        let store = Store::open(&format!("sqlite:{}", data.path().join("db").display())).await.unwrap();
+        let (clock, length) = (Clock::System, Duration::from_millis(60));
+        store.enqueue(&[JobRequest::urgent(JobKey::Sweep)], clock.now()).await.unwrap();
+        let job = store.lease(clock.now(), "worker", length, &[JobKind::Sweep]).await.unwrap().unwrap();
+        let held = Held::new(job.lease);
+        let work = async {
+            let lease = held.lease().await;
+            // Past the next heartbeat, which waits for the lease meanwhile.
+            sleep(length / 2).await;
+            drop(lease);
+            held.confirm(&store, &clock, length).await
+        };
+        let done = timeout(Duration::from_secs(20), held.while_renewed(&store, &clock, length, work)).await;
+        done.expect("neither waits for the other").unwrap();
     }
 }

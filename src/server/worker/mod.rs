@@ -3,6 +3,7 @@
 mod commands;
 mod effect;
 mod error;
+mod hearing;
 mod held;
 mod memory;
 mod promotions;
@@ -29,7 +30,7 @@ use crate::{
 };
 use held::Held;
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -60,10 +61,15 @@ pub struct Worker {
     pub(crate) options: WorkerOptions,
     /// The newest first: it signs; all of them are believed.
     pub(crate) keys: Vec<Key>,
+    /// Whose leases they are: the name that the data folder keeps.
     owner: String,
+    /// What was cached before may have missed an event.
+    pub(crate) started: jiff::Timestamp,
     identity: OnceCell<AppIdentity>,
     mirrors: Mutex<HashMap<RepoName, Arc<Mirror>>>,
     reader: Arc<Reader>,
+    /// The repositories whose comments this process has read.
+    heard: Mutex<BTreeSet<RepoName>>,
 }
 
 /// What [`Worker::step`] found.
@@ -86,19 +92,22 @@ impl Worker {
         registry: Registry,
         clock: Clock,
         keys: Vec<Key>,
+        owner: String,
         options: WorkerOptions,
     ) -> Self {
         Worker {
             store,
             forge,
             registry,
+            started: clock.now(),
             clock,
             options,
             keys,
-            owner: uuid::Uuid::new_v4().to_string(),
+            owner,
             identity: OnceCell::new(),
             mirrors: Mutex::default(),
             reader: Arc::default(),
+            heard: Mutex::default(),
         }
     }
 
@@ -107,17 +116,36 @@ impl Worker {
         &self.store
     }
 
+    /// Ends the leases that an earlier process of this data folder held when it died, so that nobody waits for them to
+    /// run out. The caller has made sure that it is dead.
+    pub async fn take_over(&self) -> Result<u64, StoreError> {
+        self.store.expire_leases_of(&self.owner, self.clock.now()).await
+    }
+
     /// Works until `shutdown` turns true, then finishes what it is at.
-    pub async fn run(self: Arc<Self>, shutdown: watch::Receiver<bool>) {
+    ///
+    /// # Errors
+    /// [`StoreError::Gone`]: it stopped by itself.
+    pub async fn run(self: Arc<Self>, shutdown: watch::Receiver<bool>) -> Result<(), StoreError> {
         let mut loops = tokio::task::JoinSet::new();
         for _ in 0..self.options.count.max(1) {
             loops.spawn(self.clone().work(shutdown.clone()));
         }
-        loops.join_all().await;
+        let mut result = Ok(());
+        while let Some(ended) = loops.join_next().await {
+            match ended {
+                Ok(ended) => result = result.and(ended),
+                // Cancelled where the runtime ends without a shutdown: nothing to say then.
+                Err(error) if error.is_panic() => tracing::error!(%error, "a worker ended by a fault of butler's own"),
+                Err(_) => {}
+            }
+        }
+        result
     }
 
-    async fn work(self: Arc<Self>, mut shutdown: watch::Receiver<bool>) {
+    async fn work(self: Arc<Self>, mut shutdown: watch::Receiver<bool>) -> Result<(), StoreError> {
         while !*shutdown.borrow() {
+            self.store.check()?;
             let changed = self.store.changed();
             match self.step().await {
                 Ok(Step::Did(_)) => continue,
@@ -134,6 +162,7 @@ impl Worker {
                 _ = shutdown.changed() => {}
             }
         }
+        Ok(())
     }
 
     /// Does the next job that is due, if there is one. Tests pump this by hand.
@@ -163,6 +192,11 @@ impl Worker {
             Err(WorkError::LeaseLost) => {
                 span.in_scope(|| tracing::warn!("another worker took over"));
                 return Ok(());
+            }
+            Err(error) if key == JobKey::Sweep => {
+                // Nothing would ever bring it back, and all else relies on it.
+                span.in_scope(|| tracing::warn!(%error, "the sweep failed; it comes again"));
+                Outcome::Done { again_at: self.next_sweep() }
             }
             Err(error) => self.outcome_of(error, attempts + 1),
         };

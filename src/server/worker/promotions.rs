@@ -1,14 +1,11 @@
 //! Promotions: each edge is planned, and its pull request (or its commit) made so.
 
-use super::{WorkError, publish::Published, pulls::PullWork, session::Session};
-use crate::{
-    adapters::store::JobRequest,
-    engine::{
-        config::{Config, Edge, Environment, Merge, Mode, Open, UpdateMode, Write},
-        memory::{PullRecord, promotion_key},
-        plan::{PromotionInputs, PromotionPlan, Side, promotion},
-        wording::{self, Standing, promotion_commit, promotion_pull},
-    },
+use super::{WorkError, publish::Published, pulls::PullWork, session::Session, updates::ROUNDS};
+use crate::engine::{
+    config::{Config, Edge, Merge, Mode, Open, UpdateMode, Write},
+    memory::promotion_key,
+    plan::{Planned, PromotionInputs, PromotionPlan, Side, promotion},
+    wording::{self, Finding, Standing, promotion_commit, promotion_pull},
 };
 use std::sync::Arc;
 
@@ -24,18 +21,24 @@ pub fn head_of(config: &Config, edge: &Edge<'_>) -> String {
 impl Session<'_> {
     /// Looks after every edge. Returns whether something was merged or committed: then branches moved, and the edges
     /// behind them are to be looked at again.
-    pub async fn promote_all(&mut self, jobs: &mut Vec<JobRequest>) -> Result<bool, WorkError> {
+    pub async fn promote_all(&mut self) -> Result<bool, WorkError> {
         let config = self.config.clone();
         let mut moved = false;
         for edge in config.edges() {
             let head = head_of(&config, &edge);
-            let (sentence, merged) = self.promote_edge(&config, &edge, &head, jobs).await?;
+            let (sentence, merged) = self.promote_edge(&config, &edge, &head).await?;
             moved |= merged;
-            let merged_for = self.standings.remove(&head).and_then(|standing| standing.merged_for);
-            let (from, to) = (edge.from.name.clone(), edge.to.name.clone());
-            self.standings.insert(head.clone(), Standing { head, from, to, sentence, merged_for });
+            self.note_standing(head, Some(edge.from.name.clone()), edge.to.name.clone(), sentence);
         }
         Ok(moved)
+    }
+
+    /// Notes where a pull request (or a promotion by commit) stands.
+    pub fn note_standing(&mut self, head: String, from: Option<String>, to: String, sentence: String) {
+        let merged_for = self.standings.remove(&head).and_then(|standing| standing.merged_for);
+        let merge = self.memory.pulls.get(&head).and_then(|record| record.merge.as_ref());
+        let merging_for = merge.map(|merge| merge.comment);
+        self.standings.insert(head.clone(), Standing { head, from, to, sentence, merging_for, merged_for });
     }
 
     async fn promote_edge(
@@ -43,7 +46,6 @@ impl Session<'_> {
         config: &Config,
         edge: &Edge<'_>,
         head: &str,
-        jobs: &mut Vec<JobRequest>,
     ) -> Result<(String, bool), WorkError> {
         let name = &edge.promotion.name;
         if edge.promotion.mode != Mode::Versions || config.blocks_promotion(name).is_some() {
@@ -62,40 +64,62 @@ impl Session<'_> {
         let record = self.memory.pulls.get(head).cloned();
         let requested = record.as_ref().and_then(|record| record.requested.clone());
         let components = requested.as_ref().map(|requested| requested.components.clone()).unwrap_or_default();
-        let plan = {
-            let from_relative = |file: &str| relative(edge.from, file);
-            let to_relative = |file: &str| relative(edge.to, file);
-            promotion(&PromotionInputs {
-                name,
+        let automatic = requested.is_none() && edge.promotion.write == Write::Commit;
+        let sides = (&*from, from_branch.as_str(), &*to, to_branch.as_str());
+        let plan = self.plan_promotion(edge, sides, automatic, &components).await?;
+        self.note_hand_edits(&plan.hand_edits).await?;
+        let declined = plan.skipped.iter().filter(|skip| skip.code == "declined");
+        self.findings.extend(declined.filter_map(|skip| Finding::of(&edge.to.name, skip)));
+        let by = requested.as_ref().map(|requested| requested.by.clone());
+        let asked_for = requested.is_some() || edge.promotion.open != Open::Command;
+        match edge.promotion.write {
+            Write::Commit => self.promote_by_commit(edge, &to_branch, plan, head, by, asked_for).await,
+            Write::PullRequest => self.promote_by_pull(edge, to_branch, plan, head, by, asked_for).await,
+        }
+    }
+
+    /// Plans with what is known, fetches what is missing, plans again.
+    async fn plan_promotion(
+        &mut self,
+        edge: &Edge<'_>,
+        (from, from_branch, to, to_branch): (&BranchState, &str, &BranchState, &str),
+        automatic: bool,
+        components: &[String],
+    ) -> Result<PromotionPlan, WorkError> {
+        let from_relative = |file: &str| edge.from.relative(file);
+        let to_relative = |file: &str| edge.to.relative(file);
+        for _ in 0..ROUNDS {
+            let planned = promotion(&PromotionInputs {
+                name: &edge.promotion.name,
                 from: Side {
                     environment: &edge.from.name,
-                    branch: &from_branch,
+                    branch: from_branch,
                     snapshot: &from.snapshot,
                     relative: &from_relative,
                 },
                 to: Side {
                     environment: &edge.to.name,
-                    branch: &to_branch,
+                    branch: to_branch,
                     snapshot: &to.snapshot,
                     relative: &to_relative,
                 },
                 target_updates: !matches!(edge.to.update, UpdateMode::None | UpdateMode::External),
                 memory: &self.memory,
+                facts: &self.facts,
                 now: self.worker.clock.now(),
-                components: &components,
-            })
-        };
-        let by = requested.as_ref().map(|requested| requested.by.clone());
-        let asked_for = requested.is_some() || edge.promotion.open != Open::Command;
-        match edge.promotion.write {
-            Write::Commit => self.promote_by_commit(config, edge, &to_branch, plan, head, by, asked_for).await,
-            Write::PullRequest => self.promote_by_pull(config, edge, to_branch, plan, head, by, asked_for, jobs).await,
+                automatic,
+                components,
+            });
+            match planned {
+                Planned::Ready(plan) => return Ok(plan),
+                Planned::Needs(needs) => self.learn(needs).await?,
+            }
         }
+        Err(WorkError::Bug(format!("promotion {} still asks questions after {ROUNDS} rounds", edge.promotion.name)))
     }
 
     async fn promote_by_commit(
         &mut self,
-        config: &Config,
         edge: &Edge<'_>,
         branch: &str,
         plan: PromotionPlan,
@@ -104,22 +128,28 @@ impl Session<'_> {
         asked_for: bool,
     ) -> Result<(String, bool), WorkError> {
         if plan.changes.is_empty() {
+            // Carried already, by an attempt that did not live to remember it; or there was nothing to carry. Either way
+            // what was asked for is done, and does not hold for what comes later.
+            self.forget_request(head, &format!("promote: {} has nothing to carry", plan.name)).await?;
             return Ok((nothing(&plan), false));
         }
-        if config.blocks_environment(&edge.to.name).is_some() {
+        if self.config.blocks_environment(&edge.to.name).is_some() {
             return Ok(("the target is protected by settings that this version does not know".into(), false));
         }
         if !asked_for {
             let wait = format!("waits for {}: {}", wording::code("/promote"), wording::summary(&plan.changes));
             return Ok((wait, false));
         }
+        if by.is_none() && plan.changes.iter().any(|change| change.downgrade) {
+            let wait = "would go down from what somebody put there";
+            let asks = wording::code("/promote");
+            return Ok((format!("{} {wait}; {asks} does it", wording::summary(&plan.changes)), false));
+        }
         let message = promotion_commit(&plan, by.as_deref());
         let (commit, _) = self.commit(&plan.base, &plan.changes, &message).await?;
         match self.move_branch(branch, Some(plan.base.clone()), Some(commit)).await? {
             Published::Done { commit } => {
-                let mut memory = self.memory.clone();
-                memory.pulls.entry(head.to_owned()).or_insert_with(|| PullRecord::of(&plan.name)).requested = None;
-                self.remember(memory, &format!("promote: {} as {commit}", plan.name)).await?;
+                self.forget_request(head, &format!("promote: {} as {commit}", plan.name)).await?;
                 let short = commit.get(..7).unwrap_or(&commit).to_owned();
                 Ok((format!("committed as {short}: {}", wording::summary(&plan.changes)), true))
             }
@@ -130,23 +160,35 @@ impl Session<'_> {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "everything that was planned, and where it goes")]
+    async fn forget_request(&mut self, head: &str, summary: &str) -> Result<(), WorkError> {
+        let mut memory = self.memory.clone();
+        let asked = memory.pulls.get_mut(head).and_then(|record| record.requested.take());
+        match asked {
+            Some(_) => self.remember(memory, summary).await,
+            None => Ok(()),
+        }
+    }
+
     async fn promote_by_pull(
         &mut self,
-        config: &Config,
         edge: &Edge<'_>,
         branch: String,
         plan: PromotionPlan,
         head: &str,
         by: Option<String>,
         asked_for: bool,
-        jobs: &mut Vec<JobRequest>,
     ) -> Result<(String, bool), WorkError> {
         let known = self.memory.pulls.contains_key(head) || self.pulls.contains_key(head);
         if plan.changes.is_empty() && !known {
             return Ok((nothing(&plan), false));
         }
         let nothing = nothing(&plan);
+        // What is held is not gone: the pull request waits as it is, with all that was said on it.
+        if let Some(pull) = self.pulls.get(head).filter(|_| plan.changes.is_empty())
+            && let Some(held) = plan.skipped.iter().find(|skip| skip.code == "held")
+        {
+            return Ok((format!("#{} stays as it is, {}", pull.number, wording::code(&held.reason)), false));
+        }
         let title = wording::subject(&plan.to, &plan.changes);
         let work = PullWork {
             head: head.to_owned(),
@@ -167,11 +209,12 @@ impl Session<'_> {
             may_open: asked_for,
         };
         let empty = work.changes.is_empty();
-        let stands = self.converge_pull(work, jobs).await?;
+        let (down, branch) = (work.changes.iter().any(|change| change.downgrade), work.branch.clone());
+        let stands = self.converge_pull(work).await?;
         if empty {
             return Ok((nothing, false));
         }
-        if config.blocks_environment(&edge.to.name).is_some() {
+        if self.config.blocks_environment(&edge.to.name).is_some() {
             return Ok((
                 format!(
                     "{}; people merge it: the target is protected by settings that this version does not know",
@@ -180,8 +223,8 @@ impl Session<'_> {
                 false,
             ));
         }
-        let automatic = edge.promotion.pull_request.merge == Merge::Auto;
-        let (waits, merged) = self.merge_if_asked(head, automatic, &title, jobs).await?;
+        let automatic = edge.promotion.pull_request.merge == Merge::Auto && !down;
+        let (waits, merged) = self.merge_if_asked(head, &branch, automatic, &title).await?;
         let sentence = match (waits, merged) {
             (Some(waits), _) => waits,
             (None, true) => "merged".into(),
@@ -191,16 +234,11 @@ impl Session<'_> {
     }
 }
 
-/// A file's path below the environment's folder.
-fn relative(environment: &Environment, file: &str) -> Option<String> {
-    environment.relative(file)
-}
-
 /// Why nothing is carried.
 fn nothing(plan: &PromotionPlan) -> String {
-    let blocked: Vec<&str> = plan.skipped.iter().map(|skip| skip.reason.as_str()).take(3).collect();
+    let blocked: Vec<String> = plan.skipped.iter().map(|skip| wording::code(&skip.reason)).take(3).collect();
     match blocked.is_empty() {
         true => format!("nothing to promote: {} runs what {} runs", wording::code(&plan.to), wording::code(&plan.from)),
-        false => format!("nothing to promote: {}", wording::plain(&blocked.join("; "))),
+        false => format!("nothing to promote: {}", blocked.join("; ")),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{WorkError, session::Session};
 use crate::{
-    adapters::git::{CommitMeta, FileChange, GitError, PushOutcome, RefUpdate},
+    adapters::git::{CommitMeta, FileChange, GitError, Identity, PushOutcome, RefUpdate},
     engine::{
         manifest::EditError,
         plan::{Change, rewritten},
@@ -35,8 +35,19 @@ impl From<EditError> for WorkError {
 impl Session<'_> {
     /// Makes a commit of the changes on top of `base`; returns its id and the unified diff. No ref moves.
     pub async fn commit(&self, base: &str, changes: &[Change], message: &str) -> Result<(String, String), WorkError> {
+        self.commit_as(self.author(), base, changes, message).await
+    }
+
+    /// The same, in somebody's name. The committer is always the App: by that it knows its own commits.
+    pub async fn commit_as(
+        &self,
+        author: Identity,
+        base: &str,
+        changes: &[Change],
+        message: &str,
+    ) -> Result<(String, String), WorkError> {
         let meta = CommitMeta {
-            author: self.author(),
+            author,
             committer: self.committer(),
             time: self.worker.clock.now(),
             message: message.to_owned(),
@@ -61,6 +72,16 @@ impl Session<'_> {
         .await
     }
 
+    /// To be asked just before a branch moves, by push or by merge: that no command came in that was not heard, and that
+    /// the lease still holds.
+    pub async fn last_word(&self) -> Result<(), WorkError> {
+        let inbox = self.worker.store.inbox(self.repo).await?;
+        if inbox.iter().any(|comment| !self.heard.contains(&comment.id)) {
+            return Err(WorkError::Again("a command came in meanwhile".into()));
+        }
+        self.held.confirm(&self.worker.store, &self.worker.clock, self.worker.options.lease).await
+    }
+
     /// Moves a branch from `expected` to `new` (`None`: must not exist, or goes away).
     ///
     /// Commands that came in meanwhile go first: a `/hold` said a moment ago holds.
@@ -70,11 +91,7 @@ impl Session<'_> {
         expected: Option<String>,
         new: Option<String>,
     ) -> Result<Published, WorkError> {
-        let inbox = self.worker.store.inbox(self.repo).await?;
-        if inbox.iter().any(|comment| !self.heard.contains(&comment.id)) {
-            return Err(WorkError::Again("a command came in before the push".into()));
-        }
-        self.held.confirm(&self.worker.store, &self.worker.clock, self.worker.options.lease).await?;
+        self.last_word().await?;
         let name = format!("refs/heads/{branch}");
         let update = RefUpdate { name: name.clone(), expected, new: new.clone() };
         let mirror = self.mirror.clone();

@@ -4,13 +4,13 @@
 //! What butler is about to put on a head branch is remembered before it is put there: whatever else stands there is a
 //! person's.
 
-use super::{Effect, WorkError, publish::Published, session::Session};
+use super::{WorkError, publish::Published, session::Session};
 use crate::{
-    adapters::{
-        github::{ForgeError, MergeMethod, MergeOutcome, Pull, PullSpec, PullState as PullStatus, approvals},
-        store::JobRequest,
+    adapters::github::{
+        ForgeError, MergeMethod, MergeOutcome, Pull, PullSpec, PullState as PullStatus, ReviewState, last_words,
     },
     engine::{
+        command::Permission,
         config::PullRequest,
         memory::{Merged, Outcome, PullRecord},
         plan::{Change, PullAction, PullState, decide_pull},
@@ -44,6 +44,11 @@ pub struct PullWork {
 /// Where a pull request stands after it was looked after: a sentence for people.
 pub struct Stands {
     pub sentence: String,
+}
+
+/// Whether a body was written for another plan. One without butler's marker is a person's, and stays.
+fn shows_another_plan(body: &str, hash: &str) -> bool {
+    body.contains("<!-- butler:plan:") && !body.contains(&format!("<!-- butler:plan:{hash} -->"))
 }
 
 impl Session<'_> {
@@ -88,8 +93,13 @@ impl Session<'_> {
             let (values, merge) = (std::mem::take(&mut record.values), record.merge.take());
             record.ended = Some(pull.number);
             record.requested = None;
+            if let Some(merge) = &merge {
+                self.restate.insert(merge.comment, pull.number);
+            }
             if pull.merged {
-                // butler's own merge whose answer was lost counts for the one who asked.
+                record.values = values;
+                record.land(pull.number, now);
+                // butler's own merge whose answer was lost counts for the one who asked, and so does a person's.
                 if let (Some(merge), Some(commit)) = (merge, &pull.merge_sha) {
                     record.merged =
                         Some(Merged { number: pull.number, comment: merge.comment, commit: commit.clone() });
@@ -102,8 +112,23 @@ impl Session<'_> {
                 said.push(format!("#{} closed", pull.number));
             }
         }
-        self.remember(memory, &said.join(", ")).await?;
-        for (head, _) in ended {
+        self.remember(memory, &said.join(", ")).await
+    }
+
+    /// Removes the heads of pull requests that ended: now, or in an attempt that did not live to do it.
+    pub async fn delete_left_heads(&mut self) -> Result<(), WorkError> {
+        let open = |head: &str| self.pulls.contains_key(head);
+        // A new plan for the same head has values again.
+        let over =
+            |record: &PullRecord| record.number.is_some() && record.ended == record.number && record.values.is_empty();
+        let left: Vec<String> = self
+            .memory
+            .pulls
+            .iter()
+            .filter(|(head, record)| over(record) && !open(head) && self.head(head) == Some(&record.head))
+            .map(|(head, _)| head.clone())
+            .collect();
+        for head in left {
             self.delete_head(&head).await?;
         }
         Ok(())
@@ -120,15 +145,15 @@ impl Session<'_> {
     }
 
     /// Makes the pull request carry exactly this, and says where it stands.
-    pub async fn converge_pull(&mut self, work: PullWork, jobs: &mut Vec<JobRequest>) -> Result<Stands, WorkError> {
+    pub async fn converge_pull(&mut self, work: PullWork) -> Result<Stands, WorkError> {
         let pull = self.pulls.get(&work.head).cloned();
         let standing_at = self.head(&work.head).cloned();
         let record = self.memory.pulls.get(&work.head).cloned();
         let state = match (&pull, &standing_at) {
             (Some(pull), _) => PullState::Open {
                 number: pull.number,
-                head: self.head_without_updates(&work, pull).await?,
-                reviewed: !self.worker.forge.reviews(self.repo, pull.number).await?.is_empty(),
+                head: self.head_without_updates(&work.head, pull).await?,
+                reviewed: self.under_review(record.as_ref(), &work.hash, pull.number).await?,
                 mergeable: pull.mergeable,
             },
             // The branch stands there without a pull request: butler's, or somebody else's.
@@ -139,11 +164,27 @@ impl Session<'_> {
         };
         if let Some(pull) = &pull {
             self.note_number(&work.head, pull.number).await?;
+            if pull.base_ref != work.branch {
+                return Ok(Stands { sentence: retargeted(pull) });
+            }
+        }
+        let mut record = record;
+        if let (Some(pull), Some(record)) = (&pull, &mut record)
+            && record.before.as_deref() == Some(&pull.head_sha)
+            && record.head != pull.head_sha
+        {
+            // The plan was remembered, and its push did not come to pass.
+            record.plan.clear();
         }
         let action = decide_pull(&work.hash, work.changes.len(), record.as_ref(), &state);
         tracing::debug!(head = work.head, ?action, changes = work.changes.len(), "pull request");
         let open = |number: u64| Stands { sentence: format!("#{number} is open: {}", wording::summary(&work.changes)) };
         match (action, pull) {
+            (PullAction::Keep, Some(pull)) if shows_another_plan(&pull.body, &work.hash) => {
+                // Pushed by an attempt that did not live to say so.
+                let diff = self.commit(&work.base, &work.changes, &work.message).await?.1;
+                Ok(open(self.show_pull(&work, &diff).await?.number))
+            }
             (PullAction::Keep, Some(pull)) => Ok(open(pull.number)),
             (PullAction::Keep, None) => Ok(Stands { sentence: "nothing to carry".into() }),
             (PullAction::Write, None) if !work.may_open => Ok(Stands {
@@ -155,18 +196,16 @@ impl Session<'_> {
             }
             (PullAction::Close, Some(pull)) => {
                 self.close(&work.head, &pull).await?;
-                let body = wording::nothing_left();
-                jobs.push(Effect::Say { number: pull.number, key: "closed".into(), body }.job(self.repo)?);
                 Ok(Stands { sentence: "nothing is left to carry".into() })
             }
             (PullAction::Announce, Some(pull)) => {
                 let body = wording::newer_plan(&wording::summary(&work.changes));
-                jobs.push(Effect::Say { number: pull.number, key: "newer".into(), body }.job(self.repo)?);
+                self.say(pull.number, "newer", body).await?;
                 Ok(open(pull.number))
             }
             (PullAction::Edited, Some(pull)) => {
                 let body = wording::edited(&work.head);
-                jobs.push(Effect::Say { number: pull.number, key: "edited".into(), body }.job(self.repo)?);
+                self.say(pull.number, "edited", body).await?;
                 Ok(Stands { sentence: format!("#{} has a person's commits; butler leaves it alone", pull.number) })
             }
             (PullAction::Foreign { .. }, _) => Ok(Stands {
@@ -176,14 +215,20 @@ impl Session<'_> {
         }
     }
 
+    /// Whether people judge what stands there: somebody reviewed it, or asked to merge it. Asked only where it matters.
+    async fn under_review(&self, record: Option<&PullRecord>, hash: &str, number: u64) -> Result<bool, WorkError> {
+        let Some(record) = record.filter(|record| record.plan != hash) else { return Ok(false) };
+        Ok(record.merge.is_some() || !self.worker.forge.reviews(self.repo, number).await?.is_empty())
+    }
+
     /// The pull request's head; GitHub's "Update branch" merges of the base do not count as a person's commits.
-    async fn head_without_updates(&self, work: &PullWork, pull: &Pull) -> Result<String, WorkError> {
-        let Some(record) = self.memory.pulls.get(&work.head) else { return Ok(pull.head_sha.clone()) };
+    async fn head_without_updates(&self, head: &str, pull: &Pull) -> Result<String, WorkError> {
+        let Some(record) = self.memory.pulls.get(head) else { return Ok(pull.head_sha.clone()) };
         if record.head == pull.head_sha || record.stands_at(&pull.head_sha) {
             return Ok(record.head.clone());
         }
         let (mirror, head, ours) = (self.mirror.clone(), pull.head_sha.clone(), record.head.clone());
-        let base = self.head(&work.branch).cloned().unwrap_or_default();
+        let base = self.head(&pull.base_ref).cloned().unwrap_or_default();
         let only_updates = Self::blocking(move || {
             let mut at = head;
             // A handful of updates at most; more is somebody working on the branch.
@@ -236,7 +281,17 @@ impl Session<'_> {
                 }
             }
         }
-        let PullText { title, body } = (work.text)(&diff);
+        let opened = self.show_pull(work, &diff).await?;
+        tracing::info!(number = opened.number, head = work.head, new = pull.is_none(), "pull request");
+        let number = opened.number;
+        self.pulls.insert(work.head.clone(), opened);
+        self.note_number(&work.head, number).await?;
+        Ok(number)
+    }
+
+    /// Makes the pull request's title and body say what it carries; opens it where there is none.
+    async fn show_pull(&self, work: &PullWork, diff: &str) -> Result<Pull, WorkError> {
+        let PullText { title, body } = (work.text)(diff);
         let spec = PullSpec {
             head: work.head.clone(),
             base: work.branch.clone(),
@@ -251,12 +306,7 @@ impl Session<'_> {
         for finding in &ensured.findings {
             tracing::warn!(head = work.head, finding, "pull request");
         }
-        let opened = ensured.pull;
-        tracing::info!(number = opened.number, head = work.head, new = pull.is_none(), "pull request");
-        let number = opened.number;
-        self.pulls.insert(work.head.clone(), opened);
-        self.note_number(&work.head, number).await?;
-        Ok(number)
+        Ok(ensured.pull)
     }
 
     /// Remembers the number of the pull request that is open from this head: its end is noticed by it.
@@ -279,6 +329,8 @@ impl Session<'_> {
             record.merge = None;
         }
         self.remember(memory, &format!("close: #{}", pull.number)).await?;
+        // Said first, and at once: nobody looks again at what is closed.
+        self.worker.forge.say(self.repo, pull.number, "closed", &wording::nothing_left()).await?;
         self.worker.forge.close_pull(self.repo, pull.number).await?;
         self.pulls.remove(head);
         self.delete_head(head).await
@@ -289,9 +341,9 @@ impl Session<'_> {
     pub async fn merge_if_asked(
         &mut self,
         head: &str,
+        branch: &str,
         automatic: bool,
         title: &str,
-        jobs: &mut Vec<JobRequest>,
     ) -> Result<(Option<String>, bool), WorkError> {
         let Some(record) = self.memory.pulls.get(head).cloned() else { return Ok((None, false)) };
         let Some(pull) = self.pulls.get(head).cloned() else { return Ok((None, false)) };
@@ -312,10 +364,33 @@ impl Session<'_> {
                 false,
             ));
         }
+        if pull.base_ref != branch {
+            return Ok((Some(retargeted(&pull)), false));
+        }
+        if let Some(asked) = &asked {
+            self.restate.insert(asked.comment, pull.number);
+            // The memory names who asked; whether they may is asked again now.
+            let needed = self.needed("merge", self.target_of(head).as_deref());
+            let has = self.worker.forge.role(self.repo, &asked.by).await?;
+            if has.is_none_or(|has| has < needed) {
+                let by = wording::code(&asked.by);
+                return Ok((Some(format!("#{}: {by} may not merge it any more", pull.number)), false));
+            }
+        }
+        if self.head_without_updates(head, &pull).await? != record.head {
+            // What was asked for was another commit; it is not asked for any more.
+            let mut memory = self.memory.clone();
+            if let Some(record) = memory.pulls.get_mut(head) {
+                record.merge = None;
+            }
+            self.remember(memory, &format!("#{} has a person's commits: not merged", pull.number)).await?;
+            let why = "somebody committed to its branch since; butler leaves the merge to people";
+            return Ok((Some(format!("#{}: {why}", pull.number)), false));
+        }
         if let Some(waits) = self.missing_for_merge(&pull).await? {
             return Ok((Some(format!("#{} waits: {waits}", pull.number)), false));
         }
-        self.held.confirm(&self.worker.store, &self.worker.clock, self.worker.options.lease).await?;
+        self.last_word().await?;
         let by = asked.as_ref().map(|asked| format!("Butler-Requested-By: {}\n", asked.by)).unwrap_or_default();
         let message = format!("Merges #{}.\n\nButler-Plan: {}\n{by}", pull.number, record.plan);
         let outcome = self
@@ -330,7 +405,10 @@ impl Session<'_> {
             }
             MergeOutcome::BaseMoved => return Err(WorkError::Again(format!("the base of #{} moved", pull.number))),
             MergeOutcome::NotMergeable { why } => {
-                return Ok((Some(format!("#{} cannot be merged: {}", pull.number, wording::plain(&why))), false));
+                return Ok((
+                    Some(format!("#{} cannot be merged: {}", pull.number, wording::plain(why.trim_end_matches('.')))),
+                    false,
+                ));
             }
         };
         tracing::info!(number = pull.number, commit, "merged");
@@ -340,7 +418,7 @@ impl Session<'_> {
             record.number = Some(pull.number);
             record.requested = None;
             record.merge = None;
-            record.values.clear();
+            record.land(pull.number, self.worker.clock.now());
             record.merged = Some(Merged {
                 number: pull.number,
                 comment: asked.as_ref().map_or(0, |asked| asked.comment),
@@ -350,11 +428,8 @@ impl Session<'_> {
         self.remember(memory, &format!("merge: #{} as {commit}", pull.number)).await?;
         self.pulls.remove(head);
         self.delete_head(head).await?;
-        if let Some(asked) = asked
-            && let Some(decisions) = self.memory.commands.get(&asked.comment).cloned()
-        {
+        if let Some(asked) = asked {
             self.mark_merged(head, asked.comment, &commit);
-            jobs.push(self.reply_job(pull.number, asked.comment, &decisions)?);
         }
         Ok((None, true))
     }
@@ -362,9 +437,10 @@ impl Session<'_> {
     fn mark_merged(&mut self, head: &str, comment: u64, commit: &str) {
         let standing = self.standings.entry(head.to_owned()).or_insert_with(|| wording::Standing {
             head: head.to_owned(),
-            from: String::new(),
+            from: None,
             to: String::new(),
             sentence: "merged".into(),
+            merging_for: None,
             merged_for: None,
         });
         standing.merged_for = Some((comment, commit.to_owned()));
@@ -381,8 +457,19 @@ impl Session<'_> {
         let rules = self.worker.forge.branch_rules(self.repo, &pull.base_ref).await?;
         if rules.required_approvals > 0 {
             let reviews = self.worker.forge.reviews(self.repo, pull.number).await?;
-            let approvals = approvals(&reviews);
-            if approvals < rules.required_approvals as usize {
+            let mut approvals = 0;
+            for review in last_words(&reviews) {
+                let may = self.worker.forge.role(self.repo, &review.author).await?;
+                match review.state {
+                    _ if may.is_none_or(|may| may < Permission::Write) => {}
+                    ReviewState::Approved if review.commit == pull.head_sha => approvals += 1,
+                    ReviewState::ChangesRequested => {
+                        return Ok(Some(format!("{} asked for changes", wording::code(&review.author))));
+                    }
+                    _ => {}
+                }
+            }
+            if approvals < rules.required_approvals {
                 return Ok(Some(format!("{approvals} of {} approvals", rules.required_approvals)));
             }
         }
@@ -401,23 +488,27 @@ impl Session<'_> {
         Ok(None)
     }
 
-    /// Merges that were asked for and done: their replies, for those whose answer an earlier attempt did not live to
-    /// write.
-    pub fn replies_to_merges(&mut self) -> Result<Vec<JobRequest>, WorkError> {
-        let merged: Vec<(String, Merged)> = self
-            .memory
-            .pulls
-            .iter()
-            .filter_map(|(head, record)| Some((head.clone(), record.merged.clone()?)))
-            .collect();
-        let mut jobs = Vec::new();
-        for (head, merged) in merged {
-            self.mark_merged(&head, merged.comment, &merged.commit);
-            let Some(decisions) = self.memory.commands.get(&merged.comment).cloned() else { continue };
+    /// Says again what became of merges that people asked for: those that wait, those that came to an end, and those that
+    /// an earlier attempt did and did not live to tell.
+    pub async fn restate_merges(&mut self) -> Result<(), WorkError> {
+        let merged = self.memory.pulls.iter().filter_map(|(head, record)| Some((head.clone(), record.merged.clone()?)));
+        let merged: Vec<(String, Merged)> = merged.collect();
+        for (head, Merged { number, comment, commit }) in merged {
+            self.mark_merged(&head, comment, &commit);
+            self.restate.insert(comment, number);
+        }
+        for (comment, number) in std::mem::take(&mut self.restate) {
+            let Some(decisions) = self.memory.commands.get(&comment).cloned() else { continue };
             if decisions.iter().any(|decision| matches!(decision.outcome, Outcome::Merging { .. })) {
-                jobs.push(self.reply_job(merged.number, merged.comment, &decisions)?);
+                self.reply_to(number, comment, &decisions).await?;
             }
         }
-        Ok(jobs)
+        Ok(())
     }
+}
+
+/// Somebody turned the pull request to another branch: what it is merged into is theirs to decide.
+fn retargeted(pull: &Pull) -> String {
+    let base = wording::code(&pull.base_ref);
+    format!("#{} was turned to {base}; butler leaves it alone, close it to have another", pull.number)
 }

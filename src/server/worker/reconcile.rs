@@ -93,7 +93,17 @@ impl Worker {
         let (reading, at) = (mirror.clone(), head.clone());
         let consent = Session::blocking(move || consent(&reading, &at)).await?;
         self.report_config(repo, &head, &consent).await?;
-        let Consent::Given { config, .. } = consent else { return done };
+        let config = match consent {
+            Consent::Given { config, .. } => config,
+            Consent::Invalid { .. } => return done,
+            Consent::None => {
+                // Nobody is listening: what is said now must not be carried out when there is a butler.yaml one day.
+                for comment in self.store.inbox(repo).await? {
+                    self.store.inbox_done(repo, comment.id, self.clock.now()).await?;
+                }
+                return done;
+            }
+        };
         if config.blocks_everything().is_some() {
             return done;
         }
@@ -117,21 +127,34 @@ impl Worker {
             heard: BTreeSet::new(),
             standings: BTreeMap::new(),
             pulls: BTreeMap::new(),
+            restate: BTreeMap::new(),
+            findings: Vec::new(),
             look_again: false,
         };
         if let Err(trouble) = session.recall().await? {
             let found = session.heads.get(MEMORY_REF).map(String::as_str);
-            let text = wording::memory_refused(&trouble, found);
+            let last_seen = self.store.seen_state(repo).await?;
+            let text = wording::memory_refused(&trouble, found, last_seen.as_deref());
             tracing::error!(%trouble, "butler's memory is not believed: nothing is written");
             jobs.push(Effect::check(&head, "butler/memory", Conclusion::Failure, text).job(repo)?);
+            self.store.put_fact("memory-refused", &repo.to_string(), &head, self.clock.now()).await?;
             return done;
+        }
+        let refused: Option<(String, _)> = self.store.fact("memory-refused", &repo.to_string()).await?;
+        if let Some((refused, _)) = refused.filter(|(refused, _)| !refused.is_empty()) {
+            let text = wording::memory_mended();
+            jobs.push(Effect::check(&refused, "butler/memory", Conclusion::Success, text).job(repo)?);
+            self.store.put_fact("memory-refused", &repo.to_string(), &"", self.clock.now()).await?;
         }
         session.settle_pulls().await?;
         session.hear_what_was_missed().await?;
         let comments = session.decide_commands().await?;
-        session.update_all(jobs).await?;
-        let moved = session.promote_all(jobs).await?;
-        jobs.extend(session.replies_to_merges()?);
+        session.delete_left_heads().await?;
+        session.index_images().await?;
+        let mut moved = session.update_all().await?;
+        moved |= session.promote_all().await?;
+        session.tell_findings().await?;
+        session.restate_merges().await?;
         session.finish(&comments).await?;
         if moved {
             return Ok(None);
@@ -208,6 +231,8 @@ impl Session<'_> {
                 Ok(Ok(()))
             }
             Ok(memory::Found::Absent) => {
+                // What was said before butler came was not said to it.
+                self.worker.heard_just_now(self.repo).await?;
                 let mut branches: Vec<String> =
                     self.config.environments.iter().map(|environment| self.branch_of(environment)).collect();
                 branches.push(self.default_branch.clone());
@@ -224,33 +249,24 @@ impl Session<'_> {
         }
     }
 
-    /// With a database that does not know this repository, comments on butler's open pull requests are read again.
-    async fn hear_what_was_missed(&mut self) -> Result<(), WorkError> {
-        if self.worker.store.is_known(self.repo).await? {
-            return Ok(());
+    /// Remembers which images matter here, before registries are asked about them: an image that is pushed later than
+    /// that finds who follows it, and one that was pushed before is in the answer.
+    async fn index_images(&mut self) -> Result<(), WorkError> {
+        let config = self.config.clone();
+        let mut images = BTreeSet::new();
+        for environment in &config.environments {
+            let branch = self.branch_of(environment);
+            if let Some(state) = self.branch(&branch).await? {
+                images.extend(state.bindings.images().cloned());
+            }
         }
-        let mut missed = Vec::new();
-        for pull in self.pulls.values() {
-            let comments = self.worker.forge.comments_since(self.repo, pull.number, self.memory.cursor).await?;
-            missed.extend(
-                comments.into_iter().filter(|comment| !comment.author_is_bot && !self.memory.decided(comment.id)),
-            );
-        }
-        self.worker.store.inbox_add(&missed).await?;
-        self.worker.store.set_known(self.repo, self.worker.clock.now()).await?;
-        Ok(())
+        Ok(self.worker.store.index_images(self.repo, &images).await?)
     }
 
-    /// Remembers which images matter here, and answers these comments: the replies are in the journal before the inbox
-    /// forgets them.
+    /// Answers these comments: the replies are in the journal before the inbox forgets them.
     async fn finish(&mut self, comments: &[crate::engine::event::Comment]) -> Result<(), WorkError> {
-        let mut images = BTreeSet::new();
-        for state in self.branches.values() {
-            images.extend(state.bindings.images().cloned());
-        }
-        self.worker.store.index_images(self.repo, &images).await?;
         let now = self.worker.clock.now();
-        self.worker.store.enqueue(&self.replies(comments)?, now).await?;
+        self.answer(comments).await?;
         for comment in comments {
             self.worker.store.inbox_done(self.repo, comment.id, now).await?;
         }

@@ -6,7 +6,13 @@ use crate::{
         git::{BranchState, Heads, Identity, Mirror},
         github::AppIdentity,
     },
-    engine::{config::Config, event::RepoName, memory::Memory, plan::Facts, wording::Standing},
+    engine::{
+        config::Config,
+        event::RepoName,
+        memory::Memory,
+        plan::Facts,
+        wording::{self, Standing},
+    },
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -34,6 +40,10 @@ pub struct Session<'a> {
     pub standings: BTreeMap<String, Standing>,
     /// butler's pull requests that are open, by head branch.
     pub pulls: BTreeMap<String, crate::adapters::github::Pull>,
+    /// Comments that asked for a merge, with the number that they stand on: their replies are to be said again.
+    pub restate: BTreeMap<u64, u64>,
+    /// What keeps lines from being updated, for the check run.
+    pub findings: Vec<wording::Finding>,
     /// Something could not be asked: look again soon.
     pub look_again: bool,
 }
@@ -61,7 +71,8 @@ impl Session<'_> {
             return Ok(Some(state.clone()));
         }
         let (mirror, reader, name) = (self.mirror.clone(), self.worker.reader.clone(), branch.to_owned());
-        let state = Self::blocking(move || Ok(reader.branch(&mirror, &name, &commit)?)).await?;
+        let config = self.config.clone();
+        let state = Self::blocking(move || Ok(reader.branch(&mirror, &name, &commit, &config)?)).await?;
         self.branches.insert(branch.to_owned(), state.clone());
         Ok(Some(state))
     }

@@ -2,12 +2,15 @@
 
 use super::{Effect, WorkError, publish::Published, pulls::PullWork, session::Session};
 use crate::{
-    adapters::{git::BranchState, github::Conclusion, store::JobRequest},
+    adapters::{
+        git::{BranchState, Identity},
+        github::Conclusion,
+    },
     engine::{
-        config::{Environment, UnparsedFiles, UpdateMode},
-        memory::line_key,
+        config::{Environment, Merge, UnparsedFiles, UpdateMode},
+        memory::{Decline, line_key},
         plan::{Change, Fact, Need, Planned, Scope, UpdateInputs, UpdatePlan, plan_hash, update},
-        wording::{self, update_commit},
+        wording::{self, Finding, update_commit, update_commits},
     },
     server::facts::ask_registries,
 };
@@ -15,38 +18,45 @@ use jiff::SignedDuration;
 use std::{collections::BTreeSet, sync::Arc};
 
 /// More rounds of questions than this are a bug in the planner.
-const ROUNDS: usize = 8;
+pub const ROUNDS: usize = 8;
+/// The store's scope of what the check run said last, and on which commit.
+const FINDINGS_TOLD: &str = "findings-told";
 /// How long a list of tags that no event made stale is used again: many pushes in a row cost one question.
 const TAGS_FRESH: SignedDuration = SignedDuration::from_secs(30);
 
 impl Session<'_> {
-    /// Updates every environment that butler writes.
-    pub async fn update_all(&mut self, jobs: &mut Vec<JobRequest>) -> Result<(), WorkError> {
+    /// Updates every environment that butler writes. Returns whether a pull request was merged: then branches moved.
+    pub async fn update_all(&mut self) -> Result<bool, WorkError> {
         let config = self.config.clone();
+        let mut moved = false;
         for environment in &config.environments {
             let written = !matches!(environment.update, UpdateMode::None | UpdateMode::External);
             if written && environment.repository.is_none() && config.blocks_environment(&environment.name).is_none() {
-                self.update_one(environment, jobs).await?;
+                moved |= self.update_one(environment).await?;
             }
         }
-        Ok(())
+        Ok(moved)
     }
 
-    async fn update_one(&mut self, environment: &Environment, jobs: &mut Vec<JobRequest>) -> Result<(), WorkError> {
+    async fn update_one(&mut self, environment: &Environment) -> Result<bool, WorkError> {
         let branch = self.branch_of(environment);
-        let Some(state) = self.branch(&branch).await? else { return Ok(()) };
+        let Some(state) = self.branch(&branch).await? else {
+            self.findings.push(Finding::no_branch(&environment.name, &branch));
+            return Ok(false);
+        };
         let plan = self.plan_update(environment, &branch, &state).await?;
         self.look_again |= plan.skipped.iter().any(|skip| skip.code == "registry-unavailable");
         for skip in &plan.skipped {
             tracing::info!(
                 environment = environment.name,
                 file = skip.file,
-                code = skip.code,
+                code = %skip.code,
                 reason = skip.reason,
                 "skipped"
             );
+            self.findings.extend(Finding::of(&environment.name, skip));
         }
-        self.note_hand_edits(&plan, &state.commit, jobs).await?;
+        self.note_hand_edits(&plan.hand_edits).await?;
 
         let ours = plan.changes.iter().filter(|change| change.written_by.is_none());
         let (careful, direct): (Vec<Change>, Vec<Change>) = ours.cloned().partition(|change| change.downgrade);
@@ -59,8 +69,7 @@ impl Session<'_> {
                 why = "This environment is updated by pull request.";
             }
             mode => {
-                let message = update_commit(&plan, &direct);
-                let (commit, _) = self.commit(&state.commit, &direct, &message).await?;
+                let commit = self.commit_update(&plan, &state, &direct).await?;
                 match self.move_branch(&branch, Some(state.commit.clone()), Some(commit)).await? {
                     Published::Done { commit } => {
                         tracing::info!(
@@ -77,15 +86,35 @@ impl Session<'_> {
                         why = "The branch takes no direct commits.";
                     }
                     Published::Protected { message } => {
-                        let text = wording::protected(&environment.name, &branch, &message);
-                        jobs.push(
-                            Effect::check(&state.commit, "butler/update", Conclusion::Failure, text).job(self.repo)?,
-                        );
+                        self.findings.push(Finding::protected(&environment.name, &branch, &message));
                     }
                 }
             }
         }
-        self.update_by_pull(environment, &branch, plan, by_pull, why, jobs).await
+        self.update_by_pull(environment, &branch, plan, by_pull, why).await
+    }
+
+    /// One commit for each automation on top of the branch, one after the other; returns the last. No ref moves.
+    async fn commit_update(
+        &self,
+        plan: &UpdatePlan,
+        state: &BranchState,
+        changes: &[Change],
+    ) -> Result<String, WorkError> {
+        let mut head = state.commit.clone();
+        let mut before: Vec<Change> = Vec::new();
+        for commit in update_commits(plan, &state.snapshot, &state.bindings, changes) {
+            let author = commit.author.filter(|_| self.config.commits.author.is_none()).and_then(identity);
+            let author = author.unwrap_or_else(|| self.author());
+            // All changes were planned on the same blobs: of a file that two commits touch, the second one's edits are
+            // put beside the first one's.
+            let files: BTreeSet<&str> = commit.changes.iter().map(|change| change.line.file.as_str()).collect();
+            let again = before.iter().filter(|change| files.contains(change.line.file.as_str()));
+            let edits: Vec<Change> = again.chain(&commit.changes).cloned().collect();
+            (head, _) = self.commit_as(author, &head, &edits, &commit.message).await?;
+            before.extend(commit.changes);
+        }
+        Ok(head)
     }
 
     async fn update_by_pull(
@@ -95,21 +124,21 @@ impl Session<'_> {
         plan: UpdatePlan,
         changes: Vec<Change>,
         why: &str,
-        jobs: &mut Vec<JobRequest>,
-    ) -> Result<(), WorkError> {
+    ) -> Result<bool, WorkError> {
         let head = format!("butler/update/{}", environment.name);
         let known = self.memory.pulls.contains_key(&head) || self.pulls.contains_key(&head);
         if changes.is_empty() && !known {
-            return Ok(());
+            return Ok(false);
         }
-        let Some(state) = self.branch(branch).await? else { return Ok(()) };
+        let Some(state) = self.branch(branch).await? else { return Ok(false) };
         // A direct commit may have moved the branch: the rest is planned on what is there now.
         let still: Vec<Change> =
             changes.into_iter().filter(|change| state.snapshot.blob(&change.line.file) == change.edit.blob).collect();
         let message = update_commit(&plan, &still);
         let why = why.to_owned();
+        let (title, empty) = (message.lines().next().unwrap_or_default().to_owned(), still.is_empty());
         let work = PullWork {
-            head,
+            head: head.clone(),
             edge: format!("update:{}", environment.name),
             branch: branch.to_owned(),
             base: state.commit.clone(),
@@ -125,8 +154,17 @@ impl Session<'_> {
             changes: still,
             may_open: true,
         };
-        self.converge_pull(work, jobs).await?;
-        Ok(())
+        // A downgrade is merged by a person's word alone.
+        let down = work.changes.iter().any(|change| change.downgrade);
+        let stands = self.converge_pull(work).await?;
+        if empty {
+            return Ok(false);
+        }
+        let automatic = self.config.updates.pull_request.merge == Merge::Auto && !down;
+        let (waits, merged) = self.merge_if_asked(&head, branch, automatic, &title).await?;
+        let sentence = if merged { "merged".into() } else { waits.unwrap_or(stands.sentence) };
+        self.note_standing(head, None, environment.name.clone(), sentence);
+        Ok(merged)
     }
 
     /// Plans with what is known, fetches what is missing, plans again.
@@ -155,16 +193,24 @@ impl Session<'_> {
                 other.name != environment.name && other.repository.is_none() && self.branch_of(other) == branch
             })
             .collect();
-        let others: Vec<(&str, Box<dyn Fn(&str) -> bool + '_>)> = others
+        let others: Vec<(&Environment, Box<dyn Fn(&str) -> bool + '_>)> = others
             .into_iter()
-            .map(|other| {
-                (other.name.as_str(), Box::new(move |file: &str| other.contains(file)) as Box<dyn Fn(&str) -> bool>)
+            .map(|other| (other, Box::new(move |file: &str| other.contains(file)) as Box<dyn Fn(&str) -> bool>))
+            .collect();
+        let automatic = |environment: &Environment| {
+            matches!(environment.update, UpdateMode::Auto | UpdateMode::Commit)
+                && self.config.blocks_environment(&environment.name).is_none()
+        };
+        let others: Vec<Scope<'_>> = others
+            .iter()
+            .map(|(other, contains)| Scope {
+                name: &other.name,
+                contains: contains.as_ref(),
+                automatic: automatic(other),
             })
             .collect();
-        let others: Vec<Scope<'_>> =
-            others.iter().map(|(name, contains)| Scope { name, contains: contains.as_ref() }).collect();
         update(&UpdateInputs {
-            environment: Scope { name: &environment.name, contains: &contains },
+            environment: Scope { name: &environment.name, contains: &contains, automatic: automatic(environment) },
             others: &others,
             branch,
             snapshot: &state.snapshot,
@@ -180,7 +226,7 @@ impl Session<'_> {
     }
 
     /// Answers a plan's questions: registries, the tag cache, the history.
-    async fn learn(&mut self, needs: BTreeSet<Need>) -> Result<(), WorkError> {
+    pub async fn learn(&mut self, needs: BTreeSet<Need>) -> Result<(), WorkError> {
         let now = self.worker.clock.now();
         let mut asked = BTreeSet::new();
         for need in needs {
@@ -195,7 +241,8 @@ impl Session<'_> {
                 }
                 Need::Tags(repository) => {
                     let cached = self.worker.store.cached_tags(repository).await?;
-                    match cached.filter(|cached| now.duration_since(cached.as_of) < TAGS_FRESH) {
+                    let fresh = |as_of| as_of >= self.worker.started && now.duration_since(as_of) < TAGS_FRESH;
+                    match cached.filter(|cached| fresh(cached.as_of)) {
                         Some(cached) => {
                             let fact = Fact::Known { value: Arc::new(cached.tags), as_of: cached.as_of };
                             self.facts.tags.insert(repository.clone(), fact);
@@ -205,12 +252,12 @@ impl Session<'_> {
                         }
                     }
                 }
-                Need::Digest { .. } => {
+                Need::Digest { .. } | Need::Times { .. } => {
                     asked.insert(need);
                 }
             }
         }
-        ask_registries(&self.worker.registry, &asked, &mut self.facts, now).await;
+        ask_registries(&self.worker.registry, Some(&self.worker.store), &asked, &mut self.facts, now).await;
         for need in &asked {
             if let Need::Tags(repository) = need
                 && let Some(Fact::Known { value, .. }) = self.facts.tags.get(repository)
@@ -221,27 +268,52 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Lines that a person set back are remembered as declined, and said once.
-    async fn note_hand_edits(
-        &mut self,
-        plan: &UpdatePlan,
-        head: &str,
-        jobs: &mut Vec<JobRequest>,
-    ) -> Result<(), WorkError> {
-        if plan.hand_edits.is_empty() {
+    /// Lines that a person set back are remembered as declined.
+    pub async fn note_hand_edits(&mut self, declines: &[Decline]) -> Result<(), WorkError> {
+        if declines.is_empty() {
             return Ok(());
         }
         let mut memory = self.memory.clone();
-        let mut lines = Vec::new();
-        for edit in &plan.hand_edits {
-            let short = edit.commit.get(..7).unwrap_or(&edit.commit);
-            let why = format!("set back by hand after {short}");
-            memory.decline(line_key(&edit.line), edit.declined.clone(), why.clone(), edit.at);
-            lines.push(format!("{}: {} ({why})", edit.line.file, edit.declined));
+        for Decline { what, value, why, at, .. } in declines.iter().cloned() {
+            memory.decline(what, value, why, at);
         }
-        self.remember(memory, &format!("decline: {} lines set back by hand", lines.len())).await?;
-        let text = wording::hand_edits(&lines);
-        jobs.push(Effect::check(head, "butler/update", Conclusion::Neutral, text).job(self.repo)?);
+        self.remember(memory, &format!("decline: {} lines set back by hand", declines.len())).await
+    }
+
+    /// A check run on the default branch's head says what keeps lines from being updated: once for each set of findings,
+    /// and on each new head while somebody has to act.
+    pub async fn tell_findings(&mut self) -> Result<(), WorkError> {
+        let (store, now, key) = (&self.worker.store, self.worker.clock.now(), self.repo.to_string());
+        let Some(head) = self.head(&self.default_branch).cloned() else { return Ok(()) };
+        let failing = self.findings.iter().any(|finding| finding.failing);
+        let told = match self.findings.is_empty() {
+            true => String::new(),
+            false => wording::fingerprint(&self.findings),
+        };
+        let before: Option<((String, String), _)> = store.fact(FINDINGS_TOLD, &key).await?;
+        let (told_at, told_before) = before.map(|(before, _)| before).unwrap_or_default();
+        let same = told == told_before && (!failing || told_at == head);
+        // A head without findings needs no check run, unless it carries one that says otherwise.
+        let nothing_to_mend = told.is_empty() && told_at != head;
+        if !same && !nothing_to_mend {
+            let conclusion = match (self.findings.is_empty(), failing) {
+                (true, _) => Conclusion::Success,
+                (false, false) => Conclusion::Neutral,
+                (false, true) => Conclusion::Failure,
+            };
+            let check = Effect::check(&head, "butler/update", conclusion, wording::findings(&self.findings));
+            store.enqueue(&[check.job(self.repo)?], now).await?;
+        }
+        if !same {
+            store.put_fact(FINDINGS_TOLD, &key, &(head, told), now).await?;
+        }
         Ok(())
     }
+}
+
+/// A name and email from a manifest, where git can take them.
+fn identity((name, email): (String, String)) -> Option<Identity> {
+    let name = if name.trim().is_empty() { email.clone() } else { name };
+    let takes = |text: &str| !text.trim().is_empty() && !text.contains(['<', '>', '\n', '\r', '\0']);
+    (takes(&name) && takes(&email)).then_some(Identity { name, email })
 }

@@ -4,7 +4,7 @@
 use butler::{
     adapters::{
         github::Patience,
-        store::{Debounce, JobKey, JobRequest},
+        store::{Debounce, JobKey, JobRequest, Pending, Store},
     },
     sandbox::{
         github::{Github, Options, Person, Role, Webhook},
@@ -20,21 +20,26 @@ use butler::{
     },
 };
 use jiff::{SignedDuration, Timestamp};
-use std::{sync::Arc, time::Duration};
+use regex::Regex;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock, Mutex},
+    time::Duration,
+};
 use tempfile::TempDir;
 
 pub const REPO: &str = sample::REPOSITORY;
-const SECRET: &str = "webhook-secret";
-const TOKEN: &str = "registry-token";
+pub const SECRET: &str = "webhook-secret";
+pub const TOKEN: &str = "registry-token";
 
 pub struct World {
     pub github: Github,
     pub registry: RegistryServer,
     pub worker: Arc<Worker>,
     pub clock: Clock,
-    pub settings: Settings,
-    /// The intake's address.
-    pub url: String,
+    /// butler's comments that the test has read, as they were when it did.
+    read: Mutex<BTreeMap<u64, String>>,
+    finished: bool,
     _data: TempDir,
 }
 
@@ -48,8 +53,18 @@ impl World {
         World::with(|_| {}).await
     }
 
+    /// As [`World::new`], with another butler.yaml.
+    pub async fn configured(config: &str) -> World {
+        World::with(|files| replace(files, "butler.yaml", config)).await
+    }
+
     /// As [`World::new`], with the repository's files changed before anything looks at them.
     pub async fn with(change: impl FnOnce(&mut Vec<(String, String)>)) -> World {
+        World::prepared(change, |_| {}).await
+    }
+
+    /// As [`World::with`], and with GitHub changed before anything looks at it.
+    pub async fn prepared(change: impl FnOnce(&mut Vec<(String, String)>), prepare: impl FnOnce(&Github)) -> World {
         let clock = Clock::manual(start_of_time());
         let registry = RegistryServer::start(RegistryOptions::default()).await.unwrap();
         let github = Github::start(Options { time: Some(clock.now()), ..Options::default() }).await.unwrap();
@@ -61,12 +76,12 @@ impl World {
         for (login, role) in [("ann", Role::Maintain), ("dan", Role::Write), ("rita", Role::Read)] {
             github.set_role(REPO, login, Some(role)).unwrap();
         }
+        prepare(&github);
         let data = TempDir::new().unwrap();
         let settings = settings(&github, &registry, data.path());
         let world = World::around(github, registry, clock, settings, data).await;
         // The App's first look at the repository.
-        world.worker_store().enqueue(&[JobRequest::urgent(JobKey::Sweep)], world.clock.now()).await.unwrap();
-        world.settle().await;
+        world.sweep().await;
         world
     }
 
@@ -86,11 +101,23 @@ impl World {
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         github.set_webhook(Some(Webhook { url: format!("{url}/webhooks/github"), secret: SECRET.into() }));
         registry.notify(Some(Notify { url: format!("{url}/webhooks/registry/sandbox"), token: TOKEN.into() }));
-        World { github, registry, worker, clock, settings, url, _data: data }
+        World { github, registry, worker, clock, read: Mutex::default(), finished: false, _data: data }
     }
 
-    fn worker_store(&self) -> &butler::adapters::store::Store {
+    pub fn store(&self) -> &Store {
         self.worker.store()
+    }
+
+    /// The sweep comes early, and looks at everything.
+    pub async fn sweep(&self) {
+        self.store().enqueue(&[JobRequest::urgent(JobKey::Sweep)], self.clock.now()).await.unwrap();
+        self.settle().await;
+    }
+
+    /// Time passes, and what waited for it happens.
+    pub async fn later(&self, by: SignedDuration) {
+        self.advance(by);
+        self.settle().await;
     }
 
     /// Moves the time for everybody.
@@ -107,9 +134,9 @@ impl World {
             while let Step::Did(_) = self.worker.step().await.unwrap() {
                 self.github.idle().await;
             }
-            let pending = self.worker_store().pending(self.clock.now()).await.unwrap();
+            let pending = self.store().pending(self.clock.now()).await.unwrap();
             let soon = self
-                .worker_store()
+                .store()
                 .next_due()
                 .await
                 .unwrap()
@@ -123,7 +150,7 @@ impl World {
                 Some(_) => {}
             }
         }
-        panic!("the world does not come to rest: {:?}", self.worker_store().pending(self.clock.now()).await);
+        panic!("the world does not come to rest: {:?}", self.store().pending(self.clock.now()).await);
     }
 
     /// Somebody pushes an image, and everything that follows happens.
@@ -143,12 +170,123 @@ impl World {
         id
     }
 
-    /// butler's last comment on a pull request, without its hidden marker and with the registry's address as `REGISTRY`.
+    /// A person changes one file of a branch by hand, and butler looks at it.
+    pub async fn edit(&self, login: &str, branch: &str, path: &str, change: impl FnOnce(String) -> String) -> String {
+        let text = change(self.github.file(REPO, branch, path).unwrap_or_default());
+        self.push(login, branch, path, &text).await
+    }
+
+    /// A person pushes one file, and butler looks at it.
+    pub async fn push(&self, login: &str, branch: &str, path: &str, text: &str) -> String {
+        let commit = self.person(login).pushes(REPO, branch, &format!("Change {path}"), &[(path, Some(text))]).unwrap();
+        self.settle().await;
+        commit
+    }
+
+    /// A person puts a stage's image to another tag by hand.
+    pub async fn set_tag(&self, login: &str, branch: &str, stage: &str, tag: &str) -> String {
+        let now = self.tag_at(branch, stage);
+        let path = format!("deploy/{stage}/app.yaml");
+        self.edit(login, branch, &path, |text| text.replace(&format!(":{now}"), &format!(":{tag}"))).await
+    }
+
+    /// What butler said since the test last read here: the one comment that is new or was edited.
     pub fn reply(&self, number: u64) -> String {
+        let mut unread = self.unread(number);
+        let (id, body) = unread.pop().expect("butler said nothing new");
+        assert!(unread.is_empty(), "one reply, no more: {unread:#?} and {body}");
+        self.read.lock().unwrap().insert(id, body.clone());
+        self.shown(&body)
+    }
+
+    /// Everything new that butler said, oldest first, where several things happened at once.
+    pub fn replies(&self, number: u64) -> Vec<String> {
+        let unread = self.unread(number);
+        self.read.lock().unwrap().extend(unread.clone());
+        unread.iter().map(|(_, body)| self.shown(body)).collect()
+    }
+
+    /// Presses GitHub's "Update branch" on a pull request: the base is merged into its head.
+    pub fn update_branch(&self, login: &str, number: u64) {
+        self.person(login).updates_branch(REPO, number).unwrap();
+    }
+
+    /// The last comment's id.
+    pub fn reply_id(&self, number: u64) -> u64 {
         let own = self.github.app_login();
         let comments = self.github.comments(REPO, number);
-        let last = comments.iter().rev().find(|comment| comment.author == own).expect("butler said nothing");
-        self.shown(&last.body)
+        comments.iter().rev().find(|comment| comment.author == own).expect("butler said nothing").id
+    }
+
+    /// butler has nothing (new) to say there.
+    pub fn silent(&self, number: u64) {
+        assert_eq!(self.unread(number), [], "nothing new on #{number}");
+    }
+
+    fn unread(&self, number: u64) -> Vec<(u64, String)> {
+        let (own, read) = (self.github.app_login(), self.read.lock().unwrap());
+        let comments = self.github.comments(REPO, number).into_iter().filter(|comment| comment.author == own);
+        comments
+            .filter(|comment| read.get(&comment.id) != Some(&comment.body))
+            .map(|comment| (comment.id, comment.body))
+            .collect()
+    }
+
+    /// butler's reactions to a comment, in order.
+    pub fn reactions(&self, number: u64, comment: u64) -> Vec<String> {
+        let comments = self.github.comments(REPO, number);
+        let comment = comments.into_iter().find(|known| known.id == comment).unwrap();
+        comment.reactions.into_iter().map(|reaction| reaction.content).collect()
+    }
+
+    /// The tip's whole message.
+    pub fn message(&self, branch: &str) -> String {
+        self.shown(&self.github.history(REPO, branch).last().unwrap().message)
+    }
+
+    /// A pull request as people see it: title, base, body, labels.
+    pub fn pull(&self, number: u64) -> String {
+        let issue = self.github.issue(REPO, number).unwrap();
+        let pull = issue.pull.as_ref().unwrap();
+        let title = format!("{}\n{} -> {}\n\n", issue.title, pull.head_ref, pull.base_ref);
+        self.shown(&format!("{title}{}", issue.body.unwrap_or_default()))
+    }
+
+    /// The newest check run of that name on any commit of a branch, as people see it. `None`: there is none.
+    pub fn check(&self, branch: &str, name: &str) -> Option<String> {
+        let history = self.github.history(REPO, branch);
+        let checks = history.iter().flat_map(|commit| self.github.checks(REPO, &commit.id));
+        let check = checks.filter(|check| check.name == name).max_by_key(|check| check.id)?;
+        let (conclusion, title) = (check.conclusion.unwrap_or_default(), check.title.unwrap_or_default());
+        Some(self.shown(&format!("{conclusion}: {title}\n\n{}", check.summary.unwrap_or_default())))
+    }
+
+    /// Everything that butler may have written: refs, pull requests, comments.
+    pub fn written(&self) -> String {
+        let pulls = self.github.pulls(REPO);
+        let pulls: Vec<_> = pulls.iter().map(|pull| (pull.number, pull.open, &pull.title, &pull.body)).collect();
+        let comments: Vec<_> = pulls.iter().flat_map(|(number, ..)| self.github.comments(REPO, *number)).collect();
+        let comments: Vec<_> = comments.iter().map(|comment| (comment.id, &comment.body)).collect();
+        format!("{:#?}\n{pulls:#?}\n{comments:#?}", self.github.refs(REPO))
+    }
+
+    /// The end: nothing is left to do, every comment of butler's was read, and one more look changes nothing.
+    pub async fn finish(mut self) {
+        self.finished = true;
+        self.settle().await;
+        let numbers = self.github.pulls(REPO).into_iter().map(|pull| pull.number).collect::<Vec<_>>();
+        for number in numbers {
+            self.silent(number);
+        }
+        let before = self.written();
+        self.later(SignedDuration::from_secs(60)).await;
+        self.sweep().await;
+        assert_eq!(self.written(), before, "one more look changes nothing");
+        let parked = self.store().parked().await.unwrap();
+        assert!(parked.is_empty(), "a job is parked: {parked:#?}");
+        let pending = self.store().pending(self.clock.now()).await.unwrap();
+        assert_eq!(pending, Pending { later: 1, ..Pending::default() }, "only the next sweep waits");
+        assert!(self.github.all_faults_struck(), "a fault was ordered in vain");
     }
 
     /// Text as a snapshot can hold it: no ports, no commit ids, no hidden markers.
@@ -182,9 +320,22 @@ impl World {
     }
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        assert!(self.finished || std::thread::panicking(), "the test ends without `world.finish().await`");
+    }
+}
+
+/// Puts another text in the place of a file's.
+pub fn replace(files: &mut Vec<(String, String)>, path: &str, text: &str) {
+    files.retain(|(known, _)| known != path);
+    files.push((path.to_owned(), text.to_owned()));
+}
+
 fn hide_ids(line: &str) -> String {
-    let id = regex::Regex::new(r"\b[0-9a-f]{40}\b|\b[0-9a-f]{7}\b").unwrap();
-    id.replace_all(line, "COMMIT").into_owned()
+    static COMMIT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b(?:[0-9a-f]{40}|[0-9a-f]{7})\b").unwrap());
+    static PLAN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b[0-9a-f]{16}\b").unwrap());
+    PLAN.replace_all(&COMMIT.replace_all(line, "COMMIT"), "PLAN").into_owned()
 }
 
 /// Settings as a file would give them, for this GitHub and this registry.

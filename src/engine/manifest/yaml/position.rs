@@ -29,4 +29,9 @@ impl LineIndex {
         // The first start is 0, so `line` is at least 1.
         self.starts[line.saturating_sub(1)]
     }
+
+    /// Offset of the first byte of a line, counted from 1; `None` where there is no such line.
+    pub fn start_of(&self, line: usize) -> Option<usize> {
+        self.starts.get(line.checked_sub(1)?).copied()
+    }
 }

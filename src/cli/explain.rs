@@ -1,0 +1,148 @@
+//! `butler explain`: one decision, step by step.
+
+use super::{
+    Failure,
+    output::{self, BOLD, DIM, Format, printable},
+    plan::{read_config, settle, updated},
+    registries,
+    tags::TagsArgs,
+    worktree::Worktree,
+};
+use crate::engine::{
+    config::UnparsedFiles,
+    dialect::bind,
+    memory::Memory,
+    plan::{ExplainInputs, Explanation, Facts, NotHere, Planned, Scope, UpdateInputs, explain, subjects},
+    wording::rows,
+};
+use serde::Serialize;
+use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
+
+/// Columns of a line, and where the text of a row begins.
+const WIDTH: usize = 80;
+const INDENT: usize = 12;
+
+#[derive(clap::Args)]
+#[command(allow_missing_positional = true, after_help = registries::ASKED)]
+pub struct ExplainArgs {
+    /// The folder or file to look at
+    #[arg(value_name = "PATH", default_value = ".")]
+    path: PathBuf,
+    /// A policy (NAMESPACE:NAME), an image, a line with an image (FILE:LINE), or a file
+    #[arg(value_name = "POLICY|IMAGE|FILE:LINE")]
+    subject: String,
+    #[command(flatten)]
+    tags: TagsArgs,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
+#[derive(Serialize)]
+struct Document {
+    explanations: Vec<Explanation>,
+}
+
+pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
+    let given = args.tags.given()?;
+    let tree = Worktree::read(&args.path)?;
+    let config = read_config(&tree)?;
+    let bindings = bind(&tree.snapshot, &config);
+    let memory = Memory::new();
+    let environments: Vec<_> = updated(&config).collect();
+    let contains: Vec<_> = environments.iter().map(|environment| |file: &str| environment.contains(file)).collect();
+    let explanations = settle(&config, &bindings, given.as_ref(), |facts: &Facts, now| {
+        let updates: Vec<UpdateInputs<'_>> = environments
+            .iter()
+            .zip(&contains)
+            .map(|(environment, contains)| UpdateInputs {
+                environment: Scope { name: &environment.name, contains, automatic: true },
+                others: &[],
+                branch: "",
+                snapshot: &tree.snapshot,
+                bindings: &bindings,
+                memory: &memory,
+                facts,
+                now,
+                downgrade: config.updates.downgrade,
+                edit_unparsed: config.dialects.unparsed_files == UnparsedFiles::Edit,
+                take_over: config.dialects.flux.take_over,
+                with_history: false,
+            })
+            .collect();
+        let inputs = ExplainInputs { snapshot: &tree.snapshot, bindings: &bindings, facts, environments: &updates };
+        all(&inputs, &args.subject)
+    })?;
+    let explanations = explanations.map_err(|unknown| Failure::Usage(unknown.to_string()))?;
+    match args.output {
+        Format::Json => output::json(&Document { explanations }),
+        Format::Text => explanations.iter().for_each(text),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Everything that the text names, explained.
+fn all(inputs: &ExplainInputs<'_>, name: &str) -> Planned<Result<Vec<Explanation>, NotHere>> {
+    let subjects = match subjects(inputs, name) {
+        Ok(subjects) => subjects,
+        Err(unknown) => return Planned::Ready(Err(unknown)),
+    };
+    let (mut explanations, mut needs) = (Vec::new(), BTreeSet::new());
+    for subject in &subjects {
+        match explain(inputs, subject) {
+            Planned::Ready(explanation) => explanations.push(explanation),
+            Planned::Needs(more) => needs.extend(more),
+        }
+    }
+    if needs.is_empty() { Planned::Ready(Ok(explanations)) } else { Planned::Needs(needs) }
+}
+
+fn text(explanation: &Explanation) {
+    anstream::println!("{BOLD}{}{BOLD:#}", printable(&explanation.subject));
+    for row in rows(explanation) {
+        let mut label = row.label;
+        for line in wrap(&printable(&row.text), WIDTH - INDENT) {
+            anstream::println!("  {DIM}{label:<10}{DIM:#}{line}");
+            label = "";
+        }
+    }
+}
+
+/// Breaks a text at spaces; a word that is longer than a line stands alone.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut used = 0;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        match lines.last_mut() {
+            Some(line) if used + 1 + length <= width => {
+                line.push(' ');
+                line.push_str(word);
+                used += 1 + length;
+            }
+            _ => {
+                lines.push(word.to_owned());
+                used = length;
+            }
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrap;
+
+    #[test]
+    fn text_is_wrapped_at_spaces() {
+        let cases: [(&str, &[&str]); 4] = [
+            ("", &[""]),
+            ("short", &["short"]),
+            ("one two three", &["one two", "three"]),
+            ("a verylongword b", &["a", "verylongword", "b"]),
+        ];
+        for (text, lines) in cases {
+            assert_eq!(wrap(text, 9), lines, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! `butler sandbox`: everything on this machine, to try butler with, and the second terminal that plays with it.
+
+mod look;
+mod tell;
+
+use super::{Failure, serve::stop_signal};
+use crate::sandbox::{Folder, PEOPLE, Sandbox, card::StateFile, sample, tools, visitor::Visitor, walk::walk};
+use anyhow::Context as _;
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Mutex,
+    time::Instant,
+};
+use tracing_subscriber::EnvFilter;
+
+#[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct SandboxArgs {
+    /// Walk the main job, then exit instead of staying open
+    #[arg(long, conflicts_with = "no_walk")]
+    once: bool,
+    /// Stay open without walking the main job first
+    #[arg(long)]
+    no_walk: bool,
+    /// Keep everything in this new or empty folder, instead of a temporary one
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Show the server's log here, instead of writing it to a file
+    #[arg(long)]
+    verbose: bool,
+    #[command(subcommand)]
+    visit: Option<Visit>,
+}
+
+#[derive(clap::Subcommand)]
+enum Visit {
+    /// Push a small image to the sandbox's registry, as a build does
+    Push {
+        /// `app:1.2.4` is `acme/app:1.2.4`
+        #[arg(value_name = "IMAGE:TAG")]
+        image: String,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Comment on a pull request of the sandbox
+    Comment {
+        /// The pull request
+        number: u64,
+        /// What to say, such as /merge
+        #[arg(required = true, num_args = 1..)]
+        text: Vec<String>,
+        /// Who says it: ann (maintain), dan (write), rita (read)
+        #[arg(long = "as", value_name = "LOGIN", default_value = "ann")]
+        login: String,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Show a pull request of the sandbox: title, body, comments, checks
+    Show {
+        /// The pull request
+        number: u64,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Show what each stage runs, and the pull requests
+    Status {
+        #[command(flatten)]
+        how: How,
+    },
+}
+
+#[derive(clap::Args)]
+struct How {
+    /// Return when butler is through with what happened so far
+    #[arg(long)]
+    wait: bool,
+    /// The sandbox's address, as it says at its start; else the one that was started last
+    #[arg(long, value_name = "URL")]
+    at: Option<String>,
+}
+
+/// Runs a sandbox, or visits one.
+pub fn run(args: &SandboxArgs) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot start the runtime")))?;
+    runtime.block_on(async {
+        match &args.visit {
+            // The sandbox's errors tell their sources themselves.
+            Some(visit) => self::visit(visit).await.map_err(|error| Failure::Other(anyhow::anyhow!("{error}"))),
+            None => open(args).await,
+        }
+    })
+}
+
+async fn open(args: &SandboxArgs) -> Result<ExitCode, Failure> {
+    tools::check().await.map_err(|error| Failure::Other(anyhow::anyhow!("{error}")))?;
+    let mut folder = Folder::open(args.dir.as_deref()).map_err(|error| Failure::Usage(error.to_string()))?;
+    let log = (!args.verbose).then(|| folder.log());
+    start_logging(log.as_deref())?;
+    let error = match stay(args, &folder).await {
+        Ok(()) => return Ok(ExitCode::SUCCESS),
+        Err(error) => error,
+    };
+    folder.keep();
+    let place = match log {
+        Some(log) => format!("the server's log is {}", log.display()),
+        None => format!("its files are in {}", folder.path().display()),
+    };
+    Err(Failure::Other(anyhow::anyhow!("{error}; {place}")))
+}
+
+/// Walks, stays open, stops.
+async fn stay(args: &SandboxArgs, folder: &Folder) -> anyhow::Result<()> {
+    let (sandbox, _state) = tokio::select! {
+        walked = begin(args, folder) => walked?,
+        () = stop_signal()? => anyhow::bail!("stopped before the walk was done"),
+    };
+    if !args.once {
+        tell::guide(&sandbox);
+        stop_signal()?.await;
+        anstream::println!("\nstopping");
+    }
+    sandbox.stop().await;
+    Ok(())
+}
+
+/// Starts and walks. The file that names the sandbox to a second terminal goes when it is dropped.
+async fn begin(args: &SandboxArgs, folder: &Folder) -> anyhow::Result<(Sandbox, Option<StateFile>)> {
+    let start = Instant::now();
+    let sandbox = Sandbox::start(folder).await?;
+    let mut state = None;
+    if !args.once {
+        match StateFile::write(sandbox.card_url()) {
+            Ok(file) => state = Some(file),
+            Err(error) => anstream::eprintln!("a second terminal needs `--at {}`: {error}", sandbox.card_url()),
+        }
+    }
+    tell::started(&sandbox, folder, start.elapsed(), args.verbose);
+    if !args.no_walk {
+        match walk(&sandbox, &mut |step| tell::step(&step)).await {
+            Ok(figures) => tell::figures(&figures, start.elapsed()),
+            Err(error) => {
+                sandbox.stop().await;
+                return Err(error.into());
+            }
+        }
+    }
+    Ok((sandbox, state))
+}
+
+/// The server's log, to a file or here.
+fn start_logging(file: Option<&Path>) -> Result<(), Failure> {
+    let subscriber = tracing_subscriber::fmt().with_env_filter(EnvFilter::new("warn,butler=info"));
+    // A second subscriber in one process is refused, which is fine.
+    let _ = match file {
+        None => subscriber.with_writer(std::io::stderr).try_init(),
+        Some(path) => {
+            let log = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+            subscriber.with_ansi(false).with_writer(Mutex::new(log)).try_init()
+        }
+    };
+    Ok(())
+}
+
+async fn visit(visit: &Visit) -> anyhow::Result<ExitCode> {
+    let (Visit::Push { how, .. } | Visit::Comment { how, .. } | Visit::Show { how, .. } | Visit::Status { how }) =
+        visit;
+    let mut visitor = Visitor::find(how.at.as_deref()).await?;
+    match visit {
+        Visit::Push { image, .. } => {
+            let (name, tag) = image_and_tag(image)?;
+            let digest = visitor.push(&name, &tag).await?;
+            anstream::println!("pushed {name}:{tag} ({digest})");
+        }
+        Visit::Comment { number, text, login, .. } => {
+            let text = text.join(" ");
+            visitor.comment(login, *number, &text).await?;
+            anstream::println!("{login} commented on #{number}: {text}");
+        }
+        Visit::Show { .. } | Visit::Status { .. } => {}
+    }
+    if how.wait {
+        visitor.settled().await?;
+    }
+    match visit {
+        Visit::Show { number, .. } => look::pull(&visitor, *number).await?,
+        Visit::Status { .. } => look::status(&mut visitor).await?,
+        Visit::Push { .. } | Visit::Comment { .. } => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `app:1.2.4` -> (`acme/app`, `1.2.4`)
+fn image_and_tag(text: &str) -> anyhow::Result<(String, String)> {
+    let (name, tag) = text
+        .rsplit_once(':')
+        .filter(|(name, tag)| !name.is_empty() && !tag.contains('/'))
+        .with_context(|| format!("expected IMAGE:TAG such as app:1.2.4, found {text:?}"))?;
+    let organisation = sample::IMAGE.split('/').next().unwrap_or_default();
+    let name = if name.contains('/') { name.to_owned() } else { format!("{organisation}/{name}") };
+    Ok((name, tag.to_owned()))
+}
+
+/// `ann (maintain), dan (write), rita (read)`
+fn people() -> String {
+    PEOPLE.map(|(login, role)| format!("{login} ({})", role.name())).join(", ")
+}

@@ -1,0 +1,131 @@
+//! `.flux.yaml`: which files its generators render, and the patch file that updates go to. No command is ever run.
+
+use crate::engine::{
+    dialect::{
+        Bindings, Problem,
+        kustomize::{folder, join},
+    },
+    plan::Snapshot,
+};
+use std::collections::BTreeSet;
+
+/// One `.flux.yaml`.
+pub(super) struct Scope {
+    pub file: String,
+    folder: String,
+    /// `None`: updates are made by a command.
+    pub patch: Option<String>,
+    /// The folders that are given to `kustomize build`; none: every manifest of the folder counts.
+    roots: BTreeSet<String>,
+}
+
+pub(super) struct Scopes {
+    scopes: Vec<Scope>,
+}
+
+impl Scopes {
+    pub fn of(snapshot: &Snapshot, bindings: &mut Bindings) -> Self {
+        let mut scopes = Vec::new();
+        for (file, scan) in &snapshot.scans {
+            for document in &scan.documents {
+                let Some(generator) = &document.generator else { continue };
+                let folder = folder(file);
+                if generator.patch_file.is_none() {
+                    bindings.problems.push(Problem {
+                        code: "flux-yaml-command",
+                        file: file.clone(),
+                        position: document.position,
+                        message: "updates go through a command, which butler never runs: nothing below is updated; \
+                                  write patchUpdated with a patchFile"
+                            .to_owned(),
+                    });
+                }
+                let roots = generator.commands.iter().filter_map(|command| built_folder(command));
+                scopes.push(Scope {
+                    file: file.clone(),
+                    folder: folder.to_owned(),
+                    patch: generator.patch_file.as_deref().map(|patch| join(folder, patch)),
+                    roots: roots.map(|root| join(folder, root)).collect(),
+                });
+            }
+        }
+        Scopes { scopes }
+    }
+
+    pub fn is_patch(&self, file: &str) -> bool {
+        self.scopes.iter().any(|scope| scope.patch.as_deref() == Some(file))
+    }
+
+    /// How a file's objects reach the cluster: a base may be rendered by several `.flux.yaml`s; of those that do not
+    /// say what they build, the nearest above counts. Where there is one above, only what is rendered is applied.
+    pub fn over(&self, file: &str, bindings: &Bindings) -> Reach<'_> {
+        if self.scopes.is_empty() {
+            return Reach::Direct;
+        }
+        let renderers = bindings.renderers(file);
+        let renderers: BTreeSet<&str> = renderers.iter().map(|file| folder(file)).collect();
+        let (building, other): (Vec<&Scope>, Vec<&Scope>) =
+            self.scopes.iter().partition(|scope| !scope.roots.is_empty());
+        let renders = |scope: &&&Scope| scope.roots.iter().any(|root| renderers.contains(root.as_str()));
+        let mut over: Vec<&Scope> = building.iter().filter(renders).copied().collect();
+        let above = |scope: &&Scope| is_below(file, &scope.folder);
+        over.extend(other.into_iter().filter(above).max_by_key(|scope| scope.folder.len()));
+        match building.into_iter().find(above) {
+            _ if !over.is_empty() => Reach::Rendered(over),
+            Some(scope) => Reach::LeftOut(scope),
+            None => Reach::Direct,
+        }
+    }
+}
+
+/// How a file's objects reach the cluster.
+pub(super) enum Reach<'s> {
+    /// As they stand in the file.
+    Direct,
+    Rendered(Vec<&'s Scope>),
+    /// They do not: a `.flux.yaml` above builds something else.
+    LeftOut(&'s Scope),
+}
+
+fn is_below(file: &str, folder: &str) -> bool {
+    folder.is_empty() || file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// The folder of `kustomize build FOLDER`, relative to the `.flux.yaml`'s.
+fn built_folder(command: &str) -> Option<&str> {
+    let command = command.split(['|', '>', ';', '&']).next().unwrap_or_default();
+    let mut words = command.split_whitespace().skip_while(|word| !word.ends_with("kustomize"));
+    words.next()?;
+    let named: Vec<&str> = words
+        .filter(|word| *word != "build" && !word.starts_with('-'))
+        .map(|word| word.trim_matches(['"', '\'']))
+        .collect();
+    // Options have values too: what looks like a path is the folder.
+    let path = named.iter().find(|word| word.starts_with('.') || word.contains('/'));
+    Some(path.or(named.first()).copied().unwrap_or("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::built_folder;
+
+    #[test]
+    fn folders_that_are_built() {
+        #[rustfmt::skip]
+        let cases = [
+            ("kustomize build .", Some(".")),
+            ("kustomize build . ", Some(".")),
+            ("kustomize build overlays/dev", Some("overlays/dev")),
+            ("kustomize build --load_restrictor none '../x'", Some("../x")),
+            ("kustomize build . --load-restrictor none | tee out", Some(".")),
+            ("kustomize build dev", Some("dev")),
+            ("kubectl kustomize ./a", Some("./a")),
+            ("kustomize build", Some(".")),
+            ("../radixify.sh ./resource-1.yaml", None),
+            ("cat a.yaml", None),
+        ];
+        for (command, expected) in cases {
+            assert_eq!(built_folder(command), expected, "{command}");
+        }
+    }
+}

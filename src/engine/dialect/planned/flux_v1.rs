@@ -1,0 +1,171 @@
+//! Annotations of Flux v1, and patch files.
+
+use super::{Outcome, Repo, repo};
+
+const APP: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: app\n  namespace: prod\n  annotations:\n    ANNOTATIONS\nspec:\n  template:\n    spec:\n      containers:\n      - name: c\n        image: r.io/app:CURRENT # stays\n";
+
+fn app(annotations: &str, current: &str) -> Repo {
+    let annotations = format!("fluxcd.io/automated: 'true'\n    {annotations}");
+    repo(&[("app.yaml", &APP.replace("ANNOTATIONS", &annotations).replace("CURRENT", current))])
+}
+
+#[test]
+fn chosen_as_flux_v1_does() {
+    #[rustfmt::skip]
+    let cases: &[(&str, &str, &str, &str, &[&str], &[&str])] = &[
+        // annotation, current, tags, times that are asked for, new values, codes
+        ("fluxcd.io/tag.c: semver:~1.0", "1.0.0", "1.0.9 1.1.0 1.0", "", &["r.io/app:1.0.9"], &[]),
+        ("flux.weave.works/tag.c: semver:*", "1", "2 1.10 1.10.0 v2", "", &["r.io/app:v2"], &[]),
+        ("filter.fluxcd.io/c: glob:dev-*", "dev-a", "dev-a dev-b prod-c", "dev-a@1 dev-b@2 prod-c@3", &["r.io/app:dev-b"], &[]),
+        ("filter.fluxcd.io/c: regex:^dev", "dev-a", "dev-a dev-b", "dev-a@2 dev-b@1", &[], &[]),
+        ("a: b", "x", "x y", "x@1 y@2", &["r.io/app:y"], &[]),
+        ("a: b", "x", "x y latest", "x@1 y@2 latest@9", &["r.io/app:y"], &[]),
+        ("fluxcd.io/tag.c: latest", "x", "x y latest", "x@1 y@2 latest@9", &["r.io/app:latest"], &[]),
+        ("a: b", "x", "x y z", "x@1 y@2 z@2", &["r.io/app:y"], &[]),
+        // Without a time nothing can be told to be newer.
+        ("a: b", "x", "x y", "y@2", &[], &["no-time"]),
+        ("a: b", "y", "x y", "", &[], &["no-time"]),
+        ("a: b", "x", "x y", "", &[], &[]),
+        ("a: b", "gone", "x y", "x@1 y@2", &[], &["no-time"]),
+        ("fluxcd.io/tag.c: glob:dev-*", "x", "x dev-a", "x@1 dev-a@2", &["r.io/app:dev-a"], &[]),
+        ("fluxcd.io/tag.c: glob:zz*", "x", "x", "x@1", &[], &["no-match"]),
+        ("fluxcd.io/tag.c: 'semver:invalid'", "1.0.0", "2.0.0", "", &[], &["no-match"]),
+        ("fluxcd.io/locked: 'true'", "x", "x y", "x@1 y@2", &[], &["locked"]),
+        ("flux.weave.works/ignore: true", "x", "x y", "x@1 y@2", &[], &["ignored"]),
+        ("fluxcd.io/locked: 'false'", "x", "x y", "x@1 y@2", &["r.io/app:y"], &[]),
+        ("flux.weave.works/automated: 'false'", "x", "x y", "x@1 y@2", &["r.io/app:y"], &[]),
+    ];
+    for (annotation, current, tags, times, values, codes) in cases {
+        let repo = app(annotation, current).tags("r.io/app", tags).times(times);
+        let outcome = repo.plan();
+        assert_eq!((outcome.values(), outcome.codes()), (values.to_vec(), codes.to_vec()), "{annotation} {tags}");
+        let again = Repo { files: outcome.files, ..repo }.plan();
+        assert!(again.plan.changes.is_empty(), "{annotation} {tags}: planned again on its own output");
+    }
+}
+
+#[test]
+fn only_tags_that_pass_are_asked_for_their_time() {
+    let repo = app("fluxcd.io/tag.c: glob:dev-*", "old").tags("r.io/app", "dev-a dev-b@5 prod-a old other");
+    assert_eq!(repo.clone().times("dev-a@1 old@1").plan().asked, ["dev-a", "old"]);
+    assert_eq!(repo.times("dev-a@1 old@1").plan().values(), ["r.io/app:dev-b"]);
+    // Versions need none.
+    let outcome = app("fluxcd.io/tag.c: semver:*", "1").tags("r.io/app", "2").plan();
+    assert_eq!((outcome.asked.len(), outcome.values()), (0, vec!["r.io/app:2"]));
+}
+
+#[test]
+fn an_older_image_is_a_downgrade() {
+    let repo = app("fluxcd.io/tag.c: semver:~1", "2.0.0").tags("r.io/app", "2.0.0 1.0.0");
+    assert!(repo.plan().plan.changes[0].downgrade);
+    let repo = app("fluxcd.io/tag.c: glob:dev-*", "x").tags("r.io/app", "x dev-a").times("x@2 dev-a@1");
+    assert!(repo.plan().plan.changes[0].downgrade);
+}
+
+#[test]
+fn findings() {
+    #[rustfmt::skip]
+    let cases = [
+        ("fluxcd.io/tag.c: 'semver:invalid'", "app.yaml:8:22 flux1-pattern-invalid"),
+        ("fluxcd.io/locked: 'yes'", "app.yaml:8:23 flux1-not-true"),
+        ("flux.weave.works/automated: 'false'", "app.yaml:7:26 flux1-annotations-differ"),
+    ];
+    for (annotation, expected) in cases {
+        let problems = app(annotation, "1").problems();
+        assert!(problems.len() == 1 && problems[0].starts_with(expected), "{annotation}: {problems:?}");
+    }
+}
+
+/// Two images in one release, one of which annotations name.
+#[test]
+fn a_release_with_mixed_annotations() {
+    let text = "kind: HelmRelease\napiVersion: flux.weave.works/v1beta1\nmetadata:\n  name: a\n  annotations:\n    flux.weave.works/automated: \"true\"\n    fluxcd.io/tag.chart-image: glob:dev-*\n    repository.fluxcd.io/init: setup.name\n    tag.fluxcd.io/init: setup.version\n    filter.fluxcd.io/init: semver:~1\nspec:\n  values:\n    image:\n      repository: r.io/app\n      tag: \"dev-1\" # app\n    setup:\n      name: r.io/init\n      version: 1.0.0 # init\n";
+    let repo = repo(&[("a.yaml", text)]).tags("r.io/app", "dev-1@1 dev-2@2").tags("r.io/init", "1.0.0 1.2.0 2.0.0");
+    let outcome = repo.plan();
+    let expected = text.replace("\"dev-1\"", "\"dev-2\"").replace("1.0.0", "1.2.0");
+    assert_eq!((outcome.files["a.yaml"].as_str(), outcome.codes()), (expected.as_str(), vec![]));
+    let policies: Vec<String> = outcome.plan.changes.iter().filter_map(|change| change.policy.clone()).collect();
+    assert_eq!(policies, ["default:helmrelease/a:chart-image", "default:helmrelease/a:init"]);
+}
+
+const GENERATED: &str =
+    "version: 1\npatchUpdated:\n  generators:\n  - command: kustomize build .\n  patchFile: flux-patch.yaml\n";
+const RELEASE: &str = "apiVersion: helm.fluxcd.io/v1\nkind: HelmRelease\nmetadata:\n  name: a\n  namespace: ns\n  annotations:\n    fluxcd.io/automated: \"true\"\n    fluxcd.io/tag.chart-image: glob:master-*\nspec:\n  values:\n    image:\n      repository: r.io/app\n      tag: master-1\n";
+const PATCH: &str = "---\napiVersion: helm.fluxcd.io/v1\nkind: HelmRelease\nmetadata:\n  name: a\n  namespace: ns\nspec:\n  values:\n    image:\n      tag: TAG\n";
+
+fn generated(files: &[(&str, &str)]) -> (Repo, Outcome) {
+    let base = [
+        ("dev/.flux.yaml", GENERATED),
+        ("dev/kustomization.yaml", "resources: [../base]\n"),
+        ("base/kustomization.yaml", "resources: [a.yaml]\n"),
+        ("base/a.yaml", RELEASE),
+    ];
+    let mut repo = repo(&base).tags("r.io/app", "master-0@0 master-1@1 master-2@2");
+    for (path, text) in files {
+        repo.files.insert((*path).to_owned(), (*text).to_owned());
+    }
+    let outcome = repo.plan();
+    (repo, outcome)
+}
+
+#[test]
+fn updates_go_to_the_patch_file() {
+    let other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: image}";
+    let new = PATCH.replace("TAG", "master-2");
+    #[rustfmt::skip]
+    let cases = [
+        ("created", None, new.clone()),
+        ("edited", Some(PATCH.replace("TAG", "master-0")), new.clone()),
+        ("edited, the annotation of the patch counts", Some(PATCH.replace("TAG", "master-0").replace("  namespace: ns\n", "  namespace: ns\n  annotations: {fluxcd.io/locked: \"true\"}\n")), String::new()),
+        ("as it is", Some(new.clone()), new.clone()),
+        ("grown", Some(other.to_owned()), format!("{other}\n{new}")),
+        ("grown, with its own line breaks", Some(format!("{other}\n").replace('\n', "\r\n")), format!("{other}\n{new}").replace('\n', "\r\n")),
+        ("incomplete", Some(PATCH.replace("      tag: TAG\n", "      pullPolicy: Always\n")), String::new()),
+    ];
+    for (what, patch, expected) in cases {
+        let given: Vec<(&str, &str)> = patch.iter().map(|text| ("dev/flux-patch.yaml", text.as_str())).collect();
+        let (repo, outcome) = generated(&given);
+        assert_eq!(outcome.files["base/a.yaml"], RELEASE, "{what}: the base stays");
+        if expected.is_empty() {
+            let code = if what == "incomplete" { "patch-incomplete" } else { "locked" };
+            assert_eq!((outcome.codes(), outcome.files == repo.files), (vec![code], true), "{what}");
+            continue;
+        }
+        assert_eq!(outcome.files["dev/flux-patch.yaml"], expected, "{what}: {:?}", outcome.skipped());
+        let again = Repo { files: outcome.files, ..repo }.plan();
+        assert!(again.plan.changes.is_empty(), "{what}: planned again on its own output");
+    }
+}
+
+#[test]
+fn objects_and_containers_side_by_side() {
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\n  annotations: {fluxcd.io/automated: \"true\"}\nspec:\n  template:\n    spec:\n      containers:\n      - name: x\n        image: r.io/app:master-1\n      - {name: w, image: r.io/app:master-1}\n      - {name: z, image: r.io/other:1}\n";
+    let (repo, outcome) =
+        generated(&[("base/kustomization.yaml", "resources: [a.yaml, d.yaml]\n"), ("base/d.yaml", deployment)]);
+    let expected = format!(
+        "---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\nspec:\n  template:\n    spec:\n      containers:\n        - name: w\n          image: r.io/app:master-2\n        - name: x\n          image: r.io/app:master-2\n{}",
+        PATCH.replace("TAG", "master-2")
+    );
+    assert_eq!(outcome.files["dev/flux-patch.yaml"], expected);
+    assert_eq!(outcome.codes(), ["no-match"], "of r.io/other there are no tags");
+    let again = Repo { files: outcome.files, ..repo }.plan();
+    assert!(again.plan.changes.is_empty());
+}
+
+#[test]
+fn commands_are_never_run() {
+    let command = "version: 1\ncommandUpdated:\n  generators: [{command: kustomize build .}]\n  updaters: []\n";
+    let (repo, outcome) = generated(&[("dev/.flux.yaml", command)]);
+    assert_eq!((outcome.codes(), outcome.files == repo.files), (vec!["command-updated"], true));
+    let problems = repo.problems();
+    assert!(problems.iter().any(|problem| problem.contains("flux-yaml-command")), "{problems:?}");
+}
+
+#[test]
+fn what_is_not_built_stays() {
+    let (repo, outcome) = generated(&[("dev/b.yaml", RELEASE), ("other/c.yaml", RELEASE)]);
+    assert_eq!(outcome.files["dev/b.yaml"], RELEASE);
+    assert_eq!(outcome.files["other/c.yaml"], RELEASE.replace("master-1", "master-2"), "no .flux.yaml is above it");
+    let problems = repo.problems();
+    assert!(problems.len() == 1 && problems[0].starts_with("dev/b.yaml:1:1 flux1-not-rendered"), "{problems:?}");
+}

@@ -1,0 +1,306 @@
+//! What `kustomize build` makes of the objects that matter here: of each folder once.
+
+use super::patch;
+use crate::engine::{
+    dialect::kustomize::{Inclusions, folder, join},
+    manifest::{
+        Data, Document, FluxKustomization, Kustomization, KustomizePatch, PatchSource, PatchTarget, Position, Value,
+    },
+    plan::Snapshot,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// How deep components may nest.
+pub(super) const COMPONENT_DEPTH: usize = 16;
+
+/// An object as it is rendered so far.
+#[derive(Clone)]
+pub(super) struct Object<'a> {
+    pub file: &'a str,
+    pub position: Position,
+    pub group: &'a str,
+    pub kind: &'a str,
+    /// Empty where none is written or given.
+    pub namespace: String,
+    pub name: String,
+    /// Before prefixes and suffixes: patches know it by that name too.
+    original: String,
+    pub content: Arc<Data>,
+    /// The files that render it with these fields: its own, or the kustomization that changed it last, and all those
+    /// that include that.
+    pub owners: BTreeSet<&'a str>,
+    pub problems: Vec<String>,
+}
+
+impl<'a> Object<'a> {
+    /// `None` for documents that are no objects that matter.
+    fn of(file: &'a str, document: &'a Document) -> Option<Self> {
+        let content = document.content.as_ref()?;
+        let name = document.object.as_ref()?.name.clone();
+        Some(Object {
+            file,
+            position: document.position,
+            group: document.api_version.split_once('/').map_or("", |(group, _)| group),
+            kind: &document.kind,
+            namespace: document.object.as_ref()?.namespace.clone(),
+            original: name.clone(),
+            name,
+            content: Arc::new(content.clone()),
+            owners: BTreeSet::from([file]),
+            problems: Vec::new(),
+        })
+    }
+
+    pub fn is_flux_kustomization(&self) -> bool {
+        self.kind == "Kustomization"
+    }
+
+    fn labels(&self) -> &[(String, Data)] {
+        self.content.at(&["metadata", "labels"]).map(Data::entries).unwrap_or_default()
+    }
+
+    /// Changes the content, and says by which file.
+    pub fn change(&mut self, by: &BTreeSet<&'a str>, change: impl FnOnce(&mut Data)) {
+        change(Arc::make_mut(&mut self.content));
+        self.owners.clone_from(by);
+    }
+}
+
+/// What one kustomization, or one Flux Kustomization, does to the objects below it.
+pub(super) struct Transformer<'t> {
+    pub patches: &'t [KustomizePatch],
+    pub namespace: Option<&'t str>,
+    pub name_prefix: &'t str,
+    pub name_suffix: &'t str,
+    pub labels: &'t [(String, String)],
+}
+
+impl<'t> From<&'t Kustomization> for Transformer<'t> {
+    fn from(kustomization: &'t Kustomization) -> Self {
+        Transformer {
+            patches: &kustomization.patches,
+            namespace: kustomization.namespace.as_deref(),
+            name_prefix: &kustomization.name_prefix,
+            name_suffix: &kustomization.name_suffix,
+            labels: &kustomization.labels,
+        }
+    }
+}
+
+impl<'t> From<&'t FluxKustomization> for Transformer<'t> {
+    fn from(kustomization: &'t FluxKustomization) -> Self {
+        Transformer {
+            patches: &kustomization.patches,
+            namespace: kustomization.target_namespace.as_deref(),
+            name_prefix: &kustomization.name_prefix,
+            name_suffix: &kustomization.name_suffix,
+            labels: &kustomization.labels,
+        }
+    }
+}
+
+/// Builds folders, each once.
+pub(super) struct Builder<'a> {
+    pub snapshot: &'a Snapshot,
+    pub kustomizations: &'a Inclusions<'a>,
+    built: BTreeMap<&'a str, Arc<Vec<Object<'a>>>>,
+}
+
+impl<'a> Builder<'a> {
+    pub fn new(snapshot: &'a Snapshot, kustomizations: &'a Inclusions<'a>) -> Self {
+        Builder { snapshot, kustomizations, built: BTreeMap::new() }
+    }
+
+    /// Whether the folder's kustomization is part of what was built so far.
+    pub fn is_built(&self, folder: &str) -> bool {
+        self.built.contains_key(folder)
+    }
+
+    /// The objects of a file, as written.
+    pub fn file(&self, file: &str) -> Vec<Object<'a>> {
+        let Some((file, scan)) = self.snapshot.scans.get_key_value(file) else { return Vec::new() };
+        scan.documents.iter().filter_map(|document| Object::of(file, document)).collect()
+    }
+
+    /// The objects of a folder's kustomization; none where it has none.
+    pub fn folder(&mut self, folder: &str) -> Arc<Vec<Object<'a>>> {
+        let Some((file, kustomization)) = self.kustomizations.in_folder(folder) else { return Arc::default() };
+        let folder = crate::engine::dialect::kustomize::folder(file);
+        if let Some(built) = self.built.get(folder) {
+            return built.clone();
+        }
+        // Kustomizations that include each other end here.
+        self.built.insert(folder, Arc::default());
+        let mut objects = Vec::new();
+        self.collect(file, kustomization, &mut objects, COMPONENT_DEPTH);
+        let built = Arc::new(objects);
+        self.built.insert(folder, built.clone());
+        built
+    }
+
+    /// Resources, then components, then what the kustomization itself does: kustomize's order.
+    fn collect(
+        &mut self,
+        file: &'a str,
+        kustomization: &'a Kustomization,
+        objects: &mut Vec<Object<'a>>,
+        depth: usize,
+    ) {
+        let here = folder(file);
+        for resource in &kustomization.resources {
+            let path = join(here, resource);
+            match self.kustomizations.in_folder(&path) {
+                Some(_) => objects.extend(self.folder(&path).iter().cloned()),
+                None => objects.extend(self.file(&path)),
+            }
+        }
+        for (name, literals) in &kustomization.config_maps {
+            objects.push(generated(file, name, literals));
+        }
+        self.components(here, &kustomization.components, objects, depth);
+        for object in objects.iter_mut() {
+            object.owners.insert(file);
+        }
+        self.transform(&Transformer::from(kustomization), here, &BTreeSet::from([file]), objects);
+    }
+
+    /// Components work on the objects of whoever includes them.
+    pub fn components(&mut self, here: &str, components: &[String], objects: &mut Vec<Object<'a>>, depth: usize) {
+        for component in components {
+            if let Some((file, kustomization)) = self.kustomizations.in_folder(&join(here, component))
+                && depth > 0
+            {
+                self.collect(file, kustomization, objects, depth - 1);
+            }
+        }
+    }
+
+    pub fn transform(
+        &self,
+        transformer: &Transformer<'_>,
+        here: &str,
+        by: &BTreeSet<&'a str>,
+        objects: &mut [Object<'a>],
+    ) {
+        for patch in transformer.patches {
+            let from_file: Vec<&Data>;
+            let documents: Vec<&Data> = match &patch.source {
+                PatchSource::Inline(documents) => documents.iter().collect(),
+                PatchSource::File(file) => {
+                    let scan = self.snapshot.scans.get(&join(here, file));
+                    let documents = scan.map(|scan| scan.documents.as_slice()).unwrap_or_default();
+                    from_file = documents.iter().filter_map(|document| document.content.as_ref()).collect();
+                    from_file
+                }
+            };
+            for document in documents {
+                for object in objects.iter_mut().filter(|object| is_target(object, patch.target.as_ref(), document)) {
+                    apply(object, document, by);
+                }
+            }
+        }
+        for object in objects {
+            if let Some(namespace) = transformer.namespace {
+                namespace.clone_into(&mut object.namespace);
+            }
+            if !(transformer.name_prefix.is_empty() && transformer.name_suffix.is_empty()) {
+                object.name = format!("{}{}{}", transformer.name_prefix, object.name, transformer.name_suffix);
+            }
+            if !transformer.labels.is_empty() {
+                let data = |value| Data { position: object.position, value };
+                let labels = transformer.labels.iter();
+                let labels = labels.map(|(key, text)| (key.clone(), data(Value::String(text.clone())))).collect();
+                let labels = data(Value::Mapping(vec![("labels".into(), data(Value::Mapping(labels)))]));
+                let change = data(Value::Mapping(vec![("metadata".into(), labels)]));
+                patch::merge(Arc::make_mut(&mut object.content), &change);
+            }
+        }
+    }
+}
+
+/// A ConfigMap that a kustomization generates. Flux can only name one without a hash in its name.
+fn generated<'a>(file: &'a str, name: &str, literals: &[(String, String)]) -> Object<'a> {
+    let data = |value| Data { position: Position::default(), value };
+    let values = literals.iter().map(|(key, text)| (key.clone(), data(Value::String(text.clone())))).collect();
+    Object {
+        file,
+        position: Position::default(),
+        group: "",
+        kind: "ConfigMap",
+        namespace: String::new(),
+        original: name.to_owned(),
+        name: name.to_owned(),
+        content: Arc::new(data(Value::Mapping(vec![("data".into(), data(Value::Mapping(values)))]))),
+        owners: BTreeSet::from([file]),
+        problems: Vec::new(),
+    }
+}
+
+fn apply<'a>(object: &mut Object<'a>, document: &Data, by: &BTreeSet<&'a str>) {
+    match &document.value {
+        Value::Sequence(operations) => {
+            let mut result = Ok(());
+            object.change(by, |content| result = patch::json(content, operations));
+            if let Err(why) = result {
+                object.problems.push(format!("a JSON6902 patch does not apply: {why}"));
+            }
+        }
+        _ => object.change(by, |content| patch::merge(content, document)),
+    }
+    // A patch that names its target by a pattern may rename or move what it matches.
+    if let Some(namespace) = object.content.at(&["metadata", "namespace"]).and_then(Data::as_str)
+        && matches!(document.value, Value::Sequence(_))
+    {
+        object.namespace = namespace.to_owned();
+    }
+}
+
+/// Whether a patch is meant for this object: by its target, or by the kind and name that it carries.
+fn is_target(object: &Object<'_>, target: Option<&PatchTarget>, document: &Data) -> bool {
+    let named = |name: &str| matches(name, &object.name) || matches(name, &object.original);
+    match target {
+        Some(target) => {
+            matches(&target.group, object.group)
+                && matches(&target.kind, object.kind)
+                && named(&target.name)
+                && matches(&target.namespace, &object.namespace)
+                && selects(&target.label_selector, object.labels())
+        }
+        None => {
+            let group = document.text(&["apiVersion"]).split_once('/').map_or("", |(group, _)| group);
+            let (name, namespace) = (document.text(&["metadata", "name"]), document.text(&["metadata", "namespace"]));
+            (group, document.text(&["kind"])) == (object.group, object.kind)
+                && (name == object.name || name == object.original)
+                && (namespace.is_empty() || namespace == object.namespace)
+        }
+    }
+}
+
+/// A target's field: empty is any, else a regular expression for the whole text.
+fn matches(pattern: &str, text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_/".contains(c);
+    if pattern.is_empty() || pattern == text {
+        return true;
+    }
+    !pattern.chars().all(plain)
+        && regex::Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|pattern| pattern.is_match(text))
+}
+
+/// `a=b,c!=d,e,!f`; other forms select nothing.
+fn selects(selector: &str, labels: &[(String, Data)]) -> bool {
+    let label = |key: &str| labels.iter().find(|(name, _)| name == key.trim()).and_then(|(_, value)| value.as_str());
+    selector.split(',').filter(|term| !term.trim().is_empty()).all(|term| {
+        if let Some((key, value)) = term.split_once("!=") {
+            label(key) != Some(value.trim())
+        } else if let Some((key, value)) = term.split_once("==").or_else(|| term.split_once('=')) {
+            label(key) == Some(value.trim())
+        } else if let Some(key) = term.trim().strip_prefix('!') {
+            label(key).is_none()
+        } else {
+            label(term).is_some()
+        }
+    })
+}

@@ -1,0 +1,422 @@
+//! What clusters get of a repository: kustomizations built, Flux Kustomizations followed, variables substituted.
+//!
+//! Only objects that say what is automated are rendered: Flux's image objects, its Kustomizations, and the ConfigMaps
+//! that substitutions read. No cluster is asked: a *root* is a kustomization (or a file) that nothing in the repository
+//! includes, or the Flux Kustomization that applies the folder it stands in.
+
+mod build;
+mod patch;
+mod reach;
+mod substitute;
+#[cfg(test)]
+mod tests;
+
+use super::kustomize::{Inclusions, folder, is_below, join};
+use crate::engine::{
+    manifest::{Data, FluxKustomization, Position},
+    plan::Snapshot,
+};
+use build::{Builder, COMPONENT_DEPTH, Object, Transformer};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use substitute::Variables;
+
+/// An image object as one cluster gets it.
+#[derive(Clone, Debug)]
+pub(crate) struct Rendered {
+    pub file: String,
+    pub position: Position,
+    pub kind: String,
+    /// Empty where none is given: Kubernetes' default.
+    pub namespace: String,
+    pub name: String,
+    pub content: Arc<Data>,
+    /// Which root renders it.
+    pub root: usize,
+    /// The `${…}` whose values the repository does not tell.
+    pub unresolved: BTreeSet<String>,
+    /// Patches that do not apply.
+    pub problems: Vec<String>,
+}
+
+/// What all roots of a repository render, and who brings what along.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rendering {
+    pub objects: Vec<Rendered>,
+    /// By included path: the kustomizations' files that name it.
+    parents: BTreeMap<String, BTreeSet<String>>,
+    /// Folders with a kustomization.
+    kustomizations: BTreeSet<String>,
+    edges: Vec<Edge>,
+    edges_of: BTreeMap<String, Vec<usize>>,
+    /// By unit: the edge that it is rendered for; none for a root's own.
+    units: Vec<Option<usize>>,
+    /// By path of a kustomization's folder or of a file: the roots that begin there.
+    begins: BTreeMap<String, BTreeSet<usize>>,
+    /// By path of a file or folder: the files whose objects bring it along (charts, values files).
+    brought: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// A Flux Kustomization as it is rendered: it applies a folder.
+#[derive(Clone, Debug)]
+struct Edge {
+    folder: String,
+    /// The files that make it what it is.
+    owners: BTreeSet<String>,
+    /// The unit that renders the Flux Kustomization.
+    unit: usize,
+    root: usize,
+}
+
+impl Rendering {
+    pub(crate) fn of(snapshot: &Snapshot) -> Self {
+        let kustomizations = Inclusions::of(snapshot);
+        let mut renderer = Renderer {
+            snapshot,
+            builder: Builder::new(snapshot, &kustomizations),
+            kustomizations: &kustomizations,
+            out: Rendering::default(),
+            reached: BTreeMap::new(),
+            applied: BTreeSet::new(),
+            urls: BTreeMap::new(),
+        };
+        renderer.sources();
+        renderer.roots();
+        let mut out = renderer.out;
+        for (included, parents) in kustomizations.all_parents() {
+            out.parents.insert(included.to_owned(), parents.map(String::from).collect());
+        }
+        out.kustomizations = kustomizations.folders().map(|(folder, _)| folder.to_owned()).collect();
+        for (number, edge) in out.edges.iter().enumerate() {
+            out.edges_of.entry(edge.folder.clone()).or_default().push(number);
+        }
+        for (file, scan) in &snapshot.scans {
+            for document in &scan.documents {
+                // Charts name their dependencies from their own folder, all else from the root.
+                let from = if document.kind.is_empty() { folder(file) } else { "" };
+                for path in &document.brings {
+                    out.brought.entry(join(from, path)).or_default().insert(file.clone());
+                }
+            }
+        }
+        out
+    }
+}
+
+/// Where rendering starts when nothing else in the repository includes it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Seed<'a> {
+    /// A folder's kustomization.
+    Folder(&'a str),
+    File(&'a str),
+}
+
+impl<'a> Seed<'a> {
+    fn path(self) -> &'a str {
+        match self {
+            Seed::Folder(path) | Seed::File(path) => path,
+        }
+    }
+}
+
+struct Renderer<'a> {
+    snapshot: &'a Snapshot,
+    kustomizations: &'a Inclusions<'a>,
+    builder: Builder<'a>,
+    out: Rendering,
+    /// By seed: the roots that render it.
+    reached: BTreeMap<Seed<'a>, BTreeSet<usize>>,
+    /// Flux Kustomizations that were followed: root, file, name, folder.
+    applied: BTreeSet<(usize, &'a str, String, String)>,
+    /// By name of a GitRepository: its URLs.
+    urls: BTreeMap<&'a str, BTreeSet<String>>,
+}
+
+impl<'a> Renderer<'a> {
+    fn sources(&mut self) {
+        for scan in self.snapshot.scans.values() {
+            for document in scan.documents.iter().filter(|document| document.kind == "GitRepository") {
+                let (Some(object), Some(content)) = (&document.object, &document.content) else { continue };
+                let url = content.text(&["spec", "url"]).trim_end_matches('/').trim_end_matches(".git").to_owned();
+                self.urls.entry(&object.name).or_default().insert(url);
+            }
+        }
+    }
+
+    fn roots(&mut self) {
+        let mut seeds: Vec<Seed<'a>> = Vec::new();
+        for (folder, kustomization) in self.kustomizations.folders() {
+            let file = self.kustomizations.in_folder(folder).map_or("", |(file, _)| file);
+            let included = self.kustomizations.includes(folder) || self.kustomizations.includes(file);
+            if !kustomization.component && !included {
+                seeds.push(Seed::Folder(folder));
+            }
+        }
+        for (file, scan) in &self.snapshot.scans {
+            let matters = scan.documents.iter().any(|document| document.content.is_some() && document.object.is_some());
+            if matters && !self.kustomizations.includes(file) {
+                seeds.push(Seed::File(file));
+            }
+        }
+        // What another seed's Flux Kustomization applies is no root, save where they apply each other.
+        let mut claimed: BTreeSet<Seed<'a>> = BTreeSet::new();
+        for &seed in &seeds {
+            for object in self.objects_of(seed) {
+                if let Some(folder) = self.applied_folder(&object, None) {
+                    let below = seeds.iter().filter(|other| **other != seed && self.applies(&folder, **other));
+                    // One that applies its own folder stays the root of it.
+                    if !self.applies(&folder, seed) {
+                        claimed.extend(below.copied());
+                    }
+                }
+            }
+        }
+        seeds.sort_by_key(|seed| (claimed.contains(seed), *seed));
+        let mut begun: Vec<(Seed<'a>, usize)> = Vec::new();
+        for seed in seeds {
+            if self.reached.contains_key(&seed) {
+                continue;
+            }
+            let root = begun.len();
+            begun.push((seed, root));
+            self.root(seed, root);
+        }
+        // Kustomizations that include each other have no outermost one: each is a root.
+        for (folder, kustomization) in self.kustomizations.folders() {
+            if !kustomization.component && !self.builder.is_built(folder) {
+                let root = begun.len();
+                begun.push((Seed::Folder(folder), root));
+                self.root(Seed::Folder(folder), root);
+            }
+        }
+        // A root that turned out to be another's part was only found late: its own rendering is not one of a cluster.
+        let dead: BTreeSet<usize> = begun
+            .iter()
+            .filter(|(seed, root)| self.reached.get(seed).is_some_and(|roots| roots.iter().any(|other| other > root)))
+            .map(|(_, root)| *root)
+            .collect();
+        self.out.objects.retain(|object| !dead.contains(&object.root));
+        for (seed, roots) in &self.reached {
+            let alive = roots.difference(&dead).copied().collect();
+            self.out.begins.insert(seed.path().to_owned(), alive);
+        }
+    }
+
+    fn objects_of(&mut self, seed: Seed<'a>) -> Vec<Object<'a>> {
+        match seed {
+            Seed::Folder(folder) => self.builder.folder(folder).to_vec(),
+            Seed::File(file) => self.builder.file(file),
+        }
+    }
+
+    /// Whether a Flux Kustomization with this path applies the seed: its folder's kustomization; without one, all that
+    /// lies below, as Flux then writes a kustomization of its own.
+    fn applies(&self, folder_path: &str, seed: Seed<'a>) -> bool {
+        if self.kustomizations.in_folder(folder_path).is_some() {
+            return seed == Seed::Folder(folder_path) || matches!(seed, Seed::Folder(path) if path == folder_path);
+        }
+        if !is_below(seed.path(), folder_path) {
+            return false;
+        }
+        let mut above = folder(seed.path());
+        while above != folder_path {
+            if self.kustomizations.in_folder(above).is_some() {
+                return false;
+            }
+            above = folder(above);
+        }
+        true
+    }
+
+    /// The folder of this repository that a Flux Kustomization applies. `own`: the source that is this repository.
+    fn applied_folder(&self, object: &Object<'a>, own: Option<&str>) -> Option<String> {
+        if !object.is_flux_kustomization() {
+            return None;
+        }
+        let spec = FluxKustomization::read(&object.content);
+        // Without a source it is a patch of one.
+        let source = spec.source?;
+        if spec.path.contains("${") {
+            return None;
+        }
+        let path = join("", &spec.path);
+        if let Some(own) = own.filter(|own| *own != source.name) {
+            let (ours, theirs) = (self.urls.get(own), self.urls.get(source.name.as_str()));
+            let other = matches!((ours, theirs), (Some(ours), Some(theirs)) if ours.is_disjoint(theirs));
+            if other || path.is_empty() {
+                return None;
+            }
+        }
+        let exists = path.is_empty()
+            || self.snapshot.entries.range(&format!("{path}/")).next().is_some_and(|(file, _)| is_below(file, &path));
+        exists.then_some(path)
+    }
+
+    fn root(&mut self, seed: Seed<'a>, root: usize) {
+        let objects = self.objects_of(seed);
+        // Flux's bootstrap: the folder holds the Flux Kustomization that applies it.
+        let bootstrap = objects.iter().find_map(|object| {
+            let folder = self.applied_folder(object, None)?;
+            self.applies(&folder, seed).then(|| (object.clone(), folder))
+        });
+        self.reached.entry(seed).or_default().insert(root);
+        match bootstrap {
+            Some((object, folder)) => {
+                let own = FluxKustomization::read(&object.content).source.map(|source| source.name);
+                // The unit renders its own Flux Kustomization.
+                let unit = self.out.units.len();
+                self.apply(&object, folder, unit, root, own.as_deref());
+            }
+            None => {
+                let unit = self.unit(None);
+                self.emit(objects, unit, root, &BTreeSet::new(), None);
+            }
+        }
+    }
+
+    fn unit(&mut self, edge: Option<usize>) -> usize {
+        self.out.units.push(edge);
+        self.out.units.len() - 1
+    }
+
+    /// Renders what a Flux Kustomization applies.
+    fn apply(&mut self, object: &Object<'a>, path: String, rendered_by: usize, root: usize, own: Option<&str>) {
+        if !self.applied.insert((root, object.file, object.name.clone(), path.clone())) {
+            return;
+        }
+        let edge = self.out.edges.len();
+        let owners = object.owners.iter().map(|owner| (*owner).to_owned()).collect();
+        self.out.edges.push(Edge { folder: path.clone(), owners, unit: rendered_by, root });
+        let unit = self.unit(Some(edge));
+
+        let mut objects = match self.kustomizations.in_folder(&path) {
+            Some((file, _)) => {
+                self.reached.entry(Seed::Folder(folder(file))).or_default().insert(root);
+                self.builder.folder(&path).to_vec()
+            }
+            None => self.below(&path, root),
+        };
+        let spec = FluxKustomization::read(&object.content);
+        self.builder.components(&path, &spec.components, &mut objects, COMPONENT_DEPTH);
+        self.builder.transform(&Transformer::from(&spec), &path, &object.owners, &mut objects);
+        let mut unresolved = BTreeSet::new();
+        if let Some(post_build) = &spec.post_build {
+            let variables = Variables::of(post_build, |name| self.config_map(name, &object.namespace, root, &objects));
+            for object_below in objects.iter_mut().filter(|object| substitutes(object)) {
+                let mut content = (*object_below.content).clone();
+                if variables.apply(&mut content, &mut unresolved) {
+                    object_below.change(&object.owners, |data| *data = content);
+                }
+            }
+        }
+        self.emit(objects, unit, root, &unresolved, own);
+    }
+
+    /// All that lies below a folder without a kustomization.
+    fn below(&mut self, path: &str, root: usize) -> Vec<Object<'a>> {
+        let mut objects = Vec::new();
+        let from = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let folders: Vec<&'a str> = self
+            .kustomizations
+            .folders()
+            .map(|(folder, _)| folder)
+            .filter(|folder| self.applies(path, Seed::Folder(folder)))
+            .collect();
+        for folder in folders {
+            self.reached.entry(Seed::Folder(folder)).or_default().insert(root);
+            objects.extend(self.builder.folder(folder).iter().cloned());
+        }
+        let snapshot = self.snapshot;
+        for (file, _) in snapshot.scans.range(&from).take_while(|(file, _)| is_below(file, path)) {
+            if self.applies(path, Seed::File(file)) {
+                self.reached.entry(Seed::File(file)).or_default().insert(root);
+                objects.extend(self.builder.file(file));
+            }
+        }
+        objects
+    }
+
+    /// The values of a ConfigMap that the root renders, or that this very Kustomization does.
+    fn config_map(
+        &self,
+        name: &str,
+        namespace: &str,
+        root: usize,
+        objects: &[Object<'a>],
+    ) -> Option<BTreeMap<String, String>> {
+        let values = |content: &Data| {
+            let entries = content.get("data").map(Data::entries).unwrap_or_default();
+            let entry = |(key, value): &(String, Data)| Some((key.clone(), value.as_str()?.to_owned()));
+            entries.iter().filter_map(entry).collect()
+        };
+        let fits = |found: &str| found.is_empty() || namespace.is_empty() || found == namespace;
+        let mut rendered = self.out.objects.iter().filter(|object| object.root == root && object.kind == "ConfigMap");
+        let here =
+            objects.iter().find(|object| object.kind == "ConfigMap" && object.name == name && fits(&object.namespace));
+        rendered
+            .find(|object| object.name == name && fits(&object.namespace))
+            .map(|object| values(&object.content))
+            .or_else(|| here.map(|object| values(&object.content)))
+    }
+
+    /// Takes what a unit renders, and follows its Flux Kustomizations.
+    fn emit(
+        &mut self,
+        objects: Vec<Object<'a>>,
+        unit: usize,
+        root: usize,
+        unresolved: &BTreeSet<String>,
+        own: Option<&str>,
+    ) {
+        let (kustomizations, others): (Vec<_>, Vec<_>) =
+            objects.into_iter().partition(|object| object.is_flux_kustomization());
+        for object in others {
+            let mut left = BTreeSet::new();
+            if object.group == IMAGE_GROUP {
+                unresolved_in(&object.content, &mut left);
+                left.retain(|name| unresolved.contains(name) || unresolved.is_empty());
+            }
+            self.out.objects.push(Rendered {
+                file: object.file.to_owned(),
+                position: object.position,
+                kind: object.kind.to_owned(),
+                namespace: object.namespace,
+                name: object.name,
+                content: object.content,
+                root,
+                unresolved: left,
+                problems: object.problems,
+            });
+        }
+        for object in kustomizations {
+            if let Some(folder) = self.applied_folder(&object, own) {
+                self.apply(&object, folder, unit, root, own);
+            }
+        }
+    }
+}
+
+/// Flux's image objects.
+pub(super) const IMAGE_GROUP: &str = "image.toolkit.fluxcd.io";
+
+/// Flux leaves objects alone that say so.
+fn substitutes(object: &Object<'_>) -> bool {
+    const DISABLED: &str = "kustomize.toolkit.fluxcd.io/substitute";
+    ["labels", "annotations"].iter().all(|place| object.content.text(&["metadata", place, DISABLED]) != "disabled")
+}
+
+/// The expressions of the `${…}` that are left.
+fn unresolved_in(data: &Data, found: &mut BTreeSet<String>) {
+    if let Some(text) = data.as_str() {
+        let mut rest = text;
+        while let Some((_, after)) = rest.split_once("${") {
+            let Some((expression, behind)) = after.split_once('}') else { break };
+            found.insert(expression.to_owned());
+            rest = behind;
+        }
+    }
+    data.items().iter().for_each(|item| unresolved_in(item, found));
+    data.entries().iter().for_each(|(_, value)| unresolved_in(value, found));
+}

@@ -1,0 +1,29 @@
+//! What the host of an image says about Amazon's registries.
+//! <https://docs.aws.amazon.com/general/latest/gr/ecr.html>
+
+/// Domains that ECR answers under, with what stands between account and region.
+const DOMAINS: [(&str, &[&str]); 2] = [
+    (
+        ".dkr.ecr",
+        &["amazonaws.com", "amazonaws.com.cn", "sc2s.sgov.gov", "c2s.ic.gov", "cloud.adc-e.uk", "csp.hci.ic.gov"],
+    ),
+    (".dkr-ecr", &["on.aws", "on.amazonwebservices.com.cn"]),
+];
+
+/// The public registry, which has no region of its own.
+const PUBLIC: &str = "public.ecr.aws";
+
+/// The region of an ECR host: `us-east-2` for `283234040926.dkr.ecr.us-east-2.amazonaws.com`; `public.ecr.aws` for
+/// itself; `None` for any other registry.
+pub fn ecr_region(host: &str) -> Option<&str> {
+    if host == PUBLIC {
+        return Some(PUBLIC);
+    }
+    DOMAINS.iter().find_map(|(service, domains)| {
+        let (account, rest) = host.split_once(service)?;
+        let rest = rest.strip_prefix("-fips").unwrap_or(rest).strip_prefix('.')?;
+        let (region, domain) = rest.split_once('.')?;
+        let known = account.bytes().all(|b| b.is_ascii_digit()) && !account.is_empty() && domains.contains(&domain);
+        (known && !region.is_empty()).then_some(region)
+    })
+}

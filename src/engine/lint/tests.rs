@@ -1,0 +1,173 @@
+use super::*;
+use crate::engine::{
+    config::Config,
+    dialect::bind,
+    manifest::{FileKind, scan},
+    plan::{Entry, EntryKind, Snapshot},
+};
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
+
+fn codes(kind: FileKind, text: &str) -> BTreeSet<String> {
+    let mut snapshot = Snapshot::default();
+    snapshot.entries.insert("a.yaml".into(), Entry { blob: String::new(), kind: EntryKind::File });
+    snapshot.scans.insert("a.yaml".into(), Arc::new(scan(kind, text.as_bytes())));
+    findings(&snapshot, &bind(&snapshot, &Config::whole_repository())).into_iter().map(|finding| finding.code).collect()
+}
+
+#[test]
+fn the_table_is_sorted_and_each_code_is_there_once() {
+    assert!(LINTS.windows(2).all(|pair| pair[0].code < pair[1].code));
+    for lint in LINTS {
+        assert_eq!(Lint::of(lint.code), Some(lint));
+        assert!(lint.code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{}", lint.code);
+        assert!(!lint.summary.ends_with('.') && lint.summary.len() < 80, "{}", lint.code);
+    }
+    assert_eq!(Lint::of("no-such-code"), None);
+}
+
+/// Every code has a page, every page a code; what a page shows as an example is found in it.
+#[test]
+fn pages_are_complete() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages: BTreeSet<String> = fs::read_dir(root.join("docs/lint"))
+        .unwrap()
+        .map(|page| page.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let list = fs::read_to_string(root.join("docs/lint.md")).unwrap();
+    let mut shown = 0;
+    for lint in LINTS {
+        let text =
+            fs::read_to_string(root.join(lint.page())).unwrap_or_else(|error| panic!("{}: {error}", lint.page()));
+        assert!(pages.remove(&format!("{}.md", lint.code)));
+        let severity = serde_json::to_value(lint.severity).unwrap();
+        let mended = if lint.fixable { "`butler lint --fix` mends" } else { "Not mended by `--fix`" };
+        let row = format!(
+            "| [{0}](lint/{0}.md) | {1} | {2} | {3} |\n",
+            lint.code,
+            severity.as_str().unwrap(),
+            if lint.fixable { "yes" } else { "" },
+            lint.summary
+        );
+        assert!(list.contains(&row), "docs/lint.md: expected {row}");
+        let summary: String = lint.summary.chars().skip(1).collect();
+        for part in [
+            &format!("# {}\n\n", lint.code),
+            &summary,
+            &format!("Severity: {}.", severity.as_str().unwrap()),
+            mended,
+            "## What it means\n\n",
+            "## What to do\n\n",
+        ] {
+            assert!(text.contains(part), "{}: expected {part:?}", lint.page());
+        }
+        if let Some((_, example)) = text.split_once("```yaml\n") {
+            let example = example.split("```").next().unwrap();
+            let found = codes(FileKind::Yaml, example);
+            assert!(found.contains(lint.code), "{}: its example gives {found:?}", lint.page());
+            shown += 1;
+        }
+    }
+    assert!(pages.is_empty(), "pages of no code: {pages:?}");
+    assert!(shown > 15, "{shown} examples");
+}
+
+/// What is written in the sources as a code stands in the table. Words with a hyphen that are no codes are listed here.
+#[test]
+fn every_code_of_the_sources_is_in_the_table() {
+    const OTHERS: [&str; 1] = ["chart-image"];
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let code = regex::Regex::new(
+        r#"(?:code: |because\(|problem\(|push\(|finding\(|refuse\(|Some\(\(|skip\(|fault\()\s*"([a-z0-9-]+)"|"([a-z0-9]+(?:-[a-z0-9]+)+)""#,
+    )
+    .unwrap();
+    let mut found = BTreeSet::new();
+    let mut open: Vec<_> = [
+        "engine/manifest",
+        "engine/dialect",
+        "engine/plan",
+        "engine/lint/find.rs",
+        "engine/wording/lines.rs",
+        "cli/lint.rs",
+    ]
+    .map(|part| source.join(part))
+    .into();
+    while let Some(path) = open.pop() {
+        if path.is_dir() && path.ends_with("tests") {
+            continue;
+        }
+        if path.is_dir() {
+            open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if ["tests.rs", "properties.rs", "plain.rs", "explain.rs"].contains(&name) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let text = text.split("#[cfg(test)]").next().unwrap();
+        for groups in code.captures_iter(text) {
+            let word = groups.get(1).or(groups.get(2)).unwrap().as_str();
+            if !OTHERS.contains(&word) {
+                assert!(Lint::of(word).is_some(), "{}: {word:?} is not in the table", path.display());
+                found.insert(word.to_owned());
+            }
+        }
+    }
+    assert!(found.len() > 30, "{found:?}");
+}
+
+fn fixed(text: &str) -> String {
+    let once = fix("a.yaml", FileKind::Yaml, text.as_bytes());
+    let twice = fix("a.yaml", FileKind::Yaml, &once.bytes);
+    assert_eq!(twice.bytes, once.bytes, "a second run changes nothing");
+    assert!(twice.fixes.is_empty());
+    assert_eq!(once.fixes.is_empty(), once.bytes == text.as_bytes());
+    String::from_utf8(once.bytes).unwrap()
+}
+
+#[test]
+fn what_is_safe_is_mended_and_nothing_else_changes() {
+    const TAG: &str = r#"# {"$imagepolicy": "ns:a:tag"}"#;
+    let t = |rest: &str| rest.replace("TAG", TAG);
+    #[rustfmt::skip]
+    let cases = [
+        // Markers.
+        (t("tag:  v1   # {'$imagepolicy': 'ns:a:tag'}  \r\n# é\r\n"), t("tag:  v1   TAG  \r\n# é\r\n")),
+        (t("tag: v1 # {\"$imagepolicy\": \"ns/a:tag\"}"), t("tag: v1 TAG")),
+        (t("- a: 1\n  tag: v1 TAG keep in step\n  b: 2\n"), t("- a: 1\n  # keep in step\n  tag: v1 TAG\n  b: 2\n")),
+        (t("\u{feff}tag: v1 TAG why\r\nb: 2"), t("\u{feff}# why\r\ntag: v1 TAG\r\nb: 2")),
+        (t("a:\n  tag: \"v1\"TAG\nb: {tag: 'v2'}TAG\n"), t("a:\n  tag: \"v1\" TAG\nb: {tag: 'v2'} TAG\n")),
+        (t("image:\n  repository: r/a\n  tag: v1 # {\"$imagepolicy\": \"ns:a\"}\n"), t("image:\n  repository: r/a\n  tag: v1 TAG\n")),
+        (t("image:\n  repository: r/a\n  tag: v1 # {'$imagepolicy': 'ns/a'}\n"), t("image:\n  repository: r/a\n  tag: v1 TAG\n")),
+        // Values.
+        ("image:\n  repository: r/a\n  tag: 1.10   # é\n".into(), "image:\n  repository: r/a\n  tag: \"1.10\"   # é\n".into()),
+        (t("data:\n  tag: 1e3 TAG\n"), t("data:\n  tag: \"1e3\" TAG\n")),
+    ];
+    for (before, after) in cases {
+        assert_eq!(fixed(&before), after, "{before:?}");
+    }
+    let kept = [
+        t("tag: v1 # off: TAG"),
+        t("tag: v1 # {\"$imagepolicy\": \"ns/a:tag\", \"why\": 1}"),
+        t("image: v1 TAG\n"),
+        t("# TAG\ntag: v1\n"),
+        t("a: b\n  c TAG note\n"),
+        t("{{ if x }}\ntag: \"v1\"TAG\n{{ end }}\n"),
+        t("sops: {mac: x}\ntag: v1 # {'$imagepolicy': 'ns:a:tag'}\n"),
+        t("replicas: 3\nversion: 1.10\n"),
+        t("tag: !!str 1.10 TAG\n"),
+        t("tag: v1 TAG\n"),
+    ];
+    for text in kept {
+        assert_eq!(fixed(&text), text);
+    }
+}
+
+#[test]
+fn a_fix_tells_what_it_changed() {
+    let fixed = fix("a.yaml", FileKind::Yaml, b"a: 1\ntag: v1 # {\"$imagepolicy\": \"ns:a:tag\"} why\n");
+    let fix = &fixed.fixes[0];
+    assert_eq!((fix.code.as_str(), fix.position), ("marker-trailing-text", Position { line: 2, column: 9 }));
+    assert_eq!(fix.before, "tag: v1 # {\"$imagepolicy\": \"ns:a:tag\"} why");
+    assert_eq!(fix.after, "# why\ntag: v1 # {\"$imagepolicy\": \"ns:a:tag\"}");
+}

@@ -1,0 +1,218 @@
+//! What kustomizations say: kustomize's, Flux's, and those that Flux v1 runs.
+
+use super::{
+    Data, FluxKustomization, Generator, Kustomization, KustomizeImage, KustomizePatch, PatchSource, PatchTarget,
+    PostBuild, SourceRef, Value,
+};
+
+/// Reads a kustomization. What is not understood is left out: kustomize itself says what is wrong with it.
+pub(super) fn kustomization(object: &Data) -> Kustomization {
+    let list = |key: &str| object.get(key).map(Data::items).unwrap_or_default();
+    let mut kustomization = Kustomization {
+        namespace: object.get("namespace").and_then(Data::as_str).filter(|name| !name.is_empty()).map(String::from),
+        name_prefix: object.text(&["namePrefix"]).into(),
+        name_suffix: object.text(&["nameSuffix"]).into(),
+        components: object.strings("components"),
+        component: object.text(&["kind"]) == "Component",
+        ..Kustomization::default()
+    };
+    for key in ["resources", "bases"] {
+        kustomization.resources.extend(object.strings(key));
+    }
+    for item in list("patchesStrategicMerge") {
+        let Some(text) = item.as_str() else { continue };
+        // An item may be the patch itself.
+        let source = match text.contains('\n') {
+            true => PatchSource::Inline(Data::documents(text, item.position)),
+            false => PatchSource::File(text.into()),
+        };
+        kustomization.patches.push(KustomizePatch { source, target: None });
+    }
+    kustomization.patches.extend(["patches", "patchesJson6902"].into_iter().flat_map(list).filter_map(patch));
+    kustomization.images = list("images").iter().filter_map(image).collect();
+    kustomization.labels = object.get("commonLabels").map(pairs).unwrap_or_default();
+    kustomization.labels.extend(list("labels").iter().filter_map(|labels| labels.get("pairs")).flat_map(pairs));
+    for generator in ["configMapGenerator", "secretGenerator"].into_iter().flat_map(list) {
+        for key in ["files", "envs"] {
+            let file = |text: String| text.split_once('=').map_or(text.clone(), |(_, file)| file.into());
+            kustomization.files.extend(generator.strings(key).into_iter().map(file));
+        }
+    }
+    for generator in list("configMapGenerator") {
+        let literal = |text: String| text.split_once('=').map(|(key, value)| (key.into(), unquoted(value).into()));
+        let literals = generator.strings("literals").into_iter().filter_map(literal).collect();
+        kustomization.config_maps.push((generator.text(&["name"]).into(), literals));
+    }
+    for key in ["configurations", "crds", "generators", "transformers", "validators"] {
+        kustomization.files.extend(object.strings(key));
+    }
+    for item in list("replacements") {
+        kustomization.files.extend(item.get("path").and_then(Data::as_str).map(String::from));
+    }
+    let home = match object.text(&["helmGlobals", "chartHome"]) {
+        "" => "charts",
+        home => home,
+    };
+    for chart in list("helmCharts") {
+        kustomization.files.extend(chart.get("valuesFile").and_then(Data::as_str).map(String::from));
+        kustomization.files.extend(chart.strings("additionalValuesFiles"));
+        if chart.get("repo").is_none() {
+            kustomization.files.push(format!("{home}/{}", chart.text(&["name"])));
+        }
+    }
+    kustomization
+}
+
+/// A mapping of texts.
+fn pairs(mapping: &Data) -> Vec<(String, String)> {
+    let pair = |(key, value): &(String, Data)| Some((key.clone(), value.as_str()?.to_owned()));
+    mapping.entries().iter().filter_map(pair).collect()
+}
+
+fn unquoted(text: &str) -> &str {
+    let inner = |quote| text.strip_prefix(quote).and_then(|text: &str| text.strip_suffix(quote));
+    inner('"').or_else(|| inner('\'')).unwrap_or(text)
+}
+
+fn image(image: &Data) -> Option<KustomizeImage> {
+    let text = |key: &str| image.get(key).and_then(Data::as_str).map(String::from);
+    Some(KustomizeImage {
+        name: text("name")?,
+        new_name: text("newName"),
+        new_tag: text("newTag"),
+        digest: text("digest"),
+    })
+}
+
+/// An item of `patches`.
+fn patch(item: &Data) -> Option<KustomizePatch> {
+    let source = match (item.get("path").and_then(Data::as_str), item.get("patch")) {
+        (Some(path), _) => PatchSource::File(path.into()),
+        (None, Some(patch)) => PatchSource::Inline(Data::documents(patch.as_str()?, patch.position)),
+        (None, None) => return None,
+    };
+    let target = item.get("target").map(|target| {
+        let text = |key: &str| target.text(&[key]).to_owned();
+        PatchTarget {
+            group: text("group"),
+            kind: text("kind"),
+            name: text("name"),
+            namespace: text("namespace"),
+            label_selector: text("labelSelector"),
+        }
+    });
+    Some(KustomizePatch { source, target })
+}
+
+impl Generator {
+    /// Reads a `.flux.yaml`; `None` where it has neither of its two variants.
+    pub(super) fn read(object: &Data) -> Option<Self> {
+        let patch = object.get("patchUpdated");
+        let variant = patch.or_else(|| object.get("commandUpdated"))?;
+        let generators = variant.get("generators").map(Data::items).unwrap_or_default();
+        let command = |generator: &Data| generator.get("command").and_then(Data::as_str).map(String::from);
+        Some(Generator {
+            patch_file: patch.and_then(|patch| patch.get("patchFile")).and_then(Data::as_str).map(String::from),
+            commands: generators.iter().filter_map(command).collect(),
+        })
+    }
+}
+
+impl FluxKustomization {
+    /// Reads a Kustomization of the group `kustomize.toolkit.fluxcd.io`. What is not understood is left out.
+    pub fn read(object: &Data) -> Self {
+        let none = Data { position: object.position, value: Value::Null };
+        let spec = object.get("spec").unwrap_or(&none);
+        let text = |key: &str| spec.text(&[key]).to_owned();
+        FluxKustomization {
+            path: text("path"),
+            source: spec.get("sourceRef").map(source),
+            target_namespace: spec.get("targetNamespace").and_then(Data::as_str).map(String::from),
+            name_prefix: text("namePrefix"),
+            name_suffix: text("nameSuffix"),
+            patches: ["patches", "patchesStrategicMerge", "patchesJson6902"]
+                .into_iter()
+                .flat_map(|key| spec.get(key).map(Data::items).unwrap_or_default())
+                .filter_map(flux_patch)
+                .collect(),
+            components: spec.strings("components"),
+            labels: spec.at(&["commonMetadata", "labels"]).map(pairs).unwrap_or_default(),
+            post_build: spec.get("postBuild").filter(|data| !data.is_null()).map(post_build),
+        }
+    }
+}
+
+fn source(reference: &Data) -> SourceRef {
+    SourceRef {
+        kind: reference.text(&["kind"]).into(),
+        name: reference.text(&["name"]).into(),
+        namespace: reference.get("namespace").and_then(Data::as_str).map(String::from),
+    }
+}
+
+/// Flux's `patches` are kustomize's; its older fields hold the patches as objects, not as texts.
+fn flux_patch(item: &Data) -> Option<KustomizePatch> {
+    match item.get("patch").map(|patch| &patch.value) {
+        None => Some(KustomizePatch { source: PatchSource::Inline(vec![item.clone()]), target: None }),
+        Some(Value::Sequence(_)) => {
+            let operations = item.get("patch").cloned()?;
+            let target = patch(&Data {
+                position: item.position,
+                value: Value::Mapping(vec![
+                    ("path".into(), Data { position: item.position, value: Value::String(String::new()) }),
+                    ("target".into(), item.get("target")?.clone()),
+                ]),
+            })?
+            .target;
+            Some(KustomizePatch { source: PatchSource::Inline(vec![operations]), target })
+        }
+        Some(_) => patch(item),
+    }
+}
+
+fn post_build(post_build: &Data) -> PostBuild {
+    let substitute = post_build.get("substitute").map(Data::entries).unwrap_or_default();
+    let from = post_build.get("substituteFrom").map(Data::items).unwrap_or_default();
+    PostBuild {
+        substitute: substitute
+            .iter()
+            .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))
+            .collect(),
+        substitute_from: from
+            .iter()
+            .map(|from| (from.text(&["kind"]).to_owned(), from.text(&["name"]).to_owned()))
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{FileKind, PatchSource, scan};
+
+    #[test]
+    fn kustomizations() {
+        let text = "namespace: n\nresources: [a.yaml, ../b]\nbases: [c]\ncomponents: [d]\npatchesStrategicMerge:\n- e.yaml\n- |-\n  kind: A\n  x: y\npatches:\n- path: f.yaml\n- target: {kind: K, name: n}\n  patch: |-\n    - op: replace\npatchesJson6902:\n- target: {kind: K, name: n}\n  path: g.yaml\nimages:\n- {name: a, newName: b, newTag: v1}\n- {name: c, digest: 'sha256:00'}\n- newTag: lost\n";
+        let scanned = scan(FileKind::Kustomization, text.as_bytes());
+        let read = scanned.documents[0].kustomization.as_ref().unwrap();
+        assert_eq!(read.namespace.as_deref(), Some("n"));
+        assert_eq!((read.resources.join(" "), read.components.join(" ")), ("a.yaml ../b c".into(), "d".into()));
+        let patches: Vec<_> = read
+            .patches
+            .iter()
+            .map(|patch| {
+                let target = patch.target.as_ref().map(|target| format!(" for {}/{}", target.kind, target.name));
+                match &patch.source {
+                    PatchSource::File(file) => format!("{file}{}", target.unwrap_or_default()),
+                    PatchSource::Inline(documents) => {
+                        format!("{}{}", documents[0].describe(), target.unwrap_or_default())
+                    }
+                }
+            })
+            .collect();
+        assert_eq!(patches, ["e.yaml", "a mapping", "f.yaml", "a sequence for K/n", "g.yaml for K/n"]);
+        assert_eq!(read.images.len(), 2);
+        assert_eq!(read.images[0].new_name.as_deref(), Some("b"));
+        assert_eq!(read.images[1].digest.as_deref(), Some("sha256:00"));
+        assert!(scan(FileKind::Yaml, text.as_bytes()).documents[0].kustomization.is_none());
+    }
+}

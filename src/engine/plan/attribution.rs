@@ -1,0 +1,60 @@
+//! Which environments render a line: through kustomizations and their bases, Flux Kustomizations, charts.
+
+use super::{Change, Scope, UpdateInputs};
+use crate::engine::dialect::Policy;
+use std::sync::Arc;
+
+/// The names of all environments that render the line, where there are more than the updated one; empty where there are
+/// not. `follows`: the environments for which the policy holds. A line has one value, so all of them must be content with the new one: they are updated without a person's word,
+/// follow the same policy, and nothing holds them.
+///
+/// # Errors
+/// A sentence that says which environment stands against it, and what to do.
+pub(super) fn shared(
+    inputs: &UpdateInputs<'_>,
+    planned: &Change,
+    policy: &Arc<Policy>,
+    follows: &dyn Fn(&str) -> bool,
+) -> Result<Vec<String>, String> {
+    if inputs.others.is_empty() {
+        return Ok(Vec::new());
+    }
+    let renderers = inputs.bindings.renderers(&planned.line.file);
+    let renders = |scope: &&Scope<'_>| renderers.iter().any(|file| (scope.contains)(file));
+    let others: Vec<&Scope<'_>> = inputs.others.iter().filter(renders).collect();
+    if others.is_empty() {
+        return Ok(Vec::new());
+    }
+    const ADVICE: &str = "give each environment a value of its own (a patch, or `images` in its kustomization)";
+    let by_hand: Vec<&str> =
+        others.iter().filter(|other| !other.automatic || !follows(other.name)).map(|other| other.name).collect();
+    if !by_hand.is_empty() {
+        return Err(format!(
+            "{} this file too, and not automatically; {ADVICE}, or update the line by hand",
+            render(&by_hand)
+        ));
+    }
+    let names: Vec<&str> = others.iter().map(|other| other.name).collect();
+    if let Some(other) = inputs.bindings.disagreement(policy, &planned.line.file) {
+        return Err(format!(
+            "{} this file too, and the policy {} differs between the clusters (see {}); {ADVICE}",
+            render(&names),
+            policy.key,
+            other.file
+        ));
+    }
+    if let Some((other, hold)) = others
+        .iter()
+        .find_map(|other| Some((other, inputs.memory.hold_on(other.name, &planned.component, inputs.now)?)))
+    {
+        return Err(format!("{} this file too: {}", render(&[other.name]), hold.sentence()));
+    }
+    Ok(std::iter::once(inputs.environment.name).chain(names).map(String::from).collect())
+}
+
+fn render(names: &[&str]) -> String {
+    match names {
+        [one] => format!("environment {one} renders"),
+        several => format!("environments {} render", several.join(", ")),
+    }
+}

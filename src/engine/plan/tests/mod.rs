@@ -1,0 +1,6 @@
+mod attribution;
+mod explain;
+mod promotion;
+mod properties;
+mod pull;
+mod update;

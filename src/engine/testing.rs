@@ -1,0 +1,54 @@
+//! Snapshots from small texts, for tests.
+
+use super::{
+    manifest::{FileKind, LineId, scan},
+    plan::{Change, Entry, EntryKind, Snapshot, rewritten},
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// A repository in memory: its files' texts by path.
+#[derive(Clone, Debug, Default)]
+pub struct Files(pub BTreeMap<String, String>);
+
+impl Files {
+    pub fn of<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        Files(files.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned())).collect())
+    }
+
+    /// The same with other files, or other texts.
+    pub fn with<'a>(mut self, files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        self.0.extend(files.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned())));
+        self
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot { commit: Some("c0ffee".into()), ..Snapshot::default() };
+        for (path, text) in &self.0 {
+            // Any id will do that differs where the text does.
+            snapshot.entries.insert(path.clone(), Entry { blob: text.clone(), kind: EntryKind::File });
+            if let Some(kind) = FileKind::of(path) {
+                snapshot.scans.insert(path.clone(), Arc::new(scan(kind, text.as_bytes())));
+            }
+        }
+        snapshot
+    }
+
+    /// The files after these changes.
+    pub fn after(&self, changes: &[Change]) -> Self {
+        let read = |file: &str, blob: &str| -> Result<_, crate::engine::manifest::EditError> {
+            assert_eq!(self.0[file], blob, "{file} was planned on another text");
+            Ok(self.0[file].clone().into_bytes())
+        };
+        let written = rewritten(changes, read).unwrap();
+        let mut after = self.clone();
+        after.0.extend(written.into_iter().map(|(file, bytes)| (file, String::from_utf8(bytes).unwrap())));
+        after
+    }
+}
+
+/// The identity of a file's only image line.
+pub fn only_line(snapshot: &Snapshot, file: &str) -> LineId {
+    let scan = snapshot.scans.get(file).unwrap();
+    let [line] = &scan.lines[..] else { panic!("one line in {file}: {:?}", scan.lines) };
+    scan.line_id(file, line)
+}

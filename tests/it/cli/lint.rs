@@ -1,0 +1,99 @@
+//! `butler lint`
+
+use super::{DEPLOYMENT, POLICY, repository};
+use serde_json::json;
+
+#[test]
+fn nothing_to_say_is_0() {
+    let folder = repository();
+    assert_eq!(folder.run(&["lint", "-o", "json"]).json(0), json!({"findings": []}));
+    assert_eq!(folder.run(&["lint"]).text(), "0 findings\n");
+}
+
+#[test]
+fn findings_are_1() {
+    let folder = repository();
+    folder.put("apps/lost.yaml", DEPLOYMENT.replace("flux-system:app", "flux-system:lost").as_bytes());
+    folder.put("flux/policy.yaml", POLICY.replace("range: 1.x", "range: one").as_bytes());
+    let document = folder.run(&["lint", "-o", "json"]).json(1);
+    let rows = document["findings"].as_array().unwrap();
+    let places: Vec<_> =
+        rows.iter().map(|row| (row["file"].as_str(), row["line"].as_u64(), row["code"].as_str())).collect();
+    assert_eq!(
+        places,
+        [
+            (Some("apps/lost.yaml"), Some(11), Some("policy-unresolved")),
+            (Some("flux/policy.yaml"), Some(6), Some("policy-invalid")),
+        ]
+    );
+    assert!(rows.iter().all(|row| !row["message"].as_str().unwrap().is_empty() && row["column"].is_u64()));
+    let ran = folder.run(&["lint"]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.out.starts_with("apps/lost.yaml:11:16 policy-unresolved\n  no ImagePolicy flux-system:lost"),
+        "{}",
+        ran.out
+    );
+    assert!(ran.out.ends_with("2 findings\n"), "{}", ran.out);
+}
+
+#[test]
+fn a_faulty_butler_yaml_is_a_finding() {
+    let folder = repository();
+    folder.put("butler.yaml", b"version: 1\nenvironments:\n  prod: {pathh: apps}\n");
+    let document = folder.run(&["lint", "-o", "json"]).json(1);
+    let finding = &document["findings"][0];
+    assert_eq!(
+        (&finding["file"], &finding["line"], &finding["code"]),
+        (&json!("butler.yaml"), &json!(3), &json!("config-invalid"))
+    );
+    assert!(finding["message"].as_str().unwrap().contains("path"), "{finding}");
+}
+
+#[test]
+fn rows_for_programs_and_annotations_for_workflows() {
+    let folder = repository();
+    folder.put("apps/lost.yaml", DEPLOYMENT.replace("flux-system:app", "flux-system:lost").as_bytes());
+    let row = &folder.run(&["lint", "-o", "json"]).json(1)["findings"][0];
+    assert_eq!((&row["severity"], &row["page"]), (&json!("error"), &json!("docs/lint/policy-unresolved.md")));
+    let ran = folder.run(&["lint", "apps", "-o", "github"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    let lines: Vec<&str> = ran.out.lines().collect();
+    // Without the policies beside it, both files' markers name none.
+    let start = "::error file=apps/lost.yaml,line=11,col=16,title=policy-unresolved::no ImagePolicy flux-system:lost";
+    assert!(lines.len() == 2 && lines[1].starts_with(start), "{}", ran.out);
+}
+
+#[test]
+fn fix_mends_what_is_safe_and_leaves_the_rest() {
+    let folder = repository();
+    let good = "{\"$imagepolicy\": \"flux-system:app\"}";
+    let faulty =
+        DEPLOYMENT.replace(good, "{'$imagepolicy': 'flux-system/app'}").replace("proxy:0.1.0", "proxy:0.1.0 # é");
+    assert_ne!(faulty, DEPLOYMENT);
+    let crlf = faulty.replace('\n', "\r\n");
+    folder.put("apps/app.yaml", crlf.as_bytes());
+    folder.put("apps/lost.yaml", DEPLOYMENT.replace("flux-system:app", "flux-system:lost").as_bytes());
+
+    let ran = folder.run(&["lint"]);
+    assert_eq!(ran.code, 1);
+    assert_eq!(folder.text("apps/app.yaml"), crlf, "nothing is written without --fix");
+
+    let ran = folder.run(&["lint", "--fix"]);
+    assert_eq!(ran.code, 1, "what is left: {}", ran.out);
+    assert!(
+        ran.out.starts_with(
+            "apps/app.yaml:11:39 marker-not-json fixed\n  -         image: example.com/app:1.0.0  # \
+             {'$imagepolicy': 'flux-system/app'}\n  +         image: example.com/app:1.0.0  # \
+             {\"$imagepolicy\": \"flux-system:app\"}\napps/lost.yaml:11:16 policy-unresolved\n"
+        ),
+        "{}",
+        ran.out
+    );
+    assert!(ran.out.ends_with("1 fixed\n1 finding\n"), "{}", ran.out);
+    assert_eq!(folder.text("apps/app.yaml"), crlf.replace("{'$imagepolicy': 'flux-system/app'}", good));
+
+    let again = folder.run(&["lint", "--fix", "-o", "json"]).json(1);
+    assert_eq!(again["findings"].as_array().unwrap().len(), 1);
+    assert_eq!(again.get("fixed"), None, "a second run changes nothing");
+}

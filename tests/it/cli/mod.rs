@@ -1,0 +1,102 @@
+//! The command line as a process: what it prints in a pipe, what it writes, and its exit codes.
+
+mod explain;
+mod lint;
+mod plan;
+mod policy;
+mod set;
+
+use crate::support::binary::Folder;
+
+const POLICY: &str = "\
+apiVersion: image.toolkit.fluxcd.io/v1
+kind: ImageRepository
+metadata: {name: app, namespace: flux-system}
+spec: {image: example.com/app}
+---
+apiVersion: image.toolkit.fluxcd.io/v1
+kind: ImagePolicy
+metadata: {name: app, namespace: flux-system}
+spec:
+  imageRepositoryRef: {name: app}
+  policy: {semver: {range: 1.x}}
+";
+
+const DEPLOYMENT: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: app
+  namespace: prod
+spec:
+  template:
+    spec:
+      containers:
+      - name: app
+        image: example.com/app:1.0.0  # {\"$imagepolicy\": \"flux-system:app\"}
+      - name: sidecar
+        image: example.com/proxy:0.1.0
+";
+
+const AUTOMATION: &str = "\
+apiVersion: image.toolkit.fluxcd.io/v1
+kind: ImageUpdateAutomation
+metadata: {name: flux, namespace: flux-system}
+spec: {update: {path: ./apps}}
+";
+
+/// A config repository with one policy and one workload that follows it.
+fn repository() -> Folder {
+    Folder::with(&[("flux/policy.yaml", POLICY), ("apps/app.yaml", DEPLOYMENT)])
+}
+
+#[test]
+fn arguments_that_cannot_be_are_2_and_help_is_0() {
+    let folder = repository();
+    #[rustfmt::skip]
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["--help"], 0, "Usage: butler"),
+        (&["--version"], 0, "butler 0"),
+        (&["plan", "--help"], 0, "localhost"),
+        (&[], 2, "Usage: butler"),
+        (&["plann"], 2, "plan"),
+        (&["plan", "-o", "yaml"], 2, "invalid value 'yaml'"),
+        (&["plan", "nowhere"], 2, "expected a folder or a file, found nothing at nowhere"),
+        (&["lint", "nowhere"], 2, "expected a folder or a file, found nothing at nowhere"),
+        (&["set", "nowhere", "--policy", "a:b=c:1"], 2, "found nothing at nowhere"),
+        (&["set"], 2, "--policy"),
+        (&["policy", "--semver", "*"], 2, "--image"),
+    ];
+    for (arguments, code, says) in cases {
+        let ran = folder.run(arguments);
+        assert_eq!(ran.code, *code, "{arguments:?}: {}{}", ran.out, ran.err);
+        assert!(format!("{}{}", ran.out, ran.err).contains(says), "{arguments:?}: {}{}", ran.out, ran.err);
+        assert!(!format!("{}{}", ran.out, ran.err).contains('\x1b'), "{arguments:?}: plain text in a pipe");
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_is_3() {
+    let folder = repository();
+    // A file that is listed and cannot be opened, whoever the tests run as: a folder in its place a moment later would
+    // be a race, a name in a loop of links is not.
+    std::os::unix::fs::symlink("loop", folder.path().join("loop")).unwrap();
+    for command in ["plan", "lint"] {
+        let ran = folder.run(&[command, "loop"]);
+        assert_eq!(ran.code, 3, "{command}: {}{}", ran.out, ran.err);
+        assert!(ran.err.starts_with("error: cannot read loop: "), "{}", ran.err);
+    }
+}
+
+#[test]
+fn nothing_above_the_path_is_looked_at() {
+    let folder = repository();
+    folder.put("butler.yaml", b"version: 99\n");
+    folder.put("apps/.keep", b"");
+    let plan = folder.run(&["plan", "apps", "--tag", "example.com/app:1.1.0", "-o", "json"]).json(0);
+    assert_eq!(plan["skipped"][0]["code"], "policy-unresolved", "the policy is in a folder beside: {plan}");
+    // With it, butler.yaml counts.
+    let ran = folder.run(&["plan", "--tag", "example.com/app:1.1.0"]);
+    assert_eq!(ran.code, 2, "{}", ran.out);
+    assert!(ran.err.starts_with("error: butler.yaml:1:10: "), "{}", ran.err);
+}

@@ -1,0 +1,224 @@
+//! `butler plan`
+
+use super::{AUTOMATION, DEPLOYMENT, POLICY, repository};
+use crate::support::binary::Folder;
+use butler::sandbox::registry::{Options, RegistryServer};
+use serde_json::{Value, json};
+
+const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+fn change() -> Value {
+    json!({
+        "file": "apps/app.yaml", "line": 11, "column": 16,
+        "old": "example.com/app:1.0.0", "new": "example.com/app:1.2.0",
+        "policy": "flux-system:app", "image": "example.com/app", "object": "Deployment/prod/app",
+        "reason": "1.2.0 is the highest version in `1.x`; 3 of 4 tags are candidates",
+    })
+}
+
+const TAGS: [&str; 8] = [
+    "--tag",
+    "example.com/app:1.1.0",
+    "--tag",
+    "example.com/app:1.2.0",
+    "--tag",
+    "example.com/app:2.0.0",
+    "--tag",
+    "example.com/app:latest",
+];
+
+fn plan(folder: &Folder, more: &[&str]) -> Value {
+    let mut arguments = vec!["plan", "-o", "json"];
+    arguments.extend(more);
+    folder.run(&arguments).json(0)
+}
+
+#[test]
+fn what_would_change_as_json_text_and_diff() {
+    let folder = repository();
+    let document = plan(&folder, &TAGS);
+    let mut change = change();
+    change["reason"] = document["changes"][0]["reason"].clone();
+    assert!(change["reason"].as_str().unwrap().contains("1.2.0"), "{document}");
+    assert_eq!(document, json!({"changes": [change], "skipped": []}));
+    let shown = |format| folder.run(&[&["plan", "-o", format], &TAGS[..]].concat()).text().to_owned();
+    let reason = change["reason"].as_str().unwrap();
+    assert_eq!(
+        shown("text"),
+        format!(
+            "apps/app.yaml:11:16 flux-system:app\n  - example.com/app:1.0.0\n  + example.com/app:1.2.0\n  {reason}\n\
+             1 line would change, 0 lines skipped\n"
+        )
+    );
+    let diff = shown("diff");
+    assert!(diff.starts_with("--- a/apps/app.yaml\n+++ b/apps/app.yaml\n@@ -8,6 +8,6 @@\n"), "{diff}");
+    assert!(
+        diff.contains("\n-        image: example.com/app:1.0.0  # {\"$imagepolicy\": \"flux-system:app\"}\n+"),
+        "{diff}"
+    );
+    assert_eq!(folder.text("apps/app.yaml"), DEPLOYMENT, "nothing is written without --write");
+}
+
+#[test]
+fn writing_changes_the_value_and_no_other_byte() {
+    let folder = repository();
+    let written = plan(&folder, &[&TAGS[..], &["--write"]].concat());
+    assert_eq!(written["changes"].as_array().unwrap().len(), 1);
+    assert_eq!(folder.text("apps/app.yaml"), DEPLOYMENT.replace("app:1.0.0", "app:1.2.0"));
+    assert_eq!(folder.text("flux/policy.yaml"), POLICY);
+    assert_eq!(plan(&folder, &TAGS), json!({"changes": [], "skipped": []}), "again");
+}
+
+#[test]
+fn tags_from_a_file() {
+    let folder = repository();
+    let list = json!({"example.com/app": [
+        {"tag": "1.2.0", "digest": DIGEST, "pushed_at": "2026-01-02T03:04:05Z", "created_at": "2026-01-02T03:04:05Z"},
+        {"tag": "1.1.0"},
+    ]});
+    folder.put("tags.json", list.to_string().as_bytes());
+    assert_eq!(plan(&folder, &["--tags", "tags.json"])["changes"][0]["new"], "example.com/app:1.2.0");
+}
+
+#[test]
+fn tags_that_cannot_be() {
+    let folder = repository();
+    #[rustfmt::skip]
+    let files = [
+        ("not json", "tags.json:1:2: "),
+        ("{\"example.com/app\": [\n  {\"tagg\": \"1\"}]}", "tags.json:2:"),
+        ("{\"example.com/app\": [\n  {\"tag\": 1}]}", "tags.json:2:11: "),
+        ("{\"example.com/app\": [{\"tag\": \"1\", \"pushed_at\": \"yesterday\"}]}", "tags.json:1:"),
+        ("[]", "tags.json:1:0: "),
+        ("{\"Example/App:1\": []}", "Example/App:1"),
+    ];
+    for (text, says) in files {
+        folder.put("tags.json", text.as_bytes());
+        let ran = folder.run(&["plan", "--tags", "tags.json"]);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{text}");
+        assert!(ran.err.starts_with("error: ") && ran.err.contains(says), "{text}: {}", ran.err);
+    }
+    for (argument, says) in [
+        (["--tag", "example.com/app"], "expected IMAGE:TAG, found \"example.com/app\" without a tag"),
+        (["--tag", "example.com/app:"], "\"\" is not a tag"),
+        (["--tags", "nowhere.json"], "cannot read nowhere.json"),
+    ] {
+        let ran = folder.run(&["plan", argument[0], argument[1]]);
+        assert_eq!(ran.code, 2, "{argument:?}");
+        assert!(ran.err.contains(says), "{argument:?}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_line_that_flux_writes_stays_and_is_flagged() {
+    let folder = repository();
+    folder.put("flux/automation.yaml", AUTOMATION.as_bytes());
+    let document = plan(&folder, &TAGS);
+    assert_eq!(document["changes"][0]["written_by"], "Flux: ImageUpdateAutomation/flux-system/flux");
+    let shown = folder.run(&[&["plan"], &TAGS[..]].concat());
+    assert!(
+        shown.text().contains("Flux: ImageUpdateAutomation/flux-system/flux still writes this line"),
+        "{}",
+        shown.out
+    );
+}
+
+#[test]
+fn one_bad_policy_stops_no_other() {
+    let folder = repository();
+    let bad = POLICY.replace("name: app", "name: bad").replace("range: 1.x", "range: 1.y.z");
+    folder.put("flux/bad.yaml", bad.as_bytes());
+    folder.put("apps/bad.yaml", DEPLOYMENT.replace("flux-system:app", "flux-system:bad").as_bytes());
+    let document = plan(&folder, &TAGS);
+    assert_eq!(document["changes"][0]["file"], "apps/app.yaml");
+    let skip = &document["skipped"][0];
+    assert_eq!(
+        (&skip["file"], &skip["line"], &skip["code"], &skip["policy"]),
+        (&json!("apps/bad.yaml"), &json!(11), &json!("policy-invalid"), &json!("flux-system:bad"))
+    );
+    assert_eq!(skip.as_object().unwrap().len(), 5, "file, line, code, reason, policy: {skip}");
+    let reason = skip["reason"].as_str().unwrap();
+    assert!(reason.contains("1.y.z") && reason.contains("flux/bad.yaml:6:1: "), "{reason}");
+    let shown = folder.run(&[&["plan"], &TAGS[..]].concat());
+    assert!(shown.text().contains("apps/bad.yaml:11:16 flux-system:bad\n  policy-invalid: "), "{}", shown.out);
+}
+
+#[test]
+fn a_faulty_marker_is_listed_with_what_to_write() {
+    let folder = repository();
+    folder.put("apps/values.yaml", b"tag: v1 # {\"$imagepolicy\": \"flux-system:app\"}\n");
+    let document = plan(&folder, &TAGS);
+    let skip = &document["skipped"][0];
+    assert_eq!(
+        (&skip["file"], &skip["line"], &skip["code"], &skip["policy"]),
+        (&json!("apps/values.yaml"), &json!(1), &json!("marker-wrong-kind"), &Value::Null)
+    );
+    assert!(
+        skip["reason"].as_str().unwrap().contains("write `# {\"$imagepolicy\": \"flux-system:app:tag\"}`"),
+        "{skip}"
+    );
+}
+
+#[test]
+fn no_match_is_0_with_its_reason() {
+    let folder = repository();
+    let document = plan(&folder, &["--tag", "example.com/app:2.0.0"]);
+    assert_eq!(document["changes"], json!([]));
+    assert_eq!(document["skipped"][0]["code"], "no-match");
+    let reason = document["skipped"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("0 of 1 tags"), "{reason}");
+    // An image without tags given has none: nothing else is asked.
+    let document = plan(&folder, &["--tag", "example.com/other:1.0.0"]);
+    assert_eq!(document["skipped"][0]["code"], "registry-unavailable");
+}
+
+#[test]
+fn a_single_file_is_a_path_too() {
+    let folder = Folder::with(&[("all.yaml", &format!("{POLICY}---\n{DEPLOYMENT}"))]);
+    let document = plan(&folder, &[&["all.yaml"], &TAGS[..]].concat());
+    assert_eq!(document["changes"][0]["file"], "all.yaml");
+    assert_eq!(document["changes"][0]["line"], 23);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_on_this_machine_is_asked() {
+    let registry = RegistryServer::start(Options::default()).await.unwrap();
+    let created = "2026-01-02T03:04:05Z".parse().unwrap();
+    for tag in ["1.0.0", "1.3.0", "2.0.0"] {
+        registry.push_image("app", tag, created, &[]);
+    }
+    let image = format!("{}/app", registry.host());
+    let folder = repository();
+    folder.put("flux/policy.yaml", POLICY.replace("example.com/app", &image).as_bytes());
+    folder.put("apps/app.yaml", DEPLOYMENT.replace("example.com/app", &image).as_bytes());
+    let (folder, document) = tokio::task::spawn_blocking(move || {
+        let document = plan(&folder, &[]);
+        (folder, document)
+    })
+    .await
+    .unwrap();
+    assert_eq!(document["changes"][0]["new"], format!("{image}:1.3.0"), "{document}");
+    let asked = image.clone();
+    let (folder, selected) = tokio::task::spawn_blocking(move || {
+        let selected = folder.run(&["policy", "--semver", "1.x", "--image", &asked, "-o", "json"]).json(0);
+        (folder, selected)
+    })
+    .await
+    .unwrap();
+    assert_eq!(selected["selected"], "1.3.0");
+    // Away: the line stays, with the reason; the plan is there all the same.
+    registry.fail_next(20, 503);
+    let document = tokio::task::spawn_blocking(move || plan(&folder, &[])).await.unwrap();
+    assert_eq!(document["changes"], json!([]));
+    assert_eq!(document["skipped"][0]["code"], "registry-unavailable", "{document}");
+}
+
+#[test]
+fn a_private_address_is_not_asked_unless_it_is_named() {
+    let folder = repository();
+    let image = "10.255.255.1:5000/app";
+    folder.put("flux/policy.yaml", POLICY.replace("example.com/app", image).as_bytes());
+    let document = plan(&folder, &[]);
+    let reason = document["skipped"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("10.255.255.1:5000 is a loopback, private or reserved address"), "{reason}");
+}

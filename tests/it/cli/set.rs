@@ -1,0 +1,111 @@
+//! `butler set`
+
+use super::{DEPLOYMENT, repository};
+use crate::support::binary::Folder;
+use serde_json::{Value, json};
+
+fn set(folder: &Folder, arguments: &[&str]) -> Value {
+    folder.run(&[&["set", "-o", "json"], arguments].concat()).json(0)
+}
+
+#[test]
+fn a_policy_needs_neither_its_object_nor_git() {
+    let folder = Folder::with(&[("app.yaml", DEPLOYMENT)]);
+    let document = set(&folder, &["app.yaml", "--policy", "flux-system:app=example.com/app:9.9.9", "--write"]);
+    assert_eq!(
+        document,
+        json!({"changes": [{
+            "file": "app.yaml", "line": 11, "column": 16,
+            "old": "example.com/app:1.0.0", "new": "example.com/app:9.9.9",
+            "policy": "flux-system:app", "image": "example.com/app", "object": "Deployment/prod/app",
+            "reason": "set by hand",
+        }], "skipped": []})
+    );
+    assert_eq!(folder.text("app.yaml"), DEPLOYMENT.replace("app:1.0.0", "app:9.9.9"));
+    let again = set(&folder, &["app.yaml", "--policy", "flux-system:app=example.com/app:9.9.9", "--write"]);
+    assert_eq!(again, json!({"changes": [], "skipped": []}));
+}
+
+/// The values of the two containers afterwards.
+fn values(arguments: &[&str]) -> [String; 2] {
+    let folder = repository();
+    set(&folder, &[arguments, &["--write"]].concat());
+    let text = folder.text("apps/app.yaml");
+    let values: Vec<String> = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("image: "))
+        .map(|value| value.split("  #").next().unwrap().replace("example.com/", ""))
+        .collect();
+    values.try_into().unwrap()
+}
+
+#[test]
+fn by_policy_image_and_object() {
+    #[rustfmt::skip]
+    let cases: &[(&[&str], [&str; 2])] = &[
+        (&["--policy", "flux-system:app=example.com/app:2"], ["app:2", "proxy:0.1.0"]),
+        (&["--policy", "other:app=example.com/app:2"], ["app:1.0.0", "proxy:0.1.0"]),
+        (&["--image", "example.com/app:2"], ["app:2", "proxy:0.1.0"]),
+        (&["--image", "example.com/app:2", "--image", "example.com/proxy:3"], ["app:2", "proxy:3"]),
+        (&["--image", "example.com/none:2"], ["app:1.0.0", "proxy:0.1.0"]),
+        (&["--object", "prod:Deployment/app=example.com/proxy:3"], ["app:1.0.0", "proxy:3"]),
+        (&["--object", "prod:deployment/app:sidecar=example.com/other:3"], ["app:1.0.0", "other:3"]),
+        (&["--object", "dev:Deployment/app=example.com/proxy:3"], ["app:1.0.0", "proxy:0.1.0"]),
+        (&["--object", "prod:StatefulSet/app=example.com/proxy:3"], ["app:1.0.0", "proxy:0.1.0"]),
+        (&["--object", "prod:Deployment/app:none=example.com/proxy:3"], ["app:1.0.0", "proxy:0.1.0"]),
+        // The narrowest has the line.
+        (&["--image", "example.com/app:2", "--policy", "flux-system:app=example.com/app:3"], ["app:3", "proxy:0.1.0"]),
+        (&["--policy", "flux-system:app=example.com/app:3", "--object", "prod:Deployment/app=example.com/app:4"], ["app:4", "proxy:0.1.0"]),
+    ];
+    for (arguments, expected) in cases {
+        assert_eq!(values(arguments), *expected, "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_objects_namespace_may_come_from_its_kustomization() {
+    let bare = DEPLOYMENT.replace("  namespace: prod\n", "");
+    let folder =
+        Folder::with(&[("app.yaml", &bare), ("kustomization.yaml", "namespace: prod\nresources: [app.yaml]\n")]);
+    let document = set(&folder, &["--object", "prod:Deployment/app=example.com/app:2"]);
+    assert_eq!(document["changes"][0]["new"], "example.com/app:2");
+}
+
+#[test]
+fn lines_that_stay_say_why() {
+    let digest = "image:\n  digest: sha256:00 # {\"$imagepolicy\": \"a:b:digest\"}\n";
+    let sops = "tag: v1 # {\"$imagepolicy\": \"a:b:tag\"}\nsops: {mac: x}\n";
+    let kind = "tag: v1 # {\"$imagepolicy\": \"a:b\"}\n";
+    for (text, code, policy) in
+        [(digest, "no-value", json!("a:b")), (sops, "sops", json!("a:b")), (kind, "marker-wrong-kind", Value::Null)]
+    {
+        let folder = Folder::with(&[("a.yaml", text)]);
+        let document = set(&folder, &["--policy", "a:b=example.com/app:2", "--write"]);
+        assert_eq!(document["skipped"][0]["code"], code, "{document}");
+        assert_eq!(document["skipped"][0]["policy"], policy);
+        assert_eq!(folder.text("a.yaml"), text);
+    }
+}
+
+#[test]
+fn arguments_that_cannot_be() {
+    let folder = repository();
+    #[rustfmt::skip]
+    let cases = [
+        ("--policy", "a:b", "expected an image behind `=`, found no `=`"),
+        ("--policy", "ab=c:1", "expected a policy as NAMESPACE:NAME, found \"ab\""),
+        ("--policy", "a:b=c", "expected a tag or a digest behind the image's name"),
+        ("--policy", "a:b=C:1", "is not an image reference"),
+        ("--image", "c", "expected a tag or a digest behind the image's name"),
+        ("--object", "app=c:1", "expected an object as NAMESPACE:KIND/NAME[:CONTAINER], found \"app\""),
+        ("--object", "ns:app=c:1", "expected an object as"),
+        ("--object", "ns:Deployment/=c:1", "expected an object as"),
+        ("--object", "ns:Deployment/a:b:c=c:1", "expected an object as"),
+        ("--object", "ns:Deployment/a:=c:1", "expected an object as"),
+    ];
+    for (option, text, says) in cases {
+        let ran = folder.run(&["set", option, text]);
+        assert_eq!(ran.code, 2, "{option} {text}");
+        assert!(ran.err.contains(says) && ran.err.contains(option), "{option} {text}: {}", ran.err);
+    }
+}

@@ -1,0 +1,157 @@
+//! Bad input and bad luck, each with its message.
+
+use super::{REPO, World};
+use crate::support::world::replace;
+use butler::sandbox::github::Fault;
+use jiff::SignedDuration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_is_not_there_or_not_installed() {
+    let world = World::new().await;
+    world.github.create_repository("acme/other", &[("butler.yaml", "version: 1\n")]).unwrap();
+    world.github.uninstall("acme/other").unwrap();
+    world.person("ann");
+    world.github.set_role("acme/other", "ann", Some(butler::sandbox::github::Role::Admin)).unwrap();
+    let job = butler::adapters::store::JobKey::Repository("acme/other".parse().unwrap());
+    world.store().enqueue(&[butler::adapters::store::JobRequest::urgent(job)], world.clock.now()).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.github.refs("acme/other").into_keys().collect::<Vec<_>>(), ["refs/heads/main"]);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_cannot_be_read() {
+    let world = World::new().await;
+    world.edit("dan", "main", "deploy/policies.yaml", |text| text.replace("range: 1.x", "range: one.x")).await;
+    world.push_image("1.1.0").await;
+    assert_eq!(world.tag("development"), "1.0.0");
+    insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @r#"
+    failure: deploy/development/app.yaml:12:18: deploy/policies.yaml:9:1: semver range "one.x": expected a version, such as `1.2.x` (at byte 0)
+
+    - `deploy/development/app.yaml:12:18` in `development` (`flux-system:app`): ``deploy/policies.yaml:9:1: semver range "one.x": expected a version, such as `1.2.x` (at byte 0)``
+    "#);
+    world.edit("dan", "main", "deploy/policies.yaml", |text| text.replace("range: one.x", "range: 1.x")).await;
+    // While nothing followed the image its push was of no interest: the sweep asks the registry again.
+    world.later(SignedDuration::from_mins(6)).await;
+    assert_eq!(world.tag("development"), "1.1.0");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tags_that_no_policy_allows() {
+    let world = World::new().await;
+    world.push_image("2.0.0").await;
+    world.push_image("latest").await;
+    assert_eq!(world.tag("development"), "1.0.0");
+    assert_eq!(world.check("main", "butler/update"), None, "nothing is wrong: the newest that is allowed runs");
+    world.edit("dan", "main", "deploy/policies.yaml", |text| text.replace("range: 1.x", "range: 3.x")).await;
+    assert_eq!(world.tag("development"), "1.0.0");
+    insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @r"
+    neutral: deploy/development/app.yaml:12:18: 0 of 3 tags are versions in `3.x`; the highest of 2 versions are: 2.0.0, 1.0.0
+
+    - `deploy/development/app.yaml:12:18` in `development` (`flux-system:app`): ``0 of 3 tags are versions in `3.x`; the highest of 2 versions are: 2.0.0, 1.0.0``
+    ");
+    world.edit("dan", "main", "deploy/policies.yaml", |text| text.replace("range: 3.x", "range: 2.x")).await;
+    assert_eq!(world.tag("development"), "2.0.0");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_is_away_and_comes_back() {
+    let world = World::new().await;
+    world.registry.push_image("acme/app", "1.1.0", world.clock.now(), &[]);
+    world.registry.away(true);
+    world.settle().await;
+    assert_eq!(world.tag("development"), "1.0.0");
+    insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @r"
+    neutral: deploy/development/app.yaml:12:18: tags of REGISTRY/acme/app: REGISTRY cannot be reached: error sending request: client error (SendRequest): connection closed before message completed; a
+
+    - `deploy/development/app.yaml:12:18` in `development` (`flux-system:app`): `tags of REGISTRY/acme/app: REGISTRY cannot be reached: error sending request: client error (SendRequest): connection closed before message completed; asked again in 60 s`
+    ");
+    world.registry.away(false);
+    world.later(SignedDuration::from_secs(61)).await;
+    assert_eq!(world.tag("development"), "1.1.0", "nobody had to do anything");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn github_that_is_away_and_comes_back() {
+    let world = World::new().await;
+    for _ in 0..4 {
+        world.github.fail_next("* /acme/config.git/**", Fault::status(503)).unwrap();
+    }
+    world.push_image("1.1.0").await;
+    world.later(SignedDuration::from_mins(2)).await;
+    assert_eq!(world.tag("development"), "1.1.0");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_changes_too_often_is_parked() {
+    let world = World::with(|files| replace(files, "butler.yaml", ONE)).await;
+    for patch in 1..=6 {
+        world.push_image(&format!("1.1.{patch}")).await;
+        world.later(SignedDuration::from_mins(1)).await;
+    }
+    assert_eq!(world.tag("development"), "1.1.6");
+    world.push_image("1.1.7").await;
+    assert_eq!(world.tag("development"), "1.1.6");
+    insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @r"
+    failure: deploy/development/app.yaml:12:18: 6 automatic changes of this line within an hour: builds that commit, or commits that build?
+
+    - `deploy/development/app.yaml:12:18` in `development` (`flux-system:app`): `6 automatic changes of this line within an hour: builds that commit, or commits that build?`
+    ");
+    world.later(SignedDuration::from_hours(1)).await;
+    assert_eq!(world.tag("development"), "1.1.7", "an hour later it goes on");
+    world.finish().await;
+}
+
+const ONE: &str = "version: 1\nenvironments:\n  development: {path: deploy/development}\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_another_environment_renders_too() {
+    let config = "\
+version: 1
+environments:
+  base: {path: deploy/development}
+  staging: {path: deploy/staging, update: none}
+";
+    let world = World::with(|files| {
+        replace(files, "butler.yaml", config);
+        let kustomization = "resources: [../development/app.yaml]\n";
+        replace(files, "deploy/staging/kustomization.yaml", kustomization);
+    })
+    .await;
+    world.push_image("1.1.0").await;
+    assert_eq!(world.tag("development"), "1.0.0");
+    insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @r"
+    failure: deploy/development/app.yaml:12:18: environment staging renders this file too; give each environment a value of its own, or update both by hand
+
+    - `deploy/development/app.yaml:12:18` in `base` (`flux-system:app`): `environment staging renders this file too; give each environment a value of its own, or update both by hand`
+    ");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_for_an_image_that_nobody_runs() {
+    let world = World::new().await;
+    let before = world.github.requests().len();
+    world.registry.push_image("acme/other", "1.1.0", world.clock.now(), &[]);
+    world.settle().await;
+    assert_eq!(world.github.requests().len(), before, "nobody is asked");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_that_is_not_there() {
+    let config = "version: 1\nenvironments:\n  development: {branch: nowhere, path: deploy/development}\n";
+    let world = World::configured(config).await;
+    world.push_image("1.1.0").await;
+    assert_eq!(world.github.branch(REPO, "nowhere"), None);
+    insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @r"
+    failure: there is no branch nowhere
+
+    - Environment `development` is on the branch `nowhere`, which is not there. Push it, or correct `branch` in butler.yaml.
+    ");
+    world.finish().await;
+}
