@@ -63,7 +63,8 @@ impl Scopes {
             return Reach::Direct;
         }
         let renderers = bindings.renderers(file);
-        let renderers: BTreeSet<&str> = renderers.iter().map(|file| folder(file)).collect();
+        let others = renderers.iter().filter(|renderer| *renderer != file);
+        let renderers: BTreeSet<&str> = others.map(|file| folder(file)).collect();
         let (building, other): (Vec<&Scope>, Vec<&Scope>) =
             self.scopes.iter().partition(|scope| !scope.roots.is_empty());
         let renders = |scope: &&&Scope| scope.roots.iter().any(|root| renderers.contains(root.as_str()));

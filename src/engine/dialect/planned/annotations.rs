@@ -75,7 +75,7 @@ fn off_unless_automated() {
 #[test]
 fn regions_and_prefixes() {
     let other = ACCOUNT.replace("us-east-2", "eu-west-1");
-    let config = "version: 1\nenvironments: {dev: {path: .}}\nregistries: [{provider: ecr, region: eu-west-1}]\n";
+    let config = "version: 1\nenvironments: {dev: {path: .}}\nregistries: [{provider: aws, region: eu-west-1}]\n";
     let outcome = simple("glob:sha").config(config).tags(&format!("{other}/lrl_falcon_bartender"), "sha-2@2").plan();
     assert_eq!(outcome.values(), [format!("{other}/lrl_falcon_bartender:sha-2")]);
     let mut elsewhere = simple("glob:sha");
