@@ -1,9 +1,12 @@
 //! Config repositories of any size, the same at every run: real bare git repositories with one pack.
 //!
-//! One file in ten (or each) carries a marker. A file has about five lines; the shapes are those that config repositories
-//! have most: kustomize images, Helm values, patches of a Deployment, and files without images. A folder holds a hundred
-//! files. To twenty marked files there is a policy, in a file with its ImageRepository; half of the policies are
-//! semver, half numerical with a filter.
+//! They look like what Flux's own documentation recommends: an app has a base, and an overlay for each of two
+//! environments, together ten files of about five lines (`files_of`). A group is a hundred apps; a Flux Kustomization in
+//! each cluster's folder applies a group's overlays, through a kustomization for every second group, and with
+//! substituted variables for every third. ImageRepositories and ImagePolicies, a file for each image, stand in a folder of
+//! their own whose kustomizations give them their namespace; an ImageUpdateAutomation follows them. One file of ten (an
+//! app's kustomization in the first environment) carries a marker, or each file of an app does. To twenty marked files there is a
+//! policy; half of the policies are semver, half numerical with a filter.
 
 use butler::engine::image::Tag;
 use git2::{Oid, Repository, Signature, Time};
@@ -12,14 +15,16 @@ use std::{fmt::Write, path::Path};
 /// What a repository is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// YAML files, those of policies included.
+    /// YAML files, all of them.
     pub files: usize,
-    /// The share of other files that carry a marker, in a tenth.
+    /// How many of an app's ten files carry a marker: one, or all.
     pub marked: usize,
 }
 
-/// Files in a folder.
-const FOLDER: usize = 100;
+/// Apps, or policies, in a folder.
+const GROUP: usize = 100;
+/// Where apps run.
+const ENVIRONMENTS: [&str; 2] = ["dev", "prod"];
 /// Marked files to a policy.
 const MARKED_PER_POLICY: usize = 20;
 /// Tags of each image.
@@ -59,12 +64,19 @@ impl Shape {
     pub fn generate(self) -> Vec<File> {
         let mut random = Random(SEED);
         let policies = self.policies();
-        let mut files: Vec<File> = (0..policies).map(policy).collect();
-        for n in policies..self.files {
-            let marked = n % 10 < self.marked;
-            let path = format!("apps/group-{:04}/{n:06}.yaml", n / FOLDER);
-            files.push(File { path, text: manifest(n, marked, policies, &mut random) });
+        let mut files = policy_files(policies);
+        let mut groups = 0;
+        while files.len() < self.files {
+            files.extend(cluster_files(groups));
+            for n in groups * GROUP..(groups + 1) * GROUP {
+                if files.len() < self.files {
+                    files.extend(files_of(&App { n, all: self.marked == 10 }, policies, &mut random));
+                }
+            }
+            groups += 1;
         }
+        // What is left of the last app is no matter.
+        files.truncate(self.files);
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files
     }
@@ -101,6 +113,79 @@ pub fn tags(policy: usize, count: usize) -> Vec<Tag> {
     tags
 }
 
+fn file(path: impl Into<String>, text: impl Into<String>) -> File {
+    File { path: path.into(), text: text.into() }
+}
+
+fn kustomization(resources: &[String]) -> String {
+    let mut text = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n".to_owned();
+    for resource in resources {
+        let _ = writeln!(text, "- {resource}");
+    }
+    text
+}
+
+fn policy_files(policies: usize) -> Vec<File> {
+    let mut files: Vec<File> = (0..policies).map(policy).collect();
+    let groups: Vec<usize> = (0..policies.div_ceil(GROUP)).collect();
+    for group in &groups {
+        let of_group = group * GROUP..policies.min((group + 1) * GROUP);
+        let names: Vec<String> = of_group.map(|n| format!("app-{n:05}.yaml")).collect();
+        files.push(file(format!("policies/group-{group:04}/kustomization.yaml"), kustomization(&names)));
+    }
+    let names: Vec<String> = groups.iter().map(|group| format!("group-{group:04}")).collect();
+    files.push(file("policies/kustomization.yaml", kustomization(&names) + "namespace: flux-system\n"));
+    for environment in ENVIRONMENTS {
+        let folder = format!("clusters/{environment}");
+        files.push(file(
+            format!("{folder}/flux-system/gotk-sync.yaml"),
+            format!(
+                "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {{name: flux-system, namespace: \
+                 flux-system}}\nspec: {{interval: 1m, url: 'ssh://git@example.com/a/b', ref: {{branch: main}}}}\n---\n{}",
+                flux_kustomization("flux-system", &folder, "")
+            ),
+        ));
+        files.push(file(format!("{folder}/flux-system/kustomization.yaml"), kustomization(&["gotk-sync.yaml".into()])));
+    }
+    files.push(file("clusters/dev/policies.yaml", flux_kustomization("policies", "policies", "")));
+    files.push(file(
+        "clusters/dev/automation.yaml",
+        "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {name: flux-system, namespace: \
+         flux-system}\nspec:\n  interval: 5m\n  sourceRef: {kind: GitRepository, name: flux-system}\n  git: {checkout: \
+         {ref: {branch: main}}, commit: {author: {email: a@example.com}}}\n  update: {path: ./apps, strategy: \
+         Setters}\n",
+    ));
+    files
+}
+
+fn flux_kustomization(name: &str, path: &str, rest: &str) -> String {
+    format!(
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: {name}, namespace: \
+         flux-system}}\nspec:\n  interval: 10m\n  path: ./{path}\n  prune: true\n  sourceRef: {{kind: GitRepository, \
+         name: flux-system}}\n{rest}"
+    )
+}
+
+/// What applies a group of apps in each cluster.
+fn cluster_files(group: usize) -> Vec<File> {
+    let mut files = Vec::new();
+    for environment in ENVIRONMENTS {
+        let path = format!("apps/{environment}/group-{group:04}");
+        let substitute = match group % 3 {
+            0 => format!("  postBuild: {{substitute: {{ZONE: {environment}}}}}\n"),
+            _ => String::new(),
+        };
+        let name = format!("group-{group:04}");
+        let text = flux_kustomization(&name, &path, &substitute);
+        files.push(file(format!("clusters/{environment}/{name}.yaml"), text));
+        if group % 2 == 0 {
+            let apps: Vec<String> = (group * GROUP..(group + 1) * GROUP).map(|n| format!("app-{n:06}")).collect();
+            files.push(file(format!("{path}/kustomization.yaml"), kustomization(&apps)));
+        }
+    }
+    files
+}
+
 fn policy(n: usize) -> File {
     let order = match is_numerical(n) {
         true => {
@@ -109,63 +194,103 @@ fn policy(n: usize) -> File {
         false => "  policy:\n    semver: {range: '>=1.0.0'}\n",
     };
     let text = format!(
-        "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageRepository\nmetadata: {{name: app-{n:05}, namespace: \
-         flux-system}}\nspec: {{image: {}, interval: 5m}}\n---\napiVersion: image.toolkit.fluxcd.io/v1\nkind: \
-         ImagePolicy\nmetadata: {{name: app-{n:05}, namespace: flux-system}}\nspec:\n  imageRepositoryRef: {{name: \
-         app-{n:05}}}\n{order}",
+        "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageRepository\nmetadata: {{name: app-{n:05}}}\nspec: {{image: \
+         {}, interval: 5m}}\n---\napiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: {{name: \
+         app-{n:05}}}\nspec:\n  imageRepositoryRef: {{name: app-{n:05}}}\n{order}",
         image(n)
     );
-    File { path: format!("clusters/main/policies-{:04}/app-{n:05}.yaml", n / FOLDER), text }
+    file(format!("policies/group-{:04}/app-{n:05}.yaml", n / GROUP), text)
 }
 
-fn manifest(n: usize, marked: bool, policies: usize, random: &mut Random) -> String {
-    let policy = random.below(policies);
-    let image = image(policy);
-    let tag = tag(policy, if policy % 10 == 0 { TAGS - 2 } else { TAGS - 1 });
-    let marker = |part: &str| match marked {
-        true => format!(" # {{\"$imagepolicy\": \"flux-system:app-{policy:05}{part}\"}}"),
-        false => String::new(),
+/// An app, and whether all of its files are marked.
+struct App {
+    n: usize,
+    all: bool,
+}
+
+/// An app's ten files: five of its base, a chart's values, and two for each environment.
+fn files_of(app: &App, policies: usize, random: &mut Random) -> [File; 10] {
+    let &App { n, all } = app;
+    let (name, group, team) = (format!("app-{n:06}"), n / GROUP, n % 7);
+    let base = format!("apps/base/group-{group:04}/{name}");
+    let [dev, prod] = ENVIRONMENTS.map(|environment| format!("apps/{environment}/group-{group:04}/{name}"));
+    // An image, its tag and a marker: what a file needs.
+    let mut drawn = |marked: bool| {
+        let policy = random.below(policies);
+        let marker = |part: &str| match marked {
+            true => format!(" # {{\"$imagepolicy\": \"flux-system:app-{policy:05}{part}\"}}"),
+            false => String::new(),
+        };
+        let tag = tag(policy, if policy % 10 == 0 { TAGS - 2 } else { TAGS - 1 });
+        (image(policy), tag, marker(":tag"), marker(""))
     };
-    let mut text = String::new();
-    // Without a marker, one file in three has an image all the same.
-    let shape = if marked || random.below(3) == 0 { random.below(3) } else { 3 + random.below(3) };
-    let _ = match shape {
-        0 => write!(
-            text,
-            "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nimages:\n- name: {image}\n  newTag: \
-             {tag}{}\n",
-            marker(":tag")
+    let mut workload = |kind: &str, suffix: &str, marked: bool| {
+        let (image, tag, _, marker) = drawn(marked);
+        format!(
+            "apiVersion: apps/v1\nkind: {kind}\nmetadata: {{name: {name}{suffix}, namespace: team-{team}}}\nspec:\n  \
+             template:\n    spec:\n      containers:\n      - name: app\n        image: {image}:{tag}{marker}\n"
+        )
+    };
+    let deployment = workload("Deployment", "", all);
+    let (service, settings, network) = match all {
+        true => (
+            workload("StatefulSet", "-db", true),
+            workload("DaemonSet", "-log", true),
+            workload("Deployment", "-web", true),
         ),
-        1 => write!(
-            text,
-            "image:\n  repository: {image}\n  tag: {tag}{}\nreplicas: {}\nport: 8080\n",
-            marker(":tag"),
+        false => (
+            format!(
+                "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: team-{team}}}\nspec:\n  ports: \
+                 [{{port: 80, targetPort: 8080}}]\n"
+            ),
+            format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata:\n  LOG_LEVEL: info\n"),
+            format!(
+                "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: {name}}}\nspec:\n  podSelector: \
+                 {{}}\n"
+            ),
+        ),
+    };
+    let patch = match all {
+        true => workload("Deployment", "", true),
+        false => format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}}}\nspec:\n  replicas: {}\n",
             1 + n % 5
         ),
-        2 => write!(
-            text,
-            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: app-{n:06}, namespace: team-{}}}\nspec:\n  \
-             template:\n    spec:\n      containers:\n      - name: app\n        image: {image}:{tag}{}\n",
-            n % 7,
-            marker("")
-        ),
-        3 => write!(
-            text,
-            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: settings-{n:06}}}\ndata:\n  LOG_LEVEL: info\n"
-        ),
-        4 => write!(
-            text,
-            "apiVersion: v1\nkind: Service\nmetadata: {{name: app-{n:06}, namespace: team-{}}}\nspec:\n  ports: [{{port: \
-             80, targetPort: 8080}}]\n",
-            n % 7
-        ),
-        _ => write!(
-            text,
-            "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: allow-{n:06}}}\nspec:\n  \
-             podSelector: {{}}\n"
-        ),
     };
-    text
+    let mut images = |marked: bool| {
+        let (image, tag, marker, _) = drawn(marked);
+        format!("images:\n- name: {image}\n  newTag: {tag}{marker}\n")
+    };
+    let resources = ["deployment.yaml", "service.yaml", "settings.yaml", "network.yaml"].map(String::from);
+    let own = kustomization(&resources) + &if all { images(true) } else { String::new() };
+    let overlay = kustomization(&[format!("../../../base/group-{group:04}/{name}")]);
+    let in_dev = format!("{overlay}patches:\n- path: patch.yaml\n{}", images(true));
+    let in_prod =
+        kustomization(&[format!("../../../base/group-{group:04}/{name}"), "release.yaml".into()]) + &images(all);
+    let mut values = |indent: &str, marked: bool| {
+        let (image, tag, marker, _) = drawn(marked);
+        format!(
+            "{indent}image:\n{indent}  repository: {image}\n{indent}  tag: {tag}{marker}\n{indent}replicas: {}\n",
+            1 + n % 5
+        )
+    };
+    let release = format!(
+        "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: {name}}}\nspec:\n  chart: {{spec: \
+         {{chart: app, sourceRef: {{kind: HelmRepository, name: charts}}}}}}\n  values:\n{}",
+        values("    ", all)
+    );
+    [
+        file(format!("{base}/kustomization.yaml"), own),
+        file(format!("{base}/deployment.yaml"), deployment),
+        file(format!("{base}/service.yaml"), service),
+        file(format!("{base}/settings.yaml"), settings),
+        file(format!("{base}/network.yaml"), network),
+        file(format!("{base}/chart-values.yaml"), values("", all)),
+        file(format!("{dev}/kustomization.yaml"), in_dev),
+        file(format!("{dev}/patch.yaml"), patch),
+        file(format!("{prod}/kustomization.yaml"), in_prod),
+        file(format!("{prod}/release.yaml"), release),
+    ]
 }
 
 /// Writes files as the one commit of a bare repository, whose one pack git itself would have made.

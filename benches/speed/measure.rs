@@ -8,7 +8,7 @@ use crate::{
 use butler::{
     adapters::git::{BranchState, Mirror, Reader, Work},
     engine::{
-        config::Downgrade,
+        config::{Config, Downgrade},
         dialect::PolicyState,
         memory::Memory,
         plan::{Fact, Facts, Planned, Scope, UpdateInputs, UpdatePlan, update},
@@ -20,7 +20,7 @@ use std::{
     fmt, fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
 
@@ -53,6 +53,12 @@ fn open(dir: &Path) -> Result<Mirror, Failure> {
     Ok(Mirror::open_or_create(dir, "https://example.com/a/b.git", token)?)
 }
 
+/// What holds without a butler.yaml.
+fn config() -> &'static Arc<Config> {
+    static CONFIG: LazyLock<Arc<Config>> = LazyLock::new(|| Arc::new(Config::whole_repository()));
+    &CONFIG
+}
+
 /// Everything that a plan asks: the tags of each image.
 fn facts(state: &BranchState) -> Facts {
     let mut facts = Facts::default();
@@ -70,7 +76,7 @@ fn facts(state: &BranchState) -> Facts {
 
 fn plan(state: &BranchState, facts: &Facts) -> Result<UpdatePlan, Failure> {
     let planned = update(&UpdateInputs {
-        environment: Scope { name: "all", contains: &|_| true },
+        environment: Scope { name: "all", contains: &|_| true, automatic: true },
         others: &[],
         branch: "main",
         snapshot: &state.snapshot,
@@ -98,7 +104,7 @@ fn read_and_plan(
 ) -> Result<(Duration, Arc<BranchState>, UpdatePlan), Failure> {
     let commit = commit.to_string();
     let start = Instant::now();
-    let state = reader.branch(mirror, "main", &commit)?;
+    let state = reader.branch(mirror, "main", &commit, config())?;
     let plan = plan(&state, facts)?;
     Ok((start.elapsed(), state, plan))
 }
@@ -138,7 +144,7 @@ impl Measured {
         let runs = if mirrored.shape.files > 20_000 { 5 } else { 15 };
         // The first reading only tells which tags will be asked for.
         let (reader, mirror) = (Reader::default(), mirrored.open()?);
-        let state = reader.branch(&mirror, "main", &mirrored.head.to_string())?;
+        let state = reader.branch(&mirror, "main", &mirrored.head.to_string(), config())?;
         let facts = facts(&state);
         let ids: Vec<String> = state.snapshot.entries.values().map(|entry| entry.blob.clone()).collect();
 
@@ -171,7 +177,7 @@ impl Measured {
         })?;
         let (policy_push, _) = shortest(runs, || {
             n += 1;
-            let policies = mirrored.files.iter().filter(|file| file.path.starts_with("clusters/"));
+            let policies = mirrored.files.iter().filter(|file| file.path.starts_with("policies/group-0000/app-"));
             let file = policies.cycle().nth(n).ok_or("no policy")?;
             after(&file.path, format!("# push {n}\n{}", file.text))
         })?;
@@ -235,7 +241,7 @@ fn peak_of_another(dir: &Path) -> Result<Option<u64>, Failure> {
 pub fn peak_of_this(dir: &Path) -> Result<(), Failure> {
     let head = git2::Repository::open_bare(dir)?.refname_to_id("refs/heads/main")?;
     let (reader, mirror) = (Reader::default(), open(dir)?);
-    let state = reader.branch(&mirror, "main", &head.to_string())?;
+    let state = reader.branch(&mirror, "main", &head.to_string(), config())?;
     plan(&state, &facts(&state))?;
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -247,7 +253,7 @@ pub fn peak_of_this(dir: &Path) -> Result<(), Failure> {
 pub fn profile(shape: Shape, what: &str) -> Result<(), Failure> {
     let mirrored = Mirrored::new(shape)?;
     let (reader, mirror) = (Reader::default(), mirrored.open()?);
-    let state = reader.branch(&mirror, "main", &mirrored.head.to_string())?;
+    let state = reader.branch(&mirror, "main", &mirrored.head.to_string(), config())?;
     let facts = facts(&state);
     let begun = Instant::now();
     let (mut head, mut times) = (mirrored.head, 0);

@@ -1,8 +1,11 @@
 //! Commits as snapshots: what is read again, and that it is the same as reading everything anew.
 
 use super::*;
-use butler::adapters::git::{BranchState, Reader, Work};
-use std::os::unix::fs::symlink;
+use butler::{
+    adapters::git::{BranchState, Reader, Work},
+    engine::config::Config,
+};
+use std::{os::unix::fs::symlink, sync::Arc};
 
 const IMAGE: &str = "image: registry.example.com/app:1\n";
 
@@ -19,8 +22,8 @@ fn a_push_is_read_as_its_difference() {
         (0..200).map(|n| (format!("apps/{}/{n}.yaml", n % 7), format!("# {n}\n{IMAGE}"))).collect();
     let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
     let (town, first) = town(&files);
-    let reader = Reader::default();
-    let state = reader.branch(&town.mirror, "main", &first).unwrap();
+    let (reader, config) = (Reader::default(), Arc::new(Config::whole_repository()));
+    let state = reader.branch(&town.mirror, "main", &first, &config).unwrap();
     assert_eq!(state.snapshot.scans.len(), 200);
     assert_eq!(reader.work(), Work { read: 200, parsed: 200 });
 
@@ -33,8 +36,8 @@ fn a_push_is_read_as_its_difference() {
         town.ann.git(&["commit", "--quiet", "--message", what]);
         let head = town.ann.push().head();
         town.mirror.fetch(BRANCHES).unwrap();
-        let state = reader.branch(&town.mirror, "main", &head).unwrap();
-        let anew = Reader::default().branch(&town.mirror, "main", &head).unwrap();
+        let state = reader.branch(&town.mirror, "main", &head, &config).unwrap();
+        let anew = Reader::default().branch(&town.mirror, "main", &head, &config).unwrap();
         assert_eq!(content(&state), content(&anew), "{what}");
         assert_eq!(state.snapshot.commit, Some(head));
         let work = reader.work();
@@ -81,8 +84,8 @@ fn a_push_is_read_as_its_difference() {
 #[test]
 fn a_mirror_made_anew_is_read_from_the_beginning() {
     let (town, first) = town(&[("a.yaml", IMAGE)]);
-    let reader = Reader::default();
-    reader.branch(&town.mirror, "main", &first).unwrap();
+    let (reader, config) = (Reader::default(), Arc::new(Config::whole_repository()));
+    reader.branch(&town.mirror, "main", &first, &config).unwrap();
     town.ann.write("a.yaml", "image: b:1\n");
     town.ann.git(&["add", "--all"]);
     // The old commit is nobody's any more.
@@ -93,6 +96,6 @@ fn a_mirror_made_anew_is_read_from_the_beginning() {
     let mirror =
         Mirror::open_or_create(&town.folder.path().join("mirror"), &town.server.url(REPO), token(TOKEN)).unwrap();
     mirror.fetch(BRANCHES).unwrap();
-    let state = reader.branch(&mirror, "main", &head).unwrap();
+    let state = reader.branch(&mirror, "main", &head, &config).unwrap();
     assert_eq!(state.snapshot.scans.get("a.yaml").unwrap().lines[0].value, "b:1");
 }
