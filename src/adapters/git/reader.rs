@@ -2,6 +2,7 @@
 //! that was read costs what changed between the two.
 
 mod cache;
+mod own;
 mod pool;
 
 use super::{ChangedPath, GitError, Mirror, Mode};
@@ -12,6 +13,7 @@ use crate::engine::{
     plan::{Entry, EntryKind, OwnWrite, Snapshot},
 };
 use cache::{Recent, ScanCache};
+use own::Histories;
 use pool::Pool;
 use std::{
     path::PathBuf,
@@ -23,8 +25,6 @@ use std::{
 
 /// Larger files hold no manifests.
 const FILE_LIMIT: usize = 10 * 1024 * 1024;
-/// How many commits of a branch are searched for butler's own.
-const HISTORY: usize = 300;
 
 /// A branch as it was planned from: its commit, and what its files mean together.
 pub struct BranchState {
@@ -32,7 +32,7 @@ pub struct BranchState {
     /// What the files' meaning depends on beside them.
     pub config: Arc<Config>,
     pub snapshot: Snapshot,
-    pub bindings: Bindings,
+    pub bindings: Arc<Bindings>,
 }
 
 /// How much was done so far; what was known already does not count.
@@ -49,6 +49,7 @@ pub struct Work {
 pub struct Reader {
     scans: Mutex<ScanCache>,
     branches: Mutex<Recent>,
+    histories: Mutex<Histories>,
     pool: Pool,
     read: AtomicU64,
     parsed: AtomicU64,
@@ -73,11 +74,20 @@ impl Reader {
     ) -> Result<Arc<BranchState>, GitError> {
         let key: (PathBuf, String) = (mirror.dir().to_owned(), branch.to_owned());
         let before = lock(&self.branches).get(&key);
+        let mut kept = None;
         let snapshot = match before {
             Some(state) if state.commit == commit && state.config == *config => return Ok(state),
             Some(state) if state.commit == commit => state.snapshot.clone(),
             Some(state) => match mirror.changed_paths(&state.commit, commit) {
-                Ok(changes) => self.follow(mirror, &state.snapshot, changes)?,
+                Ok(changes) => {
+                    let files: Vec<String> = changes.iter().map(|change| change.path.clone()).collect();
+                    let snapshot = self.follow(mirror, &state.snapshot, changes)?;
+                    let mut files = files.iter().map(String::as_str);
+                    let same =
+                        state.config == *config && state.bindings.hold_for(&state.snapshot, &snapshot, &mut files);
+                    kept = same.then(|| state.bindings.clone());
+                    snapshot
+                }
                 // The old commit may be gone, with a mirror that was made anew.
                 Err(GitError::Missing { .. }) => self.whole(mirror, commit)?,
                 Err(error) => return Err(error),
@@ -85,7 +95,7 @@ impl Reader {
             None => self.whole(mirror, commit)?,
         };
         let snapshot = Snapshot { commit: Some(commit.to_owned()), ..snapshot };
-        let bindings = bind(&snapshot, config);
+        let bindings = kept.unwrap_or_else(|| Arc::new(bind(&snapshot, config)));
         let state = Arc::new(BranchState { commit: commit.to_owned(), config: config.clone(), snapshot, bindings });
         lock(&self.branches).put(key, state.clone());
         Ok(state)
@@ -96,21 +106,19 @@ impl Reader {
         let Some(kind) = FileKind::of(file) else { return Ok(Vec::new()) };
         let empty = Arc::new(Scan::default());
         let mut writes = Vec::new();
-        for version in mirror.file_history(head, file, HISTORY)? {
-            let by_butler = version.commit.author.email == email || version.commit.committer.email == email;
-            if !by_butler {
-                continue;
-            }
-            let read = |blob: Option<String>| {
+        let own = lock(&self.histories).of(mirror, head, email)?;
+        for commit in own.iter() {
+            let Some(change) = commit.change_of(file) else { continue };
+            let read = |blob: Option<&str>| {
                 let Some(blob) = blob else { return Ok(empty.clone()) };
-                let mut scans = self.scans(mirror, &[Wanted { path: file, blob: &blob, kind }])?;
+                let mut scans = self.scans(mirror, &[Wanted { path: file, blob, kind }])?;
                 Ok::<_, GitError>(scans.pop().map_or_else(|| empty.clone(), |(_, scan)| scan))
             };
             writes.push(OwnWrite {
-                commit: version.commit.id.clone(),
-                at: version.commit.time,
-                before: read(version.before)?,
-                after: read(version.after)?,
+                commit: commit.commit.id.clone(),
+                at: commit.commit.time,
+                before: read(change.old.as_deref())?,
+                after: read(change.new.as_deref())?,
             });
         }
         Ok(writes)

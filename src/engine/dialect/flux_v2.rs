@@ -3,7 +3,7 @@
 
 use super::{
     Automation, Binding, Bindings, CommitStyle, DigestReflection, Policy, PolicyKey, PolicyState, Problem, Unresolved,
-    kustomize::{DEFAULT_NAMESPACE, folder, is_below, join},
+    kustomize::{DEFAULT_NAMESPACE, Inclusions, folder, is_below, join},
     render::{IMAGE_GROUP, Rendered, Rendering},
 };
 use crate::engine::{
@@ -16,7 +16,7 @@ use crate::engine::{
     template::Template,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -49,8 +49,8 @@ struct Writer {
 }
 
 /// `annotated`: policies from elsewhere that markers may follow too.
-pub(super) fn bind(snapshot: &Snapshot, annotated: &[Arc<Policy>]) -> Bindings {
-    let rendering = Arc::new(Rendering::of(snapshot));
+pub(super) fn bind(snapshot: &Snapshot, included: &Inclusions<'_>, annotated: &[Arc<Policy>]) -> Bindings {
+    let rendering = Arc::new(Rendering::of(snapshot, included));
     let mut objects = Objects::default();
     for object in &rendering.objects {
         objects.read(snapshot, object);
@@ -60,7 +60,7 @@ pub(super) fn bind(snapshot: &Snapshot, annotated: &[Arc<Policy>]) -> Bindings {
     // Indexes into definitions count here too; what has none comes after them.
     let defined = objects.definitions.iter().map(|definition| Arc::new(definition.policy.clone()));
     let policies: Vec<Arc<Policy>> = defined.chain(annotated.iter().cloned()).collect();
-    let mut by_key: BTreeMap<&PolicyKey, Vec<usize>> = BTreeMap::new();
+    let mut by_key: HashMap<&PolicyKey, Vec<usize>> = HashMap::new();
     for (number, policy) in policies.iter().enumerate() {
         by_key.entry(&policy.key).or_default().push(number);
     }
@@ -200,20 +200,19 @@ impl<'r> Objects<'r> {
 
     /// Puts policies and their repositories together.
     fn define(&mut self, memo: &Memo) {
+        let mut by_key: HashMap<PolicyKey, Vec<usize>> = HashMap::new();
         for (key, object, read) in std::mem::take(&mut self.policies) {
             let namespace = read.repository_namespace.clone().unwrap_or_else(|| key.namespace.clone());
             let repository = PolicyKey { namespace, name: read.repository.clone() };
             let source = self.source(&repository, object).map(|source| source.object.clone());
-            let same = |known: &&mut Definition| {
-                known.policy.key == key
-                    && known.policy.file == object.file
-                    && known.object == read
-                    && known.source == source
-            };
-            if let Some(known) = self.definitions.iter_mut().find(same) {
-                known.policy.roots.insert(object.root);
+            let same =
+                |known: &Definition| known.policy.file == object.file && known.object == read && known.source == source;
+            let of_key = by_key.entry(key.clone()).or_default();
+            if let Some(&number) = of_key.iter().find(|number| same(&self.definitions[**number])) {
+                self.definitions[number].policy.roots.insert(object.root);
                 continue;
             }
+            of_key.push(self.definitions.len());
             let policy = define(memo, &key, object, &read, &repository, source.as_ref());
             if let PolicyState::Invalid(why) = &policy.state {
                 self.problem("policy-invalid", object, format!("policy {key}: {why}"));
@@ -297,7 +296,7 @@ struct Resolver<'r> {
     rendering: &'r Rendering,
     objects: &'r Objects<'r>,
     policies: &'r [Arc<Policy>],
-    by_key: BTreeMap<&'r PolicyKey, Vec<usize>>,
+    by_key: HashMap<&'r PolicyKey, Vec<usize>>,
 }
 
 impl Resolver<'_> {

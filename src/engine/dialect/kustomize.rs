@@ -4,7 +4,7 @@ use crate::engine::{
     manifest::{Kustomization, PatchSource},
     plan::Snapshot,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 /// Where Kubernetes puts an object that names no namespace.
 pub(super) const DEFAULT_NAMESPACE: &str = "default";
@@ -12,14 +12,16 @@ pub(super) const DEFAULT_NAMESPACE: &str = "default";
 /// The kustomizations of a snapshot, and what they include.
 pub(crate) struct Inclusions<'a> {
     /// By folder.
-    folders: BTreeMap<&'a str, (&'a str, &'a Kustomization)>,
-    /// By included path (a file, or a folder with a kustomization): the kustomizations' files that name it.
-    parents: BTreeMap<String, BTreeSet<&'a str>>,
+    folders: HashMap<&'a str, (&'a str, &'a Kustomization)>,
+    /// Those folders, sorted.
+    sorted: Vec<&'a str>,
+    /// By included path (a file, or a folder with a kustomization): the kustomizations' files that name it, sorted.
+    parents: HashMap<String, Vec<&'a str>>,
 }
 
 impl<'a> Inclusions<'a> {
     pub(crate) fn of(snapshot: &'a Snapshot) -> Self {
-        let mut found = Inclusions { folders: BTreeMap::new(), parents: BTreeMap::new() };
+        let mut found = Inclusions { folders: HashMap::new(), sorted: Vec::new(), parents: HashMap::new() };
         for (file, scan) in &snapshot.scans {
             for kustomization in scan.documents.iter().filter_map(|document| document.kustomization.as_ref()) {
                 // Only these names are kustomizations to kustomize; others are somebody's templates.
@@ -33,10 +35,16 @@ impl<'a> Inclusions<'a> {
                 });
                 let parts = kustomization.resources.iter().chain(&kustomization.components);
                 for included in parts.chain(patches).chain(&kustomization.files) {
-                    found.parents.entry(join(folder(file), included)).or_default().insert(file);
+                    let parents = found.parents.entry(join(folder(file), included)).or_default();
+                    // The files come in order.
+                    if parents.last() != Some(&file.as_str()) {
+                        parents.push(file);
+                    }
                 }
             }
         }
+        found.sorted = found.folders.keys().copied().collect();
+        found.sorted.sort_unstable();
         found
     }
 
@@ -77,7 +85,16 @@ impl<'a> Inclusions<'a> {
 
     /// All folders with a kustomization.
     pub(super) fn folders(&self) -> impl Iterator<Item = (&'a str, &'a Kustomization)> {
-        self.folders.iter().map(|(folder, (_, kustomization))| (*folder, *kustomization))
+        self.known(&self.sorted)
+    }
+
+    /// The folders with a kustomization whose path begins like this one, it among them.
+    pub(super) fn folders_from(&self, path: &str) -> impl Iterator<Item = (&'a str, &'a Kustomization)> {
+        self.known(beginning_with(&self.sorted, path, |folder| folder))
+    }
+
+    fn known(&self, folders: &[&'a str]) -> impl Iterator<Item = (&'a str, &'a Kustomization)> {
+        folders.iter().filter_map(|folder| Some((*folder, self.folders.get(folder)?.1)))
     }
 
     /// Every included path, with the kustomizations' files that name it.
@@ -89,6 +106,12 @@ impl<'a> Inclusions<'a> {
     pub(super) fn includes(&self, path: &str) -> bool {
         self.parents.contains_key(path)
     }
+}
+
+/// Of items in the order of their paths, those whose path begins with `start`: what lies below a folder is among them.
+pub(super) fn beginning_with<'s, T>(sorted: &'s [T], start: &str, path: impl Fn(&T) -> &str) -> &'s [T] {
+    let from = &sorted[sorted.partition_point(|item| path(item) < start)..];
+    &from[..from.partition_point(|item| path(item).starts_with(start))]
 }
 
 fn is_kustomization_file(file: &str) -> bool {
@@ -107,6 +130,10 @@ pub(super) fn is_below(path: &str, folder: &str) -> bool {
 
 /// Resolves `relative` against `folder`, as kustomize does with local paths.
 pub(super) fn join(folder: &str, relative: &str) -> String {
+    let plain = |path: &str| path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    if plain(relative) && plain(folder) {
+        return [folder, relative].join("/");
+    }
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
     for part in relative.split('/') {
         match part {

@@ -4,6 +4,7 @@ mod addition;
 mod annotations;
 mod flux_v1;
 mod flux_v2;
+mod holding;
 pub(crate) mod kustomize;
 mod native;
 mod render;
@@ -159,7 +160,7 @@ pub struct Problem {
 pub fn bind(snapshot: &Snapshot, config: &Config) -> Bindings {
     let included = Inclusions::of(snapshot);
     let annotated = annotations::read(snapshot, &included, config);
-    let mut bindings = flux_v2::bind(snapshot, &annotated.policies);
+    let mut bindings = flux_v2::bind(snapshot, &included, &annotated.policies);
     bindings.problems.extend(annotated.problems);
     flux_v1::bind(snapshot, &included, &mut bindings);
     native::bind(snapshot, config, &mut bindings);

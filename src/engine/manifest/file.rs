@@ -2,6 +2,7 @@
 
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
 
 /// How a file is read, by its name alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -37,7 +38,7 @@ pub fn is_candidate(kind: FileKind, bytes: &[u8]) -> bool {
     // `image` covers markers, Flux's image group, workloads, kustomize's and most charts' images; the others are
     // chart values without that word (`repository: a/b:v1`), objects known by annotations, patches (JSON6902
     // ones have an `op`), what objects follow, sources, and charts that depend on others of the repository.
-    const NEEDLES: [&str; 14] = [
+    const NEEDLES: [&str; 15] = [
         "image",
         "Image",
         "tag",
@@ -52,13 +53,17 @@ pub fn is_candidate(kind: FileKind, bytes: &[u8]) -> bool {
         "newTag",
         "newName",
         "repository",
+        CONFIG_MAP,
     ];
+    static FINDERS: LazyLock<[memmem::Finder<'static>; NEEDLES.len()]> =
+        LazyLock::new(|| NEEDLES.map(memmem::Finder::new));
     // Only small ones hold values for substitutions; dashboards and scripts are not worth reading.
     const CONFIG_MAP_LIMIT: usize = 16 << 10;
-    let has = |needle: &str| memmem::find(bytes, needle.as_bytes()).is_some();
+    const CONFIG_MAP: &str = "ConfigMap";
+    let small = bytes.len() <= CONFIG_MAP_LIMIT;
+    let sought = FINDERS.iter().zip(NEEDLES).filter(|(_, needle)| small || *needle != CONFIG_MAP);
     matches!(kind, FileKind::Kustomization | FileKind::FluxYaml)
-        || NEEDLES.iter().any(|needle| has(needle))
-        || (bytes.len() <= CONFIG_MAP_LIMIT && has("ConfigMap"))
+        || sought.into_iter().any(|(finder, _)| finder.find(bytes).is_some())
 }
 
 #[cfg(test)]

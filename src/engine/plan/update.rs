@@ -21,6 +21,7 @@ use std::{
     cell::RefCell,
     cmp::Ordering,
     collections::{BTreeSet, HashMap},
+    rc::Rc,
     sync::Arc,
 };
 
@@ -144,9 +145,8 @@ fn decide(choices: &Choices<'_>, binding: &Binding, scan: &Scan, line: &ImageLin
 
 /// What a policy wants on a line.
 struct Wanted {
-    image: Reference,
+    chosen: Rc<Chosen>,
     value: String,
-    reason: Arc<str>,
     /// Lower than what stands there, by the policy's own order.
     lower: bool,
 }
@@ -161,13 +161,17 @@ fn wanted(choices: &Choices<'_>, policy: &Arc<Policy>, part: Part, line: &ImageL
             return because("policy-invalid", format!("{}:{}: {why}", policy.file, policy.position));
         }
     };
-    let Some(Selected { image, reason, lower, .. }) = select(choices, policy, repository, tags, line)? else {
+    let Some(Selected { chosen, digest, lower }) = select(choices, policy, repository, tags, line)? else {
         return Ok(None);
     };
-    let Some(value) = value_for(line, part, &image) else {
+    let value = match digest {
+        None => value_for(line, part, &chosen.image),
+        digest => value_for(line, part, &Reference { digest, ..chosen.image.clone() }),
+    };
+    let Some(value) = value else {
         return because("no-digest", format!("policy {} has no digest to write", policy.key));
     };
-    Ok(Some(Wanted { image, value, reason, lower }))
+    Ok(Some(Wanted { chosen, value, lower }))
 }
 
 /// A planned change, unless something keeps it from being made. `follows`: the environments for which the policy holds.
@@ -196,8 +200,8 @@ fn permitted(
     }
     Ok(Change {
         policy: Some(policy.key.to_string()),
-        image: Some(wanted.image.repository),
-        reason: wanted.reason.to_string(),
+        image: Some(wanted.chosen.image.repository.clone()),
+        reason: wanted.chosen.reason.to_string(),
         downgrade,
         environments,
         ..planned
@@ -281,11 +285,10 @@ fn automation(inputs: &UpdateInputs<'_>, binding: &Binding) -> Result<Option<usi
     if here().next().is_none() {
         return Ok(None);
     }
-    let following = following.iter().copied().filter(|number| all.get(*number).is_some_and(of_branch));
-    let (active, suspended): (Vec<usize>, Vec<usize>) =
-        following.partition(|number| all.get(*number).is_some_and(|automation| !automation.suspended));
-    if let Some(number) = active.first().or(suspended.first()) {
-        return Ok(Some(*number));
+    let following = || following.iter().copied().filter(|number| all.get(*number).is_some_and(of_branch));
+    let active = following().find(|number| all.get(*number).is_some_and(|automation| !automation.suspended));
+    if let Some(number) = active.or_else(|| following().next()) {
+        return Ok(Some(number));
     }
     let over: Vec<&str> = here()
         .filter(|automation| automation.covers(&binding.file))
@@ -315,26 +318,36 @@ fn other_writer(inputs: &UpdateInputs<'_>, automation: usize) -> Option<String> 
 /// What the lines of one plan share: a policy's choice is made once, when a line asks for it first.
 struct Choices<'a> {
     inputs: &'a UpdateInputs<'a>,
-    made: RefCell<HashMap<*const Policy, Result<Selected, Stays>>>,
+    made: RefCell<HashMap<*const Policy, Result<Rc<Chosen>, Stays>>>,
 }
 
 /// What a policy chose.
-#[derive(Clone)]
-struct Selected {
+struct Chosen {
     /// The policy's image with the tag.
     image: Reference,
     tag: Tag,
     reason: Arc<str>,
-    lower: bool,
+}
+
+impl Chosen {
+    fn new(policy: &Policy, tag: &Tag, reason: Arc<str>) -> Result<Rc<Self>, Stays> {
+        let mut image = match Reference::parse(&policy.image) {
+            Ok(image) => image,
+            Err(error) => return because("policy-invalid", error.to_string()),
+        };
+        image.tag = Some(tag.name.clone());
+        Ok(Rc::new(Chosen { image, tag: tag.clone(), reason }))
+    }
 }
 
 impl Choices<'_> {
     /// The choice of a policy whose order does not look at what stands on a line.
-    fn of(&self, policy: &Arc<Policy>, known: &Arc<Vec<Tag>>, tags: &Arc<TagPolicy>) -> Result<Selected, Stays> {
+    fn of(&self, policy: &Arc<Policy>, repository: &Repository, tags: &Arc<TagPolicy>) -> Result<Rc<Chosen>, Stays> {
         let choose = || {
+            let known = known_tags(self.inputs.facts, repository)?;
             let choice = self.inputs.snapshot.memo.select(tags, known);
             match choice.selected.and_then(|index| known.get(index)) {
-                Some(tag) => selected(policy, tag, choice.reason),
+                Some(tag) => Chosen::new(policy, tag, choice.reason),
                 None => because("no-match", &*choice.reason),
             }
         };
@@ -342,13 +355,20 @@ impl Choices<'_> {
     }
 }
 
-fn selected(policy: &Policy, tag: &Tag, reason: Arc<str>) -> Result<Selected, Stays> {
-    let mut image = match Reference::parse(&policy.image) {
-        Ok(image) => image,
-        Err(error) => return because("policy-invalid", error.to_string()),
-    };
-    image.tag = Some(tag.name.clone());
-    Ok(Selected { image, tag: tag.clone(), reason, lower: false })
+fn known_tags<'f>(facts: &'f Facts, repository: &Repository) -> Result<&'f Arc<Vec<Tag>>, Stays> {
+    match facts.tags.get(repository) {
+        None => Err(Stays::Needs(Need::Tags(repository.clone()))),
+        Some(Fact::Unavailable { why, .. }) => because("registry-unavailable", why),
+        Some(Fact::Known { value, .. }) => Ok(value),
+    }
+}
+
+/// What a policy wants on a line.
+struct Selected {
+    chosen: Rc<Chosen>,
+    /// To be written with the tag.
+    digest: Option<String>,
+    lower: bool,
 }
 
 /// The image that the policy wants on this line; `None` where the line's digest is to stay.
@@ -360,25 +380,20 @@ fn select(
     line: &ImageLine,
 ) -> Result<Option<Selected>, Stays> {
     let facts = choices.inputs.facts;
-    let known = match facts.tags.get(repository) {
-        None => return Err(Stays::Needs(Need::Tags(repository.clone()))),
-        Some(Fact::Unavailable { why, .. }) => return because("registry-unavailable", why),
-        Some(Fact::Known { value, .. }) => value,
-    };
     let current = current_tag(line);
-    let mut selected = match tags.by_time() {
-        false => choices.of(policy, known, tags)?,
-        true => select_by_time(facts, policy, repository, tags, known, current)?,
+    let (chosen, lower) = match tags.by_time() {
+        true => select_by_time(facts, policy, repository, tags, current)?,
+        false => {
+            let chosen = choices.of(policy, repository, tags)?;
+            let other = current.filter(|current| *current != chosen.tag.name);
+            let lower = other.and_then(|current| tags.compare(&chosen.tag.name, current)) == Some(Ordering::Less);
+            (chosen, lower)
+        }
     };
-    if !tags.by_time()
-        && let Some(current) = current.filter(|current| *current != selected.tag.name)
-    {
-        selected.lower = tags.compare(&selected.tag.name, current) == Some(Ordering::Less);
-    }
     if policy.digest == DigestReflection::Never {
-        return Ok(Some(selected));
+        return Ok(Some(Selected { chosen, digest: None, lower }));
     }
-    let tag = &selected.tag;
+    let tag = &chosen.tag;
     let running = line.image.as_deref().or(Some(&line.value)).and_then(|text| Reference::parse(text).ok());
     let pinned = running.filter(|running| running.tag.as_deref() == Some(&tag.name) && running.digest.is_some());
     if pinned.is_some() && policy.digest == DigestReflection::IfNotPresent {
@@ -395,8 +410,7 @@ fn select(
             Some(Fact::Known { value: Some(digest), .. }) => Some(digest.clone()),
         },
     };
-    selected.image.digest = digest;
-    Ok(Some(selected))
+    Ok(Some(Selected { chosen, digest, lower }))
 }
 
 /// The choice of a policy by time: what stands on the line decides between tags of one time, and may have to be older.
@@ -405,9 +419,9 @@ fn select_by_time(
     policy: &Policy,
     repository: &Repository,
     tags: &TagPolicy,
-    known: &[Tag],
     current: Option<&str>,
-) -> Result<Selected, Stays> {
+) -> Result<(Rc<Chosen>, bool), Stays> {
+    let known = known_tags(facts, repository)?;
     let known = with_times(facts, repository, tags, known, current)?;
     let selection = tags.select_beside(&known, current);
     let Some(tag) = selection.selected else { return because("no-match", selection.reason) };
@@ -434,7 +448,7 @@ fn select_by_time(
         Some(running) => tags.compare_tags(tag, running),
         None => current.and_then(|current| tags.compare(&tag.name, current)),
     } == Some(Ordering::Less);
-    Ok(Selected { lower, ..selected(policy, tag, selection.reason.into())? })
+    Ok((Chosen::new(policy, tag, selection.reason.into())?, lower))
 }
 
 /// The tag that stands on a line.

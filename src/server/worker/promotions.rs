@@ -1,11 +1,14 @@
 //! Promotions: each edge is planned, and its pull request (or its commit) made so.
 
 use super::{WorkError, publish::Published, pulls::PullWork, session::Session, updates::ROUNDS};
-use crate::engine::{
-    config::{Config, Edge, Merge, Mode, Open, UpdateMode, Write},
-    memory::promotion_key,
-    plan::{Planned, PromotionInputs, PromotionPlan, Side, promotion},
-    wording::{self, Finding, Standing, promotion_commit, promotion_pull},
+use crate::{
+    adapters::git::BranchState,
+    engine::{
+        config::{Config, Edge, Merge, Mode, Open, UpdateMode, Write},
+        memory::promotion_key,
+        plan::{Planned, PromotionInputs, PromotionPlan, Side, promotion},
+        wording::{self, Finding, Standing, promotion_commit, promotion_pull},
+    },
 };
 use std::sync::Arc;
 

@@ -9,11 +9,13 @@ use std::{os::unix::fs::symlink, sync::Arc};
 
 const IMAGE: &str = "image: registry.example.com/app:1\n";
 
-/// All that a snapshot says, to be compared.
-fn content(state: &BranchState) -> (Vec<String>, Vec<String>) {
+/// All that a snapshot says and means, to be compared.
+fn content(state: &BranchState) -> [Vec<String>; 4] {
     let entries = state.snapshot.entries.iter().map(|(path, entry)| format!("{path} {entry:?}"));
     let scans = state.snapshot.scans.iter().map(|(path, scan)| format!("{path} {scan:?}"));
-    (entries.collect(), scans.collect())
+    let lines = state.bindings.lines.iter().map(|line| format!("{line:?}"));
+    let policies = state.bindings.policies.iter().map(|policy| format!("{policy:?}"));
+    [entries.collect(), scans.collect(), lines.collect(), policies.collect()]
 }
 
 #[test]
@@ -98,4 +100,94 @@ fn a_mirror_made_anew_is_read_from_the_beginning() {
     mirror.fetch(BRANCHES).unwrap();
     let state = reader.branch(&mirror, "main", &head, &config).unwrap();
     assert_eq!(state.snapshot.scans.get("a.yaml").unwrap().lines[0].value, "b:1");
+}
+
+const POLICY: &str = "\
+apiVersion: image.toolkit.fluxcd.io/v1
+kind: ImageRepository
+metadata: {name: app}
+spec: {image: example.com/app}
+---
+apiVersion: image.toolkit.fluxcd.io/v1
+kind: ImagePolicy
+metadata: {name: app}
+spec: {imageRepositoryRef: {name: app}, policy: {semver: {range: 1.x}}}
+";
+
+/// What files mean together is put together anew only where it may have changed: by a file, or by butler.yaml.
+#[test]
+fn a_new_tag_changes_no_meaning() {
+    let marked = |tag: &str| format!("image: example.com/app:{tag} # {{\"$imagepolicy\": \"default:app\"}}\n");
+    let kustomization = "resources: [../app.yaml]\n";
+    let (town, first) =
+        town(&[("app.yaml", &marked("1.0.0")), ("policy.yaml", POLICY), ("dev/kustomization.yaml", kustomization)]);
+    let (reader, config) = (Reader::default(), Arc::new(Config::whole_repository()));
+    let mut state = reader.branch(&town.mirror, "main", &first, &config).unwrap();
+    for (file, text, same) in [
+        ("app.yaml", marked("1.1.0"), true),
+        ("policy.yaml", POLICY.replace("1.x", "2.x"), false),
+        ("dev/kustomization.yaml", format!("# more\n{kustomization}"), true),
+        ("dev/kustomization.yaml", format!("{kustomization}namespace: dev\n"), false),
+        ("new.yaml", "text".to_owned(), false),
+    ] {
+        town.ann.write(file, &text);
+        town.ann.git(&["add", "--all"]);
+        town.ann.git(&["commit", "--quiet", "--message", file]);
+        let head = town.ann.push().head();
+        town.mirror.fetch(BRANCHES).unwrap();
+        let next = reader.branch(&town.mirror, "main", &head, &config).unwrap();
+        assert_eq!(Arc::ptr_eq(&state.bindings, &next.bindings), same, "{file}: {text}");
+        let anew = Reader::default().branch(&town.mirror, "main", &head, &config).unwrap();
+        assert_eq!(content(&next), content(&anew), "{file}: {text}");
+        state = next;
+    }
+    let equal = Arc::new((*config).clone());
+    let known = reader.branch(&town.mirror, "main", &state.commit, &equal).unwrap();
+    assert!(Arc::ptr_eq(&state, &known));
+    let text =
+        "version: 1\nenvironments: {all: {path: .}}\nimages: [{image: example.com/app, policy: {semver: 1.x}}]\n";
+    let other = Arc::new(butler::engine::config::parse("butler.yaml", text).unwrap());
+    let before = reader.work();
+    let under_other = reader.branch(&town.mirror, "main", &state.commit, &other).unwrap();
+    assert_eq!((under_other.bindings.lines.len(), state.bindings.lines.len()), (2, 1));
+    assert_eq!(reader.work(), before);
+}
+
+/// What butler wrote is told of any file, from what its commits changed.
+#[test]
+fn own_writes_are_those_of_an_email() {
+    let (town, first) = town(&[("a.yaml", "image: a:1\n"), ("b.yaml", "image: b:1\n")]);
+    let reader = Reader::default();
+    let commit = |email: &str, files: &[(&str, &str)]| {
+        for (file, text) in files {
+            town.ann.write(file, text);
+        }
+        town.ann.git(&["add", "--all"]);
+        town.ann.git(&["-c", &format!("user.email={email}"), "commit", "--quiet", "--message", email]);
+        let head = town.ann.push().head();
+        town.mirror.fetch(BRANCHES).unwrap();
+        head
+    };
+    let values = |head: &str, file: &str| -> Vec<(String, String, String)> {
+        let writes = reader.own_writes(&town.mirror, head, file, "butler@example.com").unwrap();
+        let value = |scan: &butler::engine::manifest::Scan| {
+            scan.lines.iter().map(|line| line.value.as_str()).collect::<Vec<_>>().join(" ")
+        };
+        writes.into_iter().map(|write| (write.commit.clone(), value(&write.before), value(&write.after))).collect()
+    };
+    let row = |commit: &str, before: &str, after: &str| (commit.to_owned(), before.to_owned(), after.to_owned());
+    assert_eq!(values(&first, "a.yaml"), []);
+    let second = commit("butler@example.com", &[("a.yaml", "image: a:2\n"), ("c/c.yaml", "image: c:1\n")]);
+    let third = commit("someone@example.com", &[("a.yaml", "image: a:1\n"), ("b.yaml", "image: b:2\n")]);
+    let fourth = commit("butler@example.com", &[("a.yaml", "image: a:3\n")]);
+    for (head, file, expected) in [
+        (&second, "a.yaml", vec![row(&second, "a:1", "a:2")]),
+        (&fourth, "a.yaml", vec![row(&fourth, "a:1", "a:3"), row(&second, "a:1", "a:2")]),
+        (&fourth, "b.yaml", vec![]),
+        (&fourth, "c/c.yaml", vec![row(&second, "", "c:1")]),
+        (&third, "a.yaml", vec![row(&second, "a:1", "a:2")]),
+        (&fourth, "absent.yaml", vec![]),
+    ] {
+        assert_eq!(values(head, file), expected, "{file} at {head}");
+    }
 }

@@ -69,15 +69,11 @@ mod tests {
     fn every_item_once_and_threads_come_back() {
         let pool = Pool { free: AtomicUsize::new(3) };
         let items: Vec<usize> = (0..1000).collect();
-        let take_all = |next: &mut dyn FnMut() -> Option<&usize>| {
-            let mut mine = Vec::new();
-            while let Some(item) = next() {
-                mine.push(*item);
-            }
-            mine
-        };
+        fn take_all<'i>(next: &mut dyn FnMut() -> Option<&'i usize>) -> Vec<usize> {
+            std::iter::from_fn(next).copied().collect()
+        }
         for (count, threads) in [(0, 1), (64, 1), (128, 2), (1000, 4)] {
-            let made = pool.each(&items[..count], |next| take_all(next));
+            let made = pool.each(&items[..count], take_all);
             assert_eq!(made.len(), threads, "{count} items");
             let mut all = made.concat();
             all.sort_unstable();

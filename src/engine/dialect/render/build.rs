@@ -2,14 +2,15 @@
 
 use super::patch;
 use crate::engine::{
-    dialect::kustomize::{Inclusions, folder, join},
+    dialect::kustomize::{Inclusions, beginning_with, folder, join},
     manifest::{
-        Data, Document, FluxKustomization, Kustomization, KustomizePatch, PatchSource, PatchTarget, Position, Value,
+        Data, Document, FluxKustomization, Kustomization, KustomizePatch, PatchSource, PatchTarget, Position, Scan,
+        Value,
     },
     plan::Snapshot,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -106,12 +107,34 @@ impl<'t> From<&'t FluxKustomization> for Transformer<'t> {
 pub(super) struct Builder<'a> {
     pub snapshot: &'a Snapshot,
     pub kustomizations: &'a Inclusions<'a>,
-    built: BTreeMap<&'a str, Arc<Vec<Object<'a>>>>,
+    /// Of the files with objects that matter, by path.
+    files: HashMap<&'a str, &'a Scan>,
+    /// Their paths, sorted.
+    paths: Vec<&'a str>,
+    built: HashMap<&'a str, Arc<Vec<Object<'a>>>>,
 }
 
 impl<'a> Builder<'a> {
     pub fn new(snapshot: &'a Snapshot, kustomizations: &'a Inclusions<'a>) -> Self {
-        Builder { snapshot, kustomizations, built: BTreeMap::new() }
+        let matters = |scan: &Scan| scan.documents.iter().any(|d| d.content.is_some() && d.object.is_some());
+        let scans = snapshot.scans.iter().filter(|(_, scan)| matters(scan));
+        let files: Vec<(&str, &Scan)> = scans.map(|(file, scan)| (file.as_str(), scan.as_ref())).collect();
+        let paths = files.iter().map(|(file, _)| *file).collect();
+        Builder { snapshot, kustomizations, files: files.into_iter().collect(), paths, built: HashMap::new() }
+    }
+
+    /// The files with objects that matter, in order.
+    pub fn paths(&self) -> impl Iterator<Item = &'a str> {
+        self.paths.iter().copied()
+    }
+
+    /// Those whose path begins like this one.
+    pub fn paths_from(&self, path: &str) -> impl Iterator<Item = &'a str> {
+        beginning_with(&self.paths, path, |file| file).iter().copied()
+    }
+
+    pub fn files(&self) -> impl Iterator<Item = &'a Scan> {
+        self.paths.iter().filter_map(|file| self.files.get(file).copied())
     }
 
     /// Whether the folder's kustomization is part of what was built so far.
@@ -121,7 +144,7 @@ impl<'a> Builder<'a> {
 
     /// The objects of a file, as written.
     pub fn file(&self, file: &str) -> Vec<Object<'a>> {
-        let Some((file, scan)) = self.snapshot.scans.get_key_value(file) else { return Vec::new() };
+        let Some((&file, scan)) = self.files.get_key_value(file) else { return Vec::new() };
         scan.documents.iter().filter_map(|document| Object::of(file, document)).collect()
     }
 
@@ -185,6 +208,9 @@ impl<'a> Builder<'a> {
         by: &BTreeSet<&'a str>,
         objects: &mut [Object<'a>],
     ) {
+        if objects.is_empty() {
+            return;
+        }
         for patch in transformer.patches {
             let from_file: Vec<&Data>;
             let documents: Vec<&Data> = match &patch.source {

@@ -11,14 +11,14 @@ mod substitute;
 #[cfg(test)]
 mod tests;
 
-use super::kustomize::{Inclusions, folder, is_below, join};
+use super::kustomize::{Inclusions, beginning_with, folder, is_below, join};
 use crate::engine::{
     manifest::{Data, FluxKustomization, Position},
     plan::Snapshot,
 };
 use build::{Builder, COMPONENT_DEPTH, Object, Transformer};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 use substitute::Variables;
@@ -46,9 +46,9 @@ pub(crate) struct Rendered {
 pub(crate) struct Rendering {
     pub objects: Vec<Rendered>,
     /// By included path: the kustomizations' files that name it.
-    parents: BTreeMap<String, BTreeSet<String>>,
+    parents: HashMap<String, Vec<String>>,
     /// Folders with a kustomization.
-    kustomizations: BTreeSet<String>,
+    kustomizations: HashSet<String>,
     edges: Vec<Edge>,
     edges_of: BTreeMap<String, Vec<usize>>,
     /// By unit: the edge that it is rendered for; none for a root's own.
@@ -71,12 +71,11 @@ struct Edge {
 }
 
 impl Rendering {
-    pub(crate) fn of(snapshot: &Snapshot) -> Self {
-        let kustomizations = Inclusions::of(snapshot);
+    pub(crate) fn of(snapshot: &Snapshot, kustomizations: &Inclusions<'_>) -> Self {
         let mut renderer = Renderer {
             snapshot,
-            builder: Builder::new(snapshot, &kustomizations),
-            kustomizations: &kustomizations,
+            builder: Builder::new(snapshot, kustomizations),
+            kustomizations,
             out: Rendering::default(),
             reached: BTreeMap::new(),
             applied: BTreeSet::new(),
@@ -136,7 +135,7 @@ struct Renderer<'a> {
 
 impl<'a> Renderer<'a> {
     fn sources(&mut self) {
-        for scan in self.snapshot.scans.values() {
+        for scan in self.builder.files() {
             for document in scan.documents.iter().filter(|document| document.kind == "GitRepository") {
                 let (Some(object), Some(content)) = (&document.object, &document.content) else { continue };
                 let url = content.text(&["spec", "url"]).trim_end_matches('/').trim_end_matches(".git").to_owned();
@@ -154,18 +153,15 @@ impl<'a> Renderer<'a> {
                 seeds.push(Seed::Folder(folder));
             }
         }
-        for (file, scan) in &self.snapshot.scans {
-            let matters = scan.documents.iter().any(|document| document.content.is_some() && document.object.is_some());
-            if matters && !self.kustomizations.includes(file) {
-                seeds.push(Seed::File(file));
-            }
-        }
+        seeds.extend(self.builder.paths().filter(|file| !self.kustomizations.includes(file)).map(Seed::File));
+        seeds.sort_by_key(|seed| (seed.path(), *seed));
         // What another seed's Flux Kustomization applies is no root, save where they apply each other.
         let mut claimed: BTreeSet<Seed<'a>> = BTreeSet::new();
         for &seed in &seeds {
             for object in self.objects_of(seed) {
                 if let Some(folder) = self.applied_folder(&object, None) {
-                    let below = seeds.iter().filter(|other| **other != seed && self.applies(&folder, **other));
+                    let below = beginning_with(&seeds, &folder, |seed| seed.path());
+                    let below = below.iter().filter(|other| **other != seed && self.applies(&folder, **other));
                     // One that applies its own folder stays the root of it.
                     if !self.applies(&folder, seed) {
                         claimed.extend(below.copied());
@@ -317,10 +313,9 @@ impl<'a> Renderer<'a> {
     /// All that lies below a folder without a kustomization.
     fn below(&mut self, path: &str, root: usize) -> Vec<Object<'a>> {
         let mut objects = Vec::new();
-        let from = if path.is_empty() { String::new() } else { format!("{path}/") };
         let folders: Vec<&'a str> = self
             .kustomizations
-            .folders()
+            .folders_from(path)
             .map(|(folder, _)| folder)
             .filter(|folder| self.applies(path, Seed::Folder(folder)))
             .collect();
@@ -328,8 +323,8 @@ impl<'a> Renderer<'a> {
             self.reached.entry(Seed::Folder(folder)).or_default().insert(root);
             objects.extend(self.builder.folder(folder).iter().cloned());
         }
-        let snapshot = self.snapshot;
-        for (file, _) in snapshot.scans.range(&from).take_while(|(file, _)| is_below(file, path)) {
+        let files: Vec<&'a str> = self.builder.paths_from(path).collect();
+        for file in files {
             if self.applies(path, Seed::File(file)) {
                 self.reached.entry(Seed::File(file)).or_default().insert(root);
                 objects.extend(self.builder.file(file));
