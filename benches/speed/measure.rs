@@ -3,7 +3,7 @@
 use crate::{
     Failure,
     generate::{self, File, Shape},
-    limit,
+    limit, tags,
 };
 use butler::{
     adapters::git::{BranchState, Mirror, Reader, Work},
@@ -45,6 +45,15 @@ impl Mirrored {
 
     fn open(&self) -> Result<Mirror, Failure> {
         open(&self.dir)
+    }
+
+    /// Reads and plans with nothing known.
+    fn cold(&self, runs: usize, facts: &Facts) -> Result<(Duration, (Work, UpdatePlan)), Failure> {
+        shortest(runs, || {
+            let (reader, mirror) = (Reader::default(), self.open()?);
+            let (time, _state, plan) = read_and_plan(&reader, &mirror, self.head, facts)?;
+            Ok((time, (reader.work(), plan)))
+        })
     }
 }
 
@@ -153,11 +162,7 @@ impl Measured {
         let texts: Vec<Vec<u8>> = mirrored.files.iter().map(|file| file.text.clone().into_bytes()).collect();
         let (search, ()) = shortest(runs, || Ok((limit::search(&texts), ())))?;
 
-        let (cold, (cold_work, plan)) = shortest(runs, || {
-            let (reader, mirror) = (Reader::default(), mirrored.open()?);
-            let (time, _state, plan) = read_and_plan(&reader, &mirror, mirrored.head, &facts)?;
-            Ok((time, (reader.work(), plan)))
-        })?;
+        let (cold, (cold_work, plan)) = mirrored.cold(runs, &facts)?;
 
         let mut head = mirrored.head;
         let mut after = |path: &str, text: String| -> Result<(Duration, Work), Failure> {
@@ -271,7 +276,7 @@ pub fn profile(shape: Shape, what: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A folder with the same files as a checkout, and the newest tag of each policy's image.
+/// A folder with the same files as a checkout, the newest tag of each policy's image, and how long butler took.
 pub fn write_for_peers(dir: &Path, shape: Shape) -> Result<(), Failure> {
     let dir = dir.join(format!("{}-{}", shape.files, shape.marked));
     for file in shape.generate() {
@@ -284,5 +289,13 @@ pub fn write_for_peers(dir: &Path, shape: Shape) -> Result<(), Failure> {
         .collect::<serde_json::Map<_, _>>()
         .into();
     fs::write(dir.join("newest.json"), newest.to_string())?;
+    let mirrored = Mirrored::new(shape)?;
+    let state = Reader::default().branch(&mirrored.open()?, "main", &mirrored.head.to_string(), config())?;
+    let (cold, _) = mirrored.cold(15, &facts(&state))?;
+    let mut butler = serde_json::json!({ "repository": cold.as_secs_f64() * 1e3 });
+    for choice in tags::choices() {
+        butler[choice.name] = (choice.time().0.as_secs_f64() * 1e3).into();
+    }
+    fs::write(dir.join("butler.json"), butler.to_string())?;
     Ok(())
 }

@@ -144,7 +144,7 @@ mod tests {
     const ANNOTATED: &str = "kind: Deployment\nmetadata: {name: web, annotations: {fluxcd.io/automated: 'true'}}\nspec: {template: {spec: {containers: [{name: c, image: 'example.com/web:1'}]}}}\n";
     const NATIVE: &str = "image: example.com/native:1\n";
     const CONFIG: &str =
-        "version: 1\nenvironments: {all: {path: .}}\nimages: [{image: example.com/native, policy: {semver: 1.x}}]\n";
+        "version: 1\nenvironments: {dev: {path: .}}\nimages: [{image: example.com/native, policy: {semver: 1.x}}]\n";
 
     /// A push that only changes tags keeps the bindings; and whenever they are kept, they are what would be made anew.
     #[test]

@@ -145,7 +145,7 @@ fn a_new_tag_changes_no_meaning() {
     let known = reader.branch(&town.mirror, "main", &state.commit, &equal).unwrap();
     assert!(Arc::ptr_eq(&state, &known));
     let text =
-        "version: 1\nenvironments: {all: {path: .}}\nimages: [{image: example.com/app, policy: {semver: 1.x}}]\n";
+        "version: 1\nenvironments: {dev: {path: .}}\nimages: [{image: example.com/app, policy: {semver: 1.x}}]\n";
     let other = Arc::new(butler::engine::config::parse("butler.yaml", text).unwrap());
     let before = reader.work();
     let under_other = reader.branch(&town.mirror, "main", &state.commit, &other).unwrap();
@@ -163,7 +163,7 @@ fn own_writes_are_those_of_an_email() {
             town.ann.write(file, text);
         }
         town.ann.git(&["add", "--all"]);
-        town.ann.git(&["-c", &format!("user.email={email}"), "commit", "--quiet", "--message", email]);
+        town.ann.git(&["commit", "--quiet", "--author", &format!("x <{email}>"), "--message", email]);
         let head = town.ann.push().head();
         town.mirror.fetch(BRANCHES).unwrap();
         head
