@@ -65,7 +65,7 @@ pub enum SetupError {
     Folder(#[source] std::io::Error),
     #[error("{0}")]
     Key(&'static str),
-    #[error("repository {name}: {}", source.message())]
+    #[error("repository {name}: {source}")]
     Git { name: RepoName, source: git2::Error },
     #[error("expected owner/name, found {0:?}")]
     Name(String),
