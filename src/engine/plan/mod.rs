@@ -7,6 +7,7 @@ mod history;
 mod promotion;
 mod rollout;
 mod snapshot;
+mod unmet;
 mod update;
 mod value;
 
@@ -17,8 +18,9 @@ pub use promotion::{
 };
 pub use rollout::{Observation, Rollout, rollouts, versions, versions_of_file};
 pub use snapshot::{Entry, EntryKind, Snapshot};
+pub use unmet::unmet;
 pub use update::{Scope, UpdateInputs, UpdatePlan, update};
-pub use value::{Assignment, AssignmentTarget, assign};
+pub use value::{Assigned, Assignment, AssignmentTarget, assign};
 
 use super::{
     image::Repository,

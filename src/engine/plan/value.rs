@@ -4,7 +4,7 @@ use super::{Change, Skip, Snapshot, promotion::image_of};
 use crate::engine::{
     dialect::{PolicyKey, kustomize::Inclusions},
     image::{Reference, Repository},
-    manifest::{ImageLine, Part, Scan, Step},
+    manifest::{ImageLine, ObjectId, Part, Scan, Step},
 };
 
 /// What `butler set` puts on lines, whatever the registry says.
@@ -32,7 +32,8 @@ pub enum AssignmentTarget {
 }
 
 impl Assignment {
-    fn means(&self, inclusions: &Inclusions<'_>, file: &str, scan: &Scan, line: &ImageLine) -> bool {
+    /// Whether the line is one that the assignment is for.
+    pub(super) fn means(&self, inclusions: &Inclusions<'_>, file: &str, scan: &Scan, line: &ImageLine) -> bool {
         let same_image = || image_of(line).is_some_and(|image| image == self.image.repository);
         match &self.on {
             AssignmentTarget::Policy(key) => line
@@ -41,21 +42,33 @@ impl Assignment {
                 .is_some_and(|marker| marker.namespace == key.namespace && marker.policy == key.name),
             AssignmentTarget::Image => same_image(),
             AssignmentTarget::Object { namespace, kind, name, container } => {
-                let object = scan.documents.get(line.document).and_then(|document| document.object.as_ref());
-                object.is_some_and(|object| {
+                object_of(scan, line).is_some_and(|object| {
                     object.kind.eq_ignore_ascii_case(kind)
                         && object.name == *name
                         && inclusions.namespaces(file, &object.namespace).contains(namespace)
                 }) && match container {
-                    Some(container) => {
-                        line.path.0.iter().any(
-                            |step| matches!(step, Step::Item { key, value } if key == "name" && value == container),
-                        )
-                    }
+                    Some(container) => line.path.0.iter().any(|step| item_name(step) == Some(container.as_str())),
                     None => same_image(),
                 }
             }
         }
+    }
+}
+
+/// The object that a line stands in.
+pub(super) fn object_of<'s>(scan: &'s Scan, line: &ImageLine) -> Option<&'s ObjectId> {
+    scan.documents.get(line.document)?.object.as_ref()
+}
+
+/// The name of the container, or other list item, that a line belongs to.
+pub(super) fn container_of(line: &ImageLine) -> Option<&str> {
+    line.path.0.iter().rev().find_map(item_name)
+}
+
+fn item_name(step: &Step) -> Option<&str> {
+    match step {
+        Step::Item { key, value } if key == "name" => Some(value),
+        _ => None,
     }
 }
 
@@ -81,9 +94,19 @@ pub fn value_for(line: &ImageLine, part: Part, image: &Reference) -> Option<Stri
     }
 }
 
-/// Puts the assigned values on the lines that they name. No policy objects are needed.
-pub fn assign(snapshot: &Snapshot, assignments: &[Assignment]) -> (Vec<Change>, Vec<Skip>) {
-    let (mut changes, mut skipped) = (Vec::new(), Vec::new());
+/// What assignments do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assigned {
+    pub changes: Vec<Change>,
+    pub skipped: Vec<Skip>,
+    /// How many lines hold what was assigned already.
+    pub current: usize,
+}
+
+/// Puts the assigned values on the lines that they name. No policy objects are needed. What no line answers to,
+/// [`super::unmet`] tells.
+pub fn assign(snapshot: &Snapshot, assignments: &[Assignment]) -> Assigned {
+    let Assigned { mut changes, mut skipped, mut current } = Assigned::default();
     let inclusions = Inclusions::of(snapshot);
     for (file, scan, line) in snapshot.lines() {
         let Some(assignment) = assignments.iter().find(|a| a.means(&inclusions, file, scan, line)) else { continue };
@@ -99,12 +122,15 @@ pub fn assign(snapshot: &Snapshot, assignments: &[Assignment]) -> (Vec<Change>, 
         if let Some((code, reason)) = untouchable(snapshot, file, scan) {
             skipped.push(skip(code, reason));
         } else if let Some(value) = value_for(line, part, &assignment.image) {
-            changes.extend(change(snapshot, file, scan, line, value).map(|change| Change {
-                policy: policy.clone(),
-                image: Some(assignment.image.repository.clone()),
-                reason: "set by hand".into(),
-                ..change
-            }));
+            match change(snapshot, file, scan, line, value) {
+                Some(change) => changes.push(Change {
+                    policy: policy.clone(),
+                    image: Some(assignment.image.repository.clone()),
+                    reason: "set by hand".into(),
+                    ..change
+                }),
+                None => current += 1,
+            }
         } else {
             let missing = if part == Part::Digest { "digest" } else { "tag" };
             skipped.push(skip("no-value", format!("the line holds a {missing}, the given image has none")));
@@ -114,7 +140,7 @@ pub fn assign(snapshot: &Snapshot, assignments: &[Assignment]) -> (Vec<Change>, 
     if assignments.iter().any(|assignment| matches!(assignment.on, AssignmentTarget::Policy(_))) {
         skipped.extend(snapshot.faulty_markers());
     }
-    (changes, skipped)
+    Assigned { changes, skipped, current }
 }
 
 /// Files whose bytes are never changed, whatever they follow.
