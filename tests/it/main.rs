@@ -18,6 +18,7 @@ mod house;
 mod intake;
 mod marker_rewrite;
 mod memory;
+mod pages;
 mod process;
 mod races;
 mod real;
