@@ -43,7 +43,7 @@ enum Command {
     Set(set::SetArgs),
     /// Try a tag policy on an image or a list of tags
     Policy(policy::PolicyArgs),
-    /// Find what keeps lines from being updated
+    /// Find what keeps lines from being updated, and what is wrong with a repository's butler.yaml
     Lint(lint::LintArgs),
     /// Serve GitHub's and registries' webhooks, and keep config repositories up to date
     Serve(serve::ServeArgs),
