@@ -179,8 +179,21 @@ mod tests {
                 &["butler merged #3 as 0123456|Title 3"],
             ),
             (
-                with(json!([pull(3, "open", "a", None), pull(2, "closed", "a", None), pull(1, "open", "a", None)]), json!([]), json!([])),
-                with(json!([pull(4, "open", "a", None), pull(3, "open", "b", None), pull(2, "open", "a", None), pull(1, "closed", "a", None)]), json!([]), json!([])),
+                with(
+                    json!([pull(3, "open", "a", None), pull(2, "closed", "a", None), pull(1, "open", "a", None)]),
+                    json!([]),
+                    json!([]),
+                ),
+                with(
+                    json!([
+                        pull(4, "open", "a", None),
+                        pull(3, "open", "b", None),
+                        pull(2, "open", "a", None),
+                        pull(1, "closed", "a", None)
+                    ]),
+                    json!([]),
+                    json!([]),
+                ),
                 json!([]),
                 &[
                     "pull request #1 was closed|Title 1|http://h/pull/1",
