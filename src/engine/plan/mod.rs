@@ -15,7 +15,7 @@ pub use hash::plan_hash;
 pub use promotion::{
     PromotionInputs, PromotionPlan, PullAction, PullState, Side, component_of, decide_pull, promotion,
 };
-pub use rollout::{Observation, Rollout, rollouts, versions, versions_of_file};
+pub use rollout::{Observation, Rollout, rollouts, versions};
 pub use snapshot::{Entry, EntryKind, Snapshot};
 pub use update::{Scope, UpdateInputs, UpdatePlan, update};
 pub use value::{Assignment, AssignmentTarget, assign};

@@ -5,7 +5,7 @@
 //! - [`Person`] acts as people do: push, open, comment, review, merge, close.
 //! - [`Fault`] orders failures: answers that are lost, rate limits, a call before or after the nth request.
 //!
-//! What is left out, on purpose: forks, rebase merges, teams, merge queues, GraphQL.
+//! What is left out, on purpose: forks, teams, merge queues, GraphQL.
 
 mod apps;
 mod auth;
