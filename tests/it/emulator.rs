@@ -548,7 +548,7 @@ async fn a_rebase_keeps_authors_and_messages() {
     let github = github().await;
     github.allow_merging_by(REPO, &[Method::Rebase]).unwrap();
     let number = open_pull(&github);
-    github.person("bob").pushes(REPO, "main", "Meanwhile", &[("other.yaml", Some("kind: Other\n"))]).unwrap();
+    github.person("alice").pushes(REPO, "main", "Meanwhile", &[("other.yaml", Some("kind: Other\n"))]).unwrap();
     let merged = github.person("alice").merges_by(REPO, number, Method::Rebase).unwrap();
     let history = github.history(REPO, "main");
     let subjects: Vec<&str> = history.iter().map(|commit| commit.message.trim()).collect();

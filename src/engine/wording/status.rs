@@ -97,7 +97,7 @@ fn table(stages: &[Stage]) -> String {
         return "No environment of butler.yaml names an image yet.\n\n".into();
     }
     let heads: String = stages.iter().map(|stage| format!(" {} |", code(&stage.environment))).collect();
-    let mut text = format!("| |{heads}\n| --- |{}\n", " --- |".repeat(stages.len()));
+    let mut text = format!("| component |{heads}\n| --- |{}\n", " --- |".repeat(stages.len()));
     for component in components.iter().take(ROWS) {
         text.push_str(&format!("| {} |", code(component)));
         for stage in stages {
