@@ -183,7 +183,11 @@ fn carry(
         return because("follows-policy", format!("{} updates this line by its own policy", inputs.to.environment));
     }
     if !inputs.components.is_empty() && !inputs.components.contains(&planned.component) {
-        return Ok(None);
+        // Not asked for; what was declined is still told.
+        return match inputs.memory.declined(&promotion_key(inputs.name, &planned.line), &planned.new) {
+            Some(decline) => because("declined", decline.sentence()),
+            None => Ok(None),
+        };
     }
     let way = Way::Promotion { name: inputs.name.to_owned(), from: inputs.from.environment.to_owned() };
     for environment in [inputs.to.environment, inputs.from.environment] {

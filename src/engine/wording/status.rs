@@ -129,3 +129,112 @@ fn cell(running: &Running) -> String {
     };
     format!("**{}**<br>{since} {}{by}{health}", code(&version(&rollout.version)), time(rollout.entered))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::memory::{Reach, Verdict};
+    use jiff::Timestamp;
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_second(1_772_442_000 + minute * 60).unwrap()
+    }
+
+    fn running(component: &str, version: &str) -> Running {
+        let rollout = Rollout {
+            component: component.into(),
+            version: version.into(),
+            commit: "0123456789abcdef".into(),
+            entered: at(0),
+            left: None,
+            first_healthy: None,
+            verdicts: Vec::new(),
+        };
+        Running { rollout, older: false, pull: None }
+    }
+
+    #[test]
+    fn the_pull_request_that_a_commit_came_by() {
+        for (message, expected) in [
+            ("Merge pull request #7 from acme/next\n\nUpdate app", Some(7)),
+            ("Update app (#7)", Some(7)),
+            ("Update app (#7)\n\n* Merges #8.", Some(7)),
+            ("promote(staging): app 1 -> 2\n\nMerges #7.\n\nButler-Plan: x\n", Some(7)),
+            ("Update app", None),
+            ("Update app (#x)", None),
+            ("See #7", None),
+            ("Update app (#0)", None),
+            ("Merge pull request #99999999999999999999 from x", None),
+            ("", None),
+        ] {
+            assert_eq!(pull_of(message), expected, "{message:?}");
+        }
+    }
+
+    #[test]
+    fn a_cell_says_version_since_and_by_what() {
+        let app = || running("app", "1.1.0");
+        let with = |change: fn(&mut Running)| {
+            let mut app = app();
+            change(&mut app);
+            app
+        };
+        let bad = |minute| Verdict { at: at(minute), why: "crash loop | @ann".into() };
+        let mut fell_ill = app();
+        fell_ill.rollout.first_healthy = Some(at(5));
+        fell_ill.rollout.verdicts = vec![bad(1), bad(9)];
+        let mut recovered = fell_ill.clone();
+        recovered.rollout.first_healthy = Some(at(10));
+        for (running, expected) in [
+            (app(), "**`1.1.0`**<br>since 2026-03-02 09:00 UTC by 0123456"),
+            (with(|app| app.pull = Some(7)), "**`1.1.0`**<br>since 2026-03-02 09:00 UTC by #7"),
+            (with(|app| app.older = true), "**`1.1.0`**<br>before 2026-03-02 09:00 UTC"),
+            (recovered, "**`1.1.0`**<br>since 2026-03-02 09:00 UTC by 0123456<br>healthy 2026-03-02 09:10 UTC"),
+            (
+                fell_ill,
+                "**`1.1.0`**<br>since 2026-03-02 09:00 UTC by 0123456<br>**not healthy** 2026-03-02 09:09 UTC: crash loop \\| @\u{200d}ann",
+            ),
+        ] {
+            assert_eq!(cell(&running), expected);
+        }
+    }
+
+    #[test]
+    fn a_table_has_a_row_for_each_component_and_says_what_it_leaves_out() {
+        let stage = |environment: &str, running: Vec<Running>| Stage { environment: environment.into(), running };
+        let stages =
+            [stage("dev", vec![running("app", "2"), running("web", "1")]), stage("prod", vec![running("app", "1")])];
+        let text = table(&stages);
+        let rows: Vec<&str> = text.lines().collect();
+        assert_eq!(rows[..2], ["| component | `dev` | `prod` |", "| --- | --- | --- |"]);
+        assert!(rows[2].starts_with("| `app` | **`2`**") && rows[2].contains(" | **`1`**"), "{text}");
+        assert!(rows[3].starts_with("| `web` | **`1`**") && rows[3].ends_with(" | – |"), "{text}");
+        assert_eq!(table(&[stage("dev", Vec::new())]), "No environment of butler.yaml names an image yet.\n\n");
+        let many = (0..2_000).map(|i| running(&format!("component-{i}"), "1")).collect();
+        let text = table(&[stage("dev", many)]);
+        assert!(text.len() < 20_000 && text.contains("and 1940 more components"), "{}", text.len());
+    }
+
+    #[test]
+    fn what_is_held_and_declined_is_told_with_who_and_what_ends_it() {
+        let scope = Reach { environment: Some("prod".into()), ..Reach::default() };
+        let hold = Hold { scope, until: None, reason: "fair".into(), by: "ann".into(), at: at(0) };
+        let decline = Decline {
+            what: "x".into(),
+            value: "app:2".into(),
+            why: "#7 was closed".into(),
+            by: Some("bob".into()),
+            at: at(1),
+            ended: None,
+        };
+        let (holds, declines) = ([hold], [("prod".to_owned(), decline)]);
+        let text = status(&[], &Board { stages: &[], holds: &holds, declines: &declines });
+        for part in [
+            "- everything in `prod` is held by `ann` since 2026-03-02 09:00 UTC (fair); `/butler resume prod` ends that.\n",
+            "- `app:2` in `prod` was declined by `bob`, seen 2026-03-02 09:01 UTC (#\u{200d}7 was closed); a newer version or `/butler resume prod` ends that.\n",
+        ] {
+            assert!(text.contains(part), "{part:?} in {text:?}");
+        }
+        assert!(status(&[], &Board::default()).ends_with("Nothing is held or declined.\n"));
+    }
+}

@@ -450,7 +450,7 @@ impl Session<'_> {
         title: &str,
         message: &str,
     ) -> Result<MergeOutcome, WorkError> {
-        let why = "neither merge commits nor squashing nor rebasing is allowed".to_owned();
+        let why = "the repository's settings and the branch's rules together allow no way to merge".to_owned();
         let mut outcome = MergeOutcome::MethodRefused { why };
         for method in self.merge_methods.iter().filter(|method| rules.merge_methods.contains(method)) {
             let forge = &self.worker.forge;

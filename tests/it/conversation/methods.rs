@@ -75,7 +75,7 @@ async fn what_github_tells_only_when_asked_to_merge_is_heeded() {
 async fn a_repository_that_allows_no_way_to_merge_is_told() {
     let (world, number) = merged_by(&[]).await;
     world.comment("ann", number, "/merge").await;
-    insta::assert_snapshot!(world.reply(number), @"Merging as soon as it may be: #1 cannot be merged: neither merge commits nor squashing nor rebasing is allowed.");
+    insta::assert_snapshot!(world.reply(number), @"Merging as soon as it may be: #1 cannot be merged: the repository's settings and the branch's rules together allow no way to merge.");
     assert_eq!(world.tag("staging"), "1.0.0");
     world.finish().await;
 }
