@@ -20,7 +20,7 @@ async fn a_bare_hold_holds_what_its_pull_request_carries() {
     insta::assert_snapshot!(world.replies(number).join("\n---\n"), @r"
     Merged as COMMIT.
     ---
-    There is something newer: `app 1.1.0 -> 1.2.0`. This pull request stays as it is while it is under review or waits to be merged.
+    There is something newer: `app 1.0.0 -> 1.2.0`. This pull request stays as it is while it is under review or waits to be merged.
     ---
     Resumed: the promotion from `development` to `staging`.
 
@@ -202,7 +202,9 @@ async fn promoting_one_component_ends_only_its_declines() {
     - `development` → `staging`: #2 is open: `web 1.0.0 -> 1.1.0`.
     - `staging` → `production`: nothing to promote: `production` runs what `staging` runs.
 
-    Nothing is held or declined.
+    **Held or declined**
+
+    - `REGISTRY/acme/app:1.1.0` in `staging` was declined by `dan`, seen 2026-03-02 09:00 UTC (#‍1 was closed); a newer version or `/butler resume staging` ends that.
     ");
     // `app` stays declined when this one is through.
     world.comment("ann", next, "/merge").await;
