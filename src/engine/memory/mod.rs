@@ -2,9 +2,11 @@
 //! a change, signed (see [`seal`]); never an authority by itself.
 
 mod decide;
+mod hold;
 mod seal;
 
 pub use decide::{Decision, Intent, Outcome, Request};
+pub use hold::{Hold, Reach, Way};
 pub use seal::{Key, SealError, seal, verify};
 
 use super::manifest::LineId;
@@ -41,23 +43,6 @@ pub struct Memory {
     pub cursor: u64,
 }
 
-/// A person stopped updates and promotions of something.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hold {
-    /// `None`: every component.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub component: Option<String>,
-    /// `None`: every environment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub environment: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub reason: String,
-    pub by: String,
-    pub at: Timestamp,
-}
-
 /// A version that a person turned down, for a line or for an edge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decline {
@@ -65,8 +50,11 @@ pub struct Decline {
     pub what: String,
     /// The value that is not written again.
     pub value: String,
-    /// How it was turned down: `set back by hand after 1a2b3c4`, `#12 closed by alice`.
+    /// How it was turned down: `set back by hand after 1a2b3c4`, `#12 was closed`.
     pub why: String,
+    /// Who did it, where that is known: a login, or a commit's author.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     pub at: Timestamp,
     /// `/resume` or `/promote` ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -166,6 +154,9 @@ pub struct Merged {
     pub number: u64,
     /// The comment that asked for it.
     pub comment: u64,
+    /// Its author; empty where nobody had to ask.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
     /// The merge's commit.
     pub commit: String,
 }
@@ -190,6 +181,13 @@ pub fn promotion_key(promotion: &str, line: &LineId) -> String {
     format!("promotion:{promotion}:{}", line_key(line))
 }
 
+/// The file of the line that a key of [`Decline::what`] names.
+pub fn line_file(what: &str) -> &str {
+    // No promotion's name holds a colon; a file's may.
+    let line = what.strip_prefix("promotion:").and_then(|rest| rest.split_once(':')).map_or(what, |(_, line)| line);
+    line.split_once('#').map_or(line, |(file, _)| file)
+}
+
 impl Memory {
     pub fn new() -> Self {
         Memory { version: 1, ..Memory::default() }
@@ -208,12 +206,18 @@ impl Memory {
         bytes
     }
 
-    /// The hold that stops a component in an environment now.
-    pub fn hold_on(&self, environment: &str, component: &str, now: Timestamp) -> Option<&Hold> {
-        self.holds.iter().find(|hold| {
-            hold.until.is_none_or(|until| now < until)
-                && hold.environment.as_deref().is_none_or(|held| held == environment)
-                && hold.component.as_deref().is_none_or(|held| held == component)
+    /// The holds that have not run out.
+    pub fn holds_at(&self, now: Timestamp) -> impl Iterator<Item = &Hold> {
+        self.holds.iter().filter(move |hold| hold.lasts(now))
+    }
+
+    /// The hold that stops a component in an environment now, on the way by which it would get there.
+    pub fn hold_on(&self, environment: &str, component: &str, way: &Way, now: Timestamp) -> Option<&Hold> {
+        self.holds_at(now).find(|hold| {
+            let Reach { component: held, environment: place, way: by } = &hold.scope;
+            place.as_deref().is_none_or(|place| place == environment)
+                && held.as_deref().is_none_or(|held| held == component)
+                && by.as_ref().is_none_or(|by| by == way)
         })
     }
 
@@ -235,9 +239,9 @@ impl Memory {
     }
 
     /// Remembers a decline; the same one is remembered once.
-    pub fn decline(&mut self, what: String, value: String, why: String, at: Timestamp) {
-        self.declines.retain(|known| !(known.what == what && known.value == value));
-        self.declines.push(Decline { what, value, why, at, ended: None });
+    pub fn decline(&mut self, decline: Decline) {
+        self.declines.retain(|known| !(known.what == decline.what && known.value == decline.value));
+        self.declines.push(decline);
     }
 
     /// How a version fared in an environment, as far as anybody saw.
@@ -275,15 +279,6 @@ impl Memory {
                 self.cursor = self.cursor.max(oldest);
             }
         }
-    }
-}
-
-impl Hold {
-    /// Why a line stays: who said so, until when.
-    pub fn sentence(&self) -> String {
-        let until = self.until.map(|until| format!(" until {until}")).unwrap_or_default();
-        let reason = if self.reason.is_empty() { String::new() } else { format!(": {}", self.reason) };
-        format!("held by {}{until}{reason}", self.by)
     }
 }
 

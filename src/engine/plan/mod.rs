@@ -16,7 +16,7 @@ pub use hash::plan_hash;
 pub use promotion::{
     PromotionInputs, PromotionPlan, PullAction, PullState, Side, component_of, decide_pull, promotion,
 };
-pub use rollout::{Observation, Rollout, rollouts, versions, versions_of_file};
+pub use rollout::{Observation, Rollout, rollouts, versions};
 pub use snapshot::{Entry, EntryKind, Snapshot};
 pub use unmet::unmet;
 pub use update::{Scope, UpdateInputs, UpdatePlan, update};

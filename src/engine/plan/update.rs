@@ -12,7 +12,7 @@ use crate::engine::{
     },
     image::{Reference, Repository},
     manifest::{ImageLine, Part, Scan},
-    memory::{Decline, Memory, line_key},
+    memory::{Decline, Memory, Way, line_key},
     policy::TagPolicy,
 };
 use jiff::Timestamp;
@@ -133,7 +133,7 @@ fn decide(
     };
     let Some(planned) = change(inputs.snapshot, &binding.file, scan, line, value) else { return Ok(None) };
 
-    if let Some(hold) = inputs.memory.hold_on(inputs.environment.name, &planned.component, inputs.now) {
+    if let Some(hold) = inputs.memory.hold_on(inputs.environment.name, &planned.component, &Way::Update, inputs.now) {
         return because("held", hold.sentence());
     }
     if let Some(other) = shared_with(inputs, inclusions, &binding.file) {

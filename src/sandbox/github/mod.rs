@@ -6,7 +6,7 @@
 //! - A browser sees repositories and pull requests at their addresses.
 //! - [`Fault`] orders failures: answers that are lost, rate limits, a call before or after the nth request.
 //!
-//! What is left out, on purpose: forks, rebase merges, teams, merge queues, GraphQL.
+//! What is left out, on purpose: forks, teams, merge queues, GraphQL.
 
 mod apps;
 mod auth;

@@ -198,6 +198,7 @@ impl State {
         }
         (issue.open, issue.updated_at) = (open, now);
         issue.closed_at = (!open).then_some(now);
+        issue.closed_by = (!open).then(|| actor.to_owned());
         if issue.pull.is_some() {
             self.emit_pull(name, number, if open { "reopened" } else { "closed" }, actor, Value::Null);
         }

@@ -13,6 +13,7 @@ mod reconcile;
 mod reset;
 mod session;
 mod snapshots;
+mod status;
 mod sweep;
 mod updates;
 

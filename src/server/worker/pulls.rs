@@ -7,17 +7,20 @@
 use super::{WorkError, publish::Published, session::Session};
 use crate::{
     adapters::github::{
-        ForgeError, MergeMethod, MergeOutcome, Pull, PullSpec, PullState as PullStatus, ReviewState, last_words,
+        BranchRules, ForgeError, MergeOutcome, Pull, PullSpec, PullState as PullStatus, ReviewState, last_words,
     },
     engine::{
         command::Permission,
         config::PullRequest,
-        memory::{Merged, Outcome, PullRecord},
+        memory::{Decision, Decline, Merged, Outcome, PullRecord},
         plan::{Change, PullAction, PullState, decide_pull},
         wording::{self, PullText},
     },
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// What a pull request is to carry.
 pub struct PullWork {
@@ -81,33 +84,42 @@ impl Session<'_> {
                 Err(ForgeError::NotFound { .. }) => continue,
                 Err(error) => return Err(error.into()),
             };
-            ended.push((head.clone(), pull));
+            let by = match pull.merged {
+                true => None,
+                // For people to read: not knowing it is no reason to wait.
+                false => self.worker.forge.closed_by(self.repo, number).await.unwrap_or_else(|error| {
+                    tracing::warn!(%error, number, "who closed it?");
+                    None
+                }),
+            };
+            ended.push((head.clone(), pull, by));
         }
         if ended.is_empty() {
             return Ok(());
         }
         let now = self.worker.clock.now();
         let mut said = Vec::new();
-        for (head, pull) in &ended {
+        for (head, pull, by) in &ended {
             let Some(record) = memory.pulls.get_mut(head) else { continue };
             let (values, merge) = (std::mem::take(&mut record.values), record.merge.take());
             record.ended = Some(pull.number);
             record.requested = None;
-            if let Some(merge) = &merge {
-                self.restate.insert(merge.comment, pull.number);
+            if merge.is_some() {
+                self.restate.insert(pull.number);
             }
             if pull.merged {
                 record.values = values;
                 record.land(pull.number, now);
                 // butler's own merge whose answer was lost counts for the one who asked, and so does a person's.
                 if let (Some(merge), Some(commit)) = (merge, &pull.merge_sha) {
-                    record.merged =
-                        Some(Merged { number: pull.number, comment: merge.comment, commit: commit.clone() });
+                    let (comment, by, commit) = (merge.comment, merge.by, commit.clone());
+                    record.merged = Some(Merged { number: pull.number, comment, by, commit });
                 }
                 said.push(format!("#{} merged", pull.number));
             } else {
                 for (what, value) in values {
-                    memory.decline(what, value, format!("#{} was closed", pull.number), now);
+                    let why = format!("#{} was closed", pull.number);
+                    memory.decline(Decline { what, value, why, by: by.clone(), at: now, ended: None });
                 }
                 said.push(format!("#{} closed", pull.number));
             }
@@ -368,7 +380,7 @@ impl Session<'_> {
             return Ok((Some(retargeted(&pull)), false));
         }
         if let Some(asked) = &asked {
-            self.restate.insert(asked.comment, pull.number);
+            self.restate.insert(pull.number);
             // The memory names who asked; whether they may is asked again now.
             let needed = self.needed("merge", self.target_of(head).as_deref());
             let has = self.worker.forge.role(self.repo, &asked.by).await?;
@@ -387,24 +399,21 @@ impl Session<'_> {
             let why = "somebody committed to its branch since; butler leaves the merge to people";
             return Ok((Some(format!("#{}: {why}", pull.number)), false));
         }
-        if let Some(waits) = self.missing_for_merge(&pull).await? {
+        let rules = self.worker.forge.branch_rules(self.repo, &pull.base_ref).await?;
+        if let Some(waits) = self.missing_for_merge(&pull, &rules).await? {
             return Ok((Some(format!("#{} waits: {waits}", pull.number)), false));
         }
         self.last_word().await?;
         let by = asked.as_ref().map(|asked| format!("Butler-Requested-By: {}\n", asked.by)).unwrap_or_default();
         let message = format!("Merges #{}.\n\nButler-Plan: {}\n{by}", pull.number, record.plan);
-        let outcome = self
-            .worker
-            .forge
-            .merge(self.repo, pull.number, &pull.head_sha, MergeMethod::Merge, title, &message)
-            .await?;
+        let outcome = self.merge_as_allowed(&pull, &rules, title, &message).await?;
         let commit = match outcome {
             MergeOutcome::Merged { sha } | MergeOutcome::AlreadyMerged { sha } => sha,
             MergeOutcome::HeadMoved => {
                 return Err(WorkError::Again(format!("#{} moved before the merge", pull.number)));
             }
             MergeOutcome::BaseMoved => return Err(WorkError::Again(format!("the base of #{} moved", pull.number))),
-            MergeOutcome::NotMergeable { why } => {
+            MergeOutcome::NotMergeable { why } | MergeOutcome::MethodRefused { why } => {
                 return Ok((
                     Some(format!("#{} cannot be merged: {}", pull.number, wording::plain(why.trim_end_matches('.')))),
                     false,
@@ -422,39 +431,54 @@ impl Session<'_> {
             record.merged = Some(Merged {
                 number: pull.number,
                 comment: asked.as_ref().map_or(0, |asked| asked.comment),
+                by: asked.map(|asked| asked.by).unwrap_or_default(),
                 commit: commit.clone(),
             });
         }
         self.remember(memory, &format!("merge: #{} as {commit}", pull.number)).await?;
         self.pulls.remove(head);
         self.delete_head(head).await?;
-        if let Some(asked) = asked {
-            self.mark_merged(head, asked.comment, &commit);
-        }
         Ok((None, true))
     }
 
-    fn mark_merged(&mut self, head: &str, comment: u64, commit: &str) {
-        let standing = self.standings.entry(head.to_owned()).or_insert_with(|| wording::Standing {
-            head: head.to_owned(),
-            from: None,
-            to: String::new(),
-            sentence: "merged".into(),
-            merging_for: None,
-            merged_for: None,
-        });
-        standing.merged_for = Some((comment, commit.to_owned()));
+    /// Merges in the first way that the repository and the branch's rules allow: a merge commit, a squash, a rebase. What
+    /// GitHub does not tell beforehand it tells when asked to merge.
+    async fn merge_as_allowed(
+        &self,
+        pull: &Pull,
+        rules: &BranchRules,
+        title: &str,
+        message: &str,
+    ) -> Result<MergeOutcome, WorkError> {
+        let why = "the repository's settings and the branch's rules together allow no way to merge".to_owned();
+        let mut outcome = MergeOutcome::MethodRefused { why };
+        for method in self.merge_methods.iter().filter(|method| rules.merge_methods.contains(method)) {
+            let forge = &self.worker.forge;
+            outcome = forge.merge(self.repo, pull.number, &pull.head_sha, *method, title, message).await?;
+            if !matches!(outcome, MergeOutcome::MethodRefused { .. }) {
+                break;
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// What was merged last from a head branch: `` merged #1 as 1a2b3c4, as `ann` asked ``.
+    pub fn merged_in_words(&self, head: &str) -> String {
+        let Some(merged) = self.memory.pulls.get(head).and_then(|record| record.merged.as_ref()) else {
+            return "merged".into();
+        };
+        let by = if merged.by.is_empty() { String::new() } else { format!(", as {} asked", wording::code(&merged.by)) };
+        format!("#{} was merged as {}{by}", merged.number, merged.commit)
     }
 
     /// What keeps a pull request from being merged, as far as butler can see. Being on a bypass list is no permission.
-    async fn missing_for_merge(&self, pull: &Pull) -> Result<Option<String>, WorkError> {
+    async fn missing_for_merge(&self, pull: &Pull, rules: &BranchRules) -> Result<Option<String>, WorkError> {
         if pull.draft {
             return Ok(Some("it is a draft".into()));
         }
         if pull.mergeable == Some(false) {
             return Ok(Some("it conflicts with its base".into()));
         }
-        let rules = self.worker.forge.branch_rules(self.repo, &pull.base_ref).await?;
         if rules.required_approvals > 0 {
             let reviews = self.worker.forge.reviews(self.repo, pull.number).await?;
             let mut approvals = 0;
@@ -491,17 +515,21 @@ impl Session<'_> {
     /// Says again what became of merges that people asked for: those that wait, those that came to an end, and those that
     /// an earlier attempt did and did not live to tell.
     pub async fn restate_merges(&mut self) -> Result<(), WorkError> {
-        let merged = self.memory.pulls.iter().filter_map(|(head, record)| Some((head.clone(), record.merged.clone()?)));
-        let merged: Vec<(String, Merged)> = merged.collect();
-        for (head, Merged { number, comment, commit }) in merged {
-            self.mark_merged(&head, comment, &commit);
-            self.restate.insert(comment, number);
-        }
-        for (comment, number) in std::mem::take(&mut self.restate) {
-            let Some(decisions) = self.memory.commands.get(&comment).cloned() else { continue };
-            if decisions.iter().any(|decision| matches!(decision.outcome, Outcome::Merging { .. })) {
-                self.reply_to(number, comment, &decisions).await?;
-            }
+        let merged = self.memory.pulls.values().filter_map(|record| record.merged.as_ref());
+        let mut numbers: BTreeSet<u64> = merged.map(|merged| merged.number).collect();
+        numbers.append(&mut self.restate);
+        let asked_for = |decisions: &[Decision]| {
+            decisions.iter().find_map(|decision| match decision.outcome {
+                Outcome::Merging { number, .. } if numbers.contains(&number) => Some(number),
+                _ => None,
+            })
+        };
+        let commands = self.memory.commands.iter();
+        let due: Vec<(u64, u64, Vec<Decision>)> = commands
+            .filter_map(|(comment, decisions)| Some((asked_for(decisions)?, *comment, decisions.clone())))
+            .collect();
+        for (number, comment, decisions) in due {
+            self.reply_to(number, comment, &decisions).await?;
         }
         Ok(())
     }

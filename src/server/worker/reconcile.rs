@@ -127,7 +127,9 @@ impl Worker {
             heard: BTreeSet::new(),
             standings: BTreeMap::new(),
             pulls: BTreeMap::new(),
-            restate: BTreeMap::new(),
+            restate: BTreeSet::new(),
+            declined: BTreeSet::new(),
+            merge_methods: info.merge_methods.clone(),
             findings: Vec::new(),
             look_again: false,
         };

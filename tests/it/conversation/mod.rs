@@ -9,9 +9,11 @@ mod commands;
 mod consent;
 mod declines;
 mod harmless;
+mod holds;
 mod main_job;
 mod memory;
 mod merging;
+mod methods;
 mod pulls;
 mod trouble;
 
