@@ -75,6 +75,16 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Whether a reply to it tells how the work went, not only what was decided.
+    pub fn shows_work(&self) -> bool {
+        match self {
+            Outcome::Promoting { .. } | Outcome::Merging { .. } | Outcome::Status => true,
+            Outcome::Held { .. } | Outcome::Resumed { .. } | Outcome::Help { .. } | Outcome::Refused { .. } => false,
+        }
+    }
+}
+
 /// A command as it was written, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
