@@ -38,11 +38,12 @@ pub fn check(ConfigCommand::Check(args): &ConfigCommand) -> Result<ExitCode, Fai
     Ok(ExitCode::SUCCESS)
 }
 
-/// Serves until it is told to stop (SIGTERM, SIGINT), then finishes what it is at.
+/// Serves until it is told to stop (SIGTERM, SIGINT), then finishes what it is at, for `worker.grace` at most.
 pub fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     let settings = load(args)?;
     start_logging(&settings.log);
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
         // Before anything is begun, so that it is finished.
         let stop = stop_signal()
             .map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot listen for signals")))?;
@@ -58,7 +59,10 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
             None => Ok(ExitCode::SUCCESS),
             Some(error) => Err(Failure::Other(error.into())),
         }
-    })
+    });
+    // What blocks (git) and was given up does not keep the process.
+    runtime.shutdown_background();
+    ended
 }
 
 /// The runtime that the server runs in.

@@ -19,6 +19,7 @@
 //!   count: 4                        # BUTLER_WORKER_COUNT
 //!   sweep: 5m                       # BUTLER_WORKER_SWEEP
 //!   lease: 1m                       # BUTLER_WORKER_LEASE
+//!   grace: 25s                      # BUTLER_WORKER_GRACE
 //!   quiet: 2s                       # BUTLER_WORKER_QUIET
 //!   at-most: 30s                    # BUTLER_WORKER_AT_MOST
 //! log:
@@ -119,6 +120,8 @@ pub struct WorkerSettings {
     pub sweep: Duration,
     /// How long a dead worker's job waits until another takes it over.
     pub lease: Duration,
+    /// How long jobs at hand may take when the server is told to stop.
+    pub grace: Duration,
     /// How events for one repository are gathered.
     pub debounce: Debounce,
 }
@@ -412,12 +415,14 @@ fn default_worker() -> WorkerSettings {
         count: 4,
         sweep: seconds(300),
         lease: seconds(60),
+        // Kubernetes kills after 30 s, unless it is told otherwise.
+        grace: seconds(25),
         debounce: Debounce { quiet: seconds(2), at_most: seconds(30) },
     }
 }
 
 fn worker(d: &mut Decoder, node: &Node) -> Option<WorkerSettings> {
-    let fields = d.fields(node, &["count", "sweep", "lease", "quiet", "at-most"])?;
+    let fields = d.fields(node, &["count", "sweep", "lease", "grace", "quiet", "at-most"])?;
     let default = default_worker();
     // Nothing waits for no time at all, except that events need not be gathered.
     let some_time = |d: &mut Decoder, node: &Node| {
@@ -431,6 +436,7 @@ fn worker(d: &mut Decoder, node: &Node) -> Option<WorkerSettings> {
         count: fields.read(d, "count", Decoder::count).unwrap_or(default.count),
         sweep: fields.read(d, "sweep", some_time).unwrap_or(default.sweep),
         lease: fields.read(d, "lease", some_time).unwrap_or(default.lease),
+        grace: fields.read(d, "grace", Decoder::duration).unwrap_or(default.grace),
         debounce: Debounce {
             quiet: fields.read(d, "quiet", Decoder::duration).unwrap_or(default.debounce.quiet),
             at_most: fields.read(d, "at-most", Decoder::duration).unwrap_or(default.debounce.at_most),

@@ -104,6 +104,20 @@ pub enum Outcome {
     OfAnotherVersion,
 }
 
+impl Outcome {
+    /// Whether a reply to it tells how the work went, not only what was decided.
+    pub fn shows_work(&self) -> bool {
+        match self {
+            Outcome::Promoting { .. } | Outcome::Merging { .. } | Outcome::GoingOn { .. } | Outcome::Status => true,
+            Outcome::AlreadyMerged { .. }
+            | Outcome::Holding { .. }
+            | Outcome::Help { .. }
+            | Outcome::Refused { .. }
+            | Outcome::OfAnotherVersion => false,
+        }
+    }
+}
+
 /// A command as it was written, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {

@@ -10,7 +10,7 @@ pub use hold::{Hold, Reach, Way};
 pub use seal::{Key, SealError, seal, verify};
 
 use super::manifest::LineId;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -18,8 +18,11 @@ use std::collections::BTreeMap;
 pub const MEMORY_REF: &str = "refs/butler/state";
 /// The file in its tree.
 pub const MEMORY_FILE: &str = "memory.json";
-/// Ids of commands decided are kept for this many; older comments are covered by [`Memory::cursor`].
-const COMMANDS_KEPT: usize = 500;
+/// What came of commands is kept for the newest so many: for their replies.
+const DECISIONS_KEPT: usize = 500;
+/// That a comment was decided is remembered for so long; longer than anything can bring it again: GitHub lets people
+/// redeliver for three days (<https://docs.github.com/en/webhooks/testing-and-troubleshooting-webhooks/redelivering-webhooks>).
+const DECIDED_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Everything that butler remembers about a config repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,12 +38,15 @@ pub struct Memory {
     /// How a version fared in an environment, by `environment/component/version`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub health: BTreeMap<String, Health>,
-    /// Comments whose commands were decided, by the comment's id, with what came of them.
+    /// Comments whose commands were decided, by the comment's id, with what came of them: the newest.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub commands: BTreeMap<u64, Vec<Decision>>,
-    /// Comments with this id or a lower one need not be read again.
-    #[serde(default)]
-    pub cursor: u64,
+    /// When a comment's commands were decided, by the comment's id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub decided: BTreeMap<u64, Timestamp>,
+    /// Until here `decided` is forgotten: comments made until then are taken as decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgotten: Option<Timestamp>,
 }
 
 /// A version that a person turned down, for a line or for an edge.
@@ -266,19 +272,26 @@ impl Memory {
         }
     }
 
-    /// Whether a comment's commands were decided.
-    pub fn decided(&self, comment: u64) -> bool {
-        comment <= self.cursor || self.commands.contains_key(&comment)
+    /// Whether the commands of a comment that was made then were decided. One that comes late is decided however many
+    /// newer ones were, as long as it is no older than [`DECIDED_KEPT`] before the latest.
+    pub fn decided(&self, comment: u64, made: Timestamp) -> bool {
+        self.decided.contains_key(&comment)
+            || self.commands.contains_key(&comment)
+            || self.forgotten.is_some_and(|until| made <= until)
     }
 
-    /// Remembers that a comment's commands were decided; forgets the oldest ids beyond [`COMMANDS_KEPT`].
-    pub fn remember_command(&mut self, comment: u64, decisions: Vec<Decision>) {
+    /// Remembers that a comment's commands were decided now, and forgets what no longer matters.
+    pub fn remember_command(&mut self, comment: u64, decisions: Vec<Decision>, now: Timestamp) {
+        self.decided.insert(comment, now);
         self.commands.insert(comment, decisions);
-        while self.commands.len() > COMMANDS_KEPT {
-            if let Some((oldest, _)) = self.commands.pop_first() {
-                self.cursor = self.cursor.max(oldest);
-            }
+        while self.commands.len() > DECISIONS_KEPT {
+            self.commands.pop_first();
         }
+        // A comment is made before it is decided: the time of the last that is forgotten covers them all.
+        let old = |at: Timestamp| now.duration_since(at) > DECIDED_KEPT;
+        let forgotten = self.decided.values().copied().filter(|at| old(*at)).max();
+        self.forgotten = self.forgotten.max(forgotten);
+        self.decided.retain(|_, at| !old(*at));
     }
 }
 

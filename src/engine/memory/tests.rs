@@ -318,12 +318,12 @@ fn the_same_memory_is_the_same_bytes() {
     let held = |memory: &mut Memory| decide(memory, &hold_of(edge()));
     let outcomes = [held(&mut memory), decide(&mut memory, &resume(Some("web"), None)), Outcome::Status];
     let decisions = outcomes.map(|outcome| Decision { line: "/butler …".into(), outcome });
-    memory.remember_command(41, decisions.into());
+    memory.remember_command(41, decisions.into(), now());
     let bytes = memory.encode();
     assert_eq!(Memory::decode(&bytes).unwrap(), memory);
     assert_eq!(Memory::decode(&bytes).unwrap().encode(), bytes);
     assert_eq!(bytes.last(), Some(&b'\n'));
-    assert_eq!(String::from_utf8(Memory::new().encode()).unwrap(), "{\n  \"version\": 1,\n  \"cursor\": 0\n}\n");
+    assert_eq!(String::from_utf8(Memory::new().encode()).unwrap(), "{\n  \"version\": 1\n}\n");
     for bad in ["", "[]", "{\"version\": \"one\"}", "{\"version\": 1, \"holds\": [{}]}"] {
         assert!(Memory::decode(bad.as_bytes()).is_err(), "{bad}");
     }
@@ -342,17 +342,28 @@ fn outcomes_of_other_versions_are_read() {
     let merging = Outcome::Merging { head: "h".into(), number: 0 };
     assert_eq!(outcomes, [&Outcome::OfAnotherVersion, &merging, &Outcome::OfAnotherVersion]);
     assert_eq!(memory.holds[0].scope, scope(Some("web"), None));
-    assert!(memory.decided(7));
+    assert!(memory.decided(7, now()));
 }
 
 #[test]
 fn a_comment_is_decided_once_for_ever() {
     let mut memory = Memory::new();
-    assert!(!memory.decided(1));
-    for comment in 1..=600 {
-        memory.remember_command(comment, Vec::new());
+    let at = |hours: i64| now() + SignedDuration::from_hours(hours);
+    assert!(!memory.decided(1, at(0)));
+    for comment in 2..=600 {
+        memory.remember_command(comment, Vec::new(), at(0));
     }
-    assert!(memory.commands.len() < 600, "old ones are forgotten");
-    assert!((1..=600).all(|comment| memory.decided(comment)), "and still decided");
-    assert!(!memory.decided(601));
+    assert!(memory.commands.len() < 599, "what came of the oldest is forgotten");
+    assert!((2..=600).all(|comment| memory.decided(comment, at(0))), "that they were decided is not");
+    assert!(!memory.decided(1, at(0)) && !memory.decided(601, at(0)), "those that come late, and those that are new");
+
+    // butler was away for long: what waited all the while is heard still.
+    memory.remember_command(700, Vec::new(), at(1000));
+    assert!(!memory.decided(601, at(2)));
+    assert_eq!(memory.decided.len(), 1, "nobody can tell those of a month ago again");
+    assert!((1..=600).all(|comment| memory.decided(comment, at(0))));
+    memory.remember_command(601, Vec::new(), at(1001));
+    assert!(memory.decided(601, at(2)) && !memory.decided(602, at(2)));
+    let again = Memory::decode(&memory.encode()).unwrap();
+    assert!(again.decided(2, at(0)) && again.decided(601, at(2)) && !again.decided(602, at(2)));
 }

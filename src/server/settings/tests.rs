@@ -66,7 +66,7 @@ registries:
   - {host: 'localhost:5000', insecure: true}
 registry-senders:
   main: {type: distribution, host: registry.example.com, token: t0ken}
-worker: {count: 8, sweep: 1h30m, lease: 30s, quiet: 0s, at-most: 1m}
+worker: {count: 8, sweep: 1h30m, lease: 30s, grace: 10s, quiet: 0s, at-most: 1m}
 log: {format: json, level: debug}
 ";
     let settings = load_with(text, &[]).unwrap();
@@ -81,6 +81,7 @@ log: {format: json, level: debug}
     assert!(settings.registries[1].insecure && settings.registries[1].credentials.is_none());
     assert_eq!(settings.registry_senders["main"].token.expose_secret(), "t0ken");
     assert_eq!(settings.worker.sweep, Duration::from_secs(5400));
+    assert_eq!(settings.worker.grace, Duration::from_secs(10));
     assert_eq!((settings.log.format, settings.log.level), (LogFormat::Json, LogLevel::Debug));
 
     let debug = format!("{settings:?}");

@@ -2,7 +2,10 @@
 
 use super::{Effect, WorkError, promotions::head_of, session::Session};
 use crate::{
-    adapters::github::{ForgeError, Pull, PullState, Reaction},
+    adapters::{
+        github::{ForgeError, Pull, PullState, Reaction},
+        store::JobRequest,
+    },
     engine::{
         command::{self, Parsed, Permission, Scope, VERBS, Verb, VerbInfo},
         config::{Bare, Config, Environment, Who, nearest},
@@ -48,7 +51,7 @@ impl Session<'_> {
         let mut due = Vec::new();
         for comment in waiting {
             self.heard.insert(comment.id);
-            if !self.memory.decided(comment.id) {
+            if !self.memory.decided(comment.id, comment.created_at) {
                 self.decide_comment(&comment).await?;
             }
             due.push(comment);
@@ -85,7 +88,7 @@ impl Session<'_> {
             decisions.push(Decision { line: command.line().to_owned(), outcome });
         }
         let summary = format!("command: {} by {}", parsed[0].line(), comment.author);
-        memory.remember_command(comment.id, decisions);
+        memory.remember_command(comment.id, decisions, now);
         self.remember(memory, &summary).await
     }
 
@@ -336,12 +339,40 @@ impl Session<'_> {
         for comment in comments {
             let Some(decisions) = self.memory.commands.get(&comment.id).cloned() else { continue };
             self.reply_to(comment.number, comment.id, &decisions).await?;
-            let refused = decisions.iter().any(|decision| matches!(decision.outcome, Outcome::Refused { .. }));
-            let reaction = if refused { Reaction::Confused } else { Reaction::Rocket };
-            let react = Effect::React { comment: comment.id, reaction }.job(self.repo)?;
-            self.worker.store.enqueue(&[react], self.worker.clock.now()).await?;
+            let reaction = self.reaction_to(comment.id, &decisions)?;
+            self.worker.store.enqueue(&[reaction], self.worker.clock.now()).await?;
         }
         Ok(())
+    }
+
+    /// Whether the reply to a comment tells how the work went, not only what was decided.
+    pub(super) fn shows_work(&self, comment: &Comment) -> bool {
+        let decisions = self.memory.commands.get(&comment.id);
+        decisions.into_iter().flatten().any(|decision| decision.outcome.shows_work())
+    }
+
+    /// Answers comments where the work stopped until somebody acts: how far it came, and why no further. They stay in the
+    /// inbox, so that the reply is mended with the rest.
+    pub(super) async fn answer_in_spite(&mut self, comments: &[Comment], error: &WorkError) -> Result<(), WorkError> {
+        if comments.is_empty() || !matches!(error, WorkError::Fix(_) | WorkError::Bug(_)) {
+            return Ok(());
+        }
+        let config = self.config.clone();
+        for edge in config.edges() {
+            let head = head_of(&config, &edge);
+            if !self.standings.contains_key(&head) {
+                let why = format!("butler stopped before this: {}", code(&error.to_string()));
+                self.note_standing(head, Some(edge.from.name.clone()), edge.to.name.clone(), why);
+            }
+        }
+        self.answer(comments).await
+    }
+
+    /// The job that shows at a glance what came of a comment's commands.
+    pub(super) fn reaction_to(&self, comment: u64, decisions: &[Decision]) -> Result<JobRequest, WorkError> {
+        let refused = decisions.iter().any(|decision| matches!(decision.outcome, Outcome::Refused { .. }));
+        let reaction = if refused { Reaction::Confused } else { Reaction::Rocket };
+        Effect::React { comment, reaction }.job(self.repo)
     }
 
     /// Says something, unless the same was said there before: looking at the comments costs GitHub a call.

@@ -14,7 +14,7 @@ use crate::{
         config::PullRequest,
         memory::{Decision, Decline, Merged, Outcome, PullRecord},
         plan::{Change, PullAction, PullState, decide_pull},
-        wording::{self, PullText},
+        wording::{self, Finding, PullText},
     },
 };
 use std::{
@@ -47,6 +47,17 @@ pub struct PullWork {
 /// Where a pull request stands after it was looked after: a sentence for people.
 pub struct Stands {
     pub sentence: String,
+}
+
+/// What became of writing a pull request.
+enum Written {
+    Open {
+        number: u64,
+    },
+    /// The server does not take the head branch from butler.
+    Protected {
+        message: String,
+    },
 }
 
 /// Whether a body was written for another plan. One without butler's marker is a person's, and stays.
@@ -202,10 +213,17 @@ impl Session<'_> {
             (PullAction::Write, None) if !work.may_open => Ok(Stands {
                 sentence: format!("waits for {}: {}", wording::code("/promote"), wording::summary(&work.changes)),
             }),
-            (PullAction::Write, pull) => {
-                let number = self.write_pull(&work, record, pull).await?;
-                Ok(open(number))
-            }
+            (PullAction::Write, pull) => Ok(match self.write_pull(&work, record, pull).await? {
+                Written::Open { number } => open(number),
+                Written::Protected { message } => {
+                    self.findings.push(Finding::protected_head(&work.head, &message));
+                    let head = wording::code(&work.head);
+                    let why = wording::code(&message);
+                    Stands {
+                        sentence: format!("{head} refuses butler's push ({why}): {}", wording::summary(&work.changes)),
+                    }
+                }
+            }),
             (PullAction::Close, Some(pull)) => {
                 self.close(&work.head, &pull).await?;
                 Ok(Stands { sentence: "nothing is left to carry".into() })
@@ -268,13 +286,16 @@ impl Session<'_> {
         work: &PullWork,
         record: Option<PullRecord>,
         pull: Option<Pull>,
-    ) -> Result<u64, WorkError> {
+    ) -> Result<Written, WorkError> {
         let standing_at = self.head(&work.head).cloned();
-        let (commit, diff) = self.commit(&work.base, &work.changes, &work.message).await?;
+        let (mut commit, diff) = self.commit(&work.base, &work.changes, &work.message).await?;
         let already = record.as_ref().is_some_and(|record| {
             record.plan == work.hash && record.base == work.base && standing_at.as_ref() == Some(&record.head)
         });
         if !already {
+            if let Some(meant) = self.meant(work, standing_at.as_ref()).await? {
+                commit = meant;
+            }
             let mut memory = self.memory.clone();
             let record = memory.pulls.entry(work.head.clone()).or_insert_with(|| PullRecord::of(&work.edge));
             record.before = standing_at.clone();
@@ -286,11 +307,8 @@ impl Session<'_> {
             // An approval or a `/merge` was of the plan that stood there.
             record.merge = None;
             self.remember(memory, &format!("plan: {} {}", work.edge, work.hash)).await?;
-            match self.move_branch(&work.head, standing_at, Some(commit)).await? {
-                Published::Done { .. } => {}
-                Published::Protected { message } => {
-                    return Err(WorkError::Fix(format!("the branch {} cannot be written: {message}", work.head)));
-                }
+            if let Published::Protected { message } = self.move_branch(&work.head, standing_at, Some(commit)).await? {
+                return Ok(Written::Protected { message });
             }
         }
         let opened = self.show_pull(work, &diff).await?;
@@ -298,7 +316,23 @@ impl Session<'_> {
         let number = opened.number;
         self.pulls.insert(work.head.clone(), opened);
         self.note_number(&work.head, number).await?;
-        Ok(number)
+        Ok(Written::Open { number })
+    }
+
+    /// The commit that butler meant to put on the head branch before, and could not: the same work is the same commit, so
+    /// that trying again remembers nothing new.
+    async fn meant(&self, work: &PullWork, standing_at: Option<&String>) -> Result<Option<String>, WorkError> {
+        let meant = self.memory.pulls.get(&work.head).filter(|record| {
+            record.plan == work.hash && record.base == work.base && record.before.as_ref() == standing_at
+        });
+        let Some(meant) = meant.map(|record| record.head.clone()) else { return Ok(None) };
+        let (mirror, base, message) = (self.mirror.clone(), work.base.clone(), work.message.clone());
+        Self::blocking(move || {
+            // Not there where the mirror was lost since.
+            let found = mirror.first_parent_history(&meant, 1).unwrap_or_default().into_iter().next();
+            Ok(found.filter(|found| found.parents == [base] && found.message == message).map(|found| found.id))
+        })
+        .await
     }
 
     /// Makes the pull request's title and body say what it carries; opens it where there is none.
@@ -376,11 +410,13 @@ impl Session<'_> {
                 false,
             ));
         }
+        if asked.is_some() {
+            self.restate.insert(pull.number);
+        }
         if pull.base_ref != branch {
             return Ok((Some(retargeted(&pull)), false));
         }
         if let Some(asked) = &asked {
-            self.restate.insert(pull.number);
             // The memory names who asked; whether they may is asked again now.
             let needed = self.needed("merge", self.target_of(head).as_deref());
             let has = self.worker.forge.role(self.repo, &asked.by).await?;
@@ -538,5 +574,5 @@ impl Session<'_> {
 /// Somebody turned the pull request to another branch: what it is merged into is theirs to decide.
 fn retargeted(pull: &Pull) -> String {
     let base = wording::code(&pull.base_ref);
-    format!("#{} was turned to {base}; butler leaves it alone, close it to have another", pull.number)
+    format!("#{} was turned to {base}; butler leaves it alone until it is turned back or closed", pull.number)
 }
