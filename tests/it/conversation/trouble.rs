@@ -182,8 +182,16 @@ promotions:
     ");
     world.comment("rita", production, "/status").await;
     insta::assert_snapshot!(world.reply(production), @r"
+    | component | `development` | `staging` | `production` |
+    | --- | --- | --- | --- |
+    | `app` | **`1.1.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT |
+
+    **On the way**
+
     - `development` → `staging`: `butler/promote/to-staging` refuses butler's push (`hook declined: error: GH006: Protected branch update failed for refs/heads/butler/promote/to-staging. error: Changes must be made through a pull request. error: hook declined to update refs/heads/butler/promote/to-staging`): `app 1.0.0 -> 1.1.0`.
     - `development` → `production`: #1 is open: `app 1.0.0 -> 1.1.0`.
+
+    Nothing is held or declined.
     ");
     world.comment("ann", production, "/merge").await;
     insta::assert_snapshot!(world.reply(production), @"Merged as COMMIT.");
@@ -213,11 +221,20 @@ async fn commands_are_answered_though_the_work_stops() {
     assert_eq!(world.tag("development"), "1.1.0");
     let said = world.replies(number).join("\n---\n").replace(world.github.url(), "GITHUB");
     insta::assert_snapshot!(said, @r#"
-    Held: `everything in production`. Nothing is updated or promoted there until `/resume`.
+    Held: everything in `production`, by `dan` since 2026-03-02 09:00 UTC. butler updates and promotes nothing there. `/butler resume production` ends that.
     ---
+    | component | `development` | `staging` | `production` |
+    | --- | --- | --- | --- |
+    | `app` | **`1.1.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT |
+
+    **On the way**
+
     - `development` → `staging`: butler stopped before this: `GITHUB/acme/config.git: not allowed (403): {"documentation_url":"https://docs.github.com/rest","message":"Permission to acme/config.git denied","status":"403"}; check the App's permissions on this repository`.
     - `staging` → `production`: butler stopped before this: `GITHUB/acme/config.git: not allowed (403): {"documentation_url":"https://docs.github.com/rest","message":"Permission to acme/config.git denied","status":"403"}; check the App's permissions on this repository`.
-    - `everything in production: held by dan`
+
+    **Held or declined**
+
+    - everything in `production` is held by `dan` since 2026-03-02 09:00 UTC; `/butler resume production` ends that.
     "#);
     assert_eq!(world.reactions(number, held), ["eyes", "rocket"]);
     assert_eq!(world.reactions(number, asked), ["eyes", "rocket"]);
@@ -228,9 +245,18 @@ async fn commands_are_answered_though_the_work_stops() {
     world.push("ann", "main", "notes.md", "Mended\n").await;
     assert_eq!(world.tag("development"), "1.2.0");
     insta::assert_snapshot!(world.reply(number), @r"
+    | component | `development` | `staging` | `production` |
+    | --- | --- | --- | --- |
+    | `app` | **`1.2.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT |
+
+    **On the way**
+
     - `development` → `staging`: #1 is open: `app 1.0.0 -> 1.2.0`.
     - `staging` → `production`: nothing to promote: `production` runs what `staging` runs.
-    - `everything in production: held by dan`
+
+    **Held or declined**
+
+    - everything in `production` is held by `dan` since 2026-03-02 09:00 UTC; `/butler resume production` ends that.
     ");
     world.finish().await;
 }
