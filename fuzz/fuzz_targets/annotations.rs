@@ -2,6 +2,7 @@
 #![no_main]
 
 use butler::engine::{
+    config::Config,
     dialect::bind,
     manifest::{FileKind, scan},
     plan::{Entry, EntryKind, Snapshot},
@@ -13,7 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut snapshot = Snapshot::default();
     snapshot.entries.insert("a.yaml".into(), Entry { blob: "b".into(), kind: EntryKind::File });
     snapshot.scans.insert("a.yaml".into(), Arc::new(scan(FileKind::Yaml, bytes)));
-    let bindings = bind(&snapshot);
+    let bindings = bind(&snapshot, &Config::whole_repository());
     for binding in &bindings.lines {
         assert!(snapshot.scans[&binding.file].lines.get(binding.line).is_some());
     }

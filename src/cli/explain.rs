@@ -51,7 +51,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let memory = Memory::new();
     let environments: Vec<_> = updated(&config).collect();
     let contains: Vec<_> = environments.iter().map(|environment| |file: &str| environment.contains(file)).collect();
-    let explanations = settle(&config, &bindings, given.as_ref(), |facts: &Facts, now| {
+    let (explanations, _) = settle(&config, &bindings, given.as_ref(), |facts: &Facts, now| {
         let updates: Vec<UpdateInputs<'_>> = environments
             .iter()
             .zip(&contains)

@@ -46,7 +46,7 @@ enum Command {
     Policy(policy::PolicyArgs),
     /// Tell step by step how a line, a policy or an image is decided
     Explain(explain::ExplainArgs),
-    /// Find what keeps lines from being updated
+    /// Find what keeps lines from being updated, and what is wrong with a repository's butler.yaml
     Lint(lint::LintArgs),
     /// Serve GitHub's and registries' webhooks, and keep config repositories up to date
     Serve(serve::ServeArgs),

@@ -31,6 +31,26 @@ pub enum Format {
     Json,
 }
 
+/// What a plan is printed from.
+#[derive(Clone, Copy, Default)]
+pub struct Shown<'a> {
+    pub changes: &'a [Change],
+    pub skipped: &'a [Skip],
+    pub missed: &'a [Missed],
+    /// How many lines hold already what was asked for, where the command asked for something.
+    pub current: Option<usize>,
+}
+
+/// An argument that no line answers to.
+pub struct Missed {
+    /// As it was given: `--policy flux-system:app=example.com/app:1.2.3`.
+    pub argument: String,
+    pub reason: String,
+}
+
+/// The code of a [`Missed`] argument.
+const NO_LINE: &str = "no-line";
+
 #[derive(Serialize)]
 struct Document<'a> {
     changes: Vec<ChangeRow<'a>>,
@@ -56,11 +76,15 @@ struct ChangeRow<'a> {
 
 #[derive(Serialize)]
 struct SkipRow<'a> {
-    file: &'a str,
-    line: usize,
+    /// Null where no line was found.
+    file: Option<&'a str>,
+    line: Option<usize>,
     code: &'a str,
     reason: &'a str,
     policy: Option<&'a str>,
+    /// The argument that no line answers to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    argument: Option<&'a str>,
 }
 
 /// An error's text as it goes to stderr.
@@ -81,15 +105,26 @@ pub fn printable(text: &str) -> String {
     safe
 }
 
+/// A warning's text as it goes to stderr.
+pub fn warning(message: &str) -> String {
+    format!("{YELLOW}warning{YELLOW:#}: {message}")
+}
+
 /// Prints changes and skips in the wanted format. `files` holds the bytes before and after.
-pub fn plan(format: PlanFormat, changes: &[Change], skipped: &[Skip], files: &BTreeMap<String, (Vec<u8>, Vec<u8>)>) {
+pub fn plan(format: PlanFormat, shown: &Shown<'_>, files: &BTreeMap<String, (Vec<u8>, Vec<u8>)>) {
     match format {
         PlanFormat::Json => json(&Document {
-            changes: changes.iter().map(change_row).collect(),
-            skipped: skipped.iter().map(skip_row).collect(),
+            changes: shown.changes.iter().map(change_row).collect(),
+            skipped: shown.skipped.iter().map(skip_row).chain(shown.missed.iter().map(missed_row)).collect(),
         }),
-        PlanFormat::Diff => anstream::print!("{}", diff(files)),
-        PlanFormat::Text => text(changes, skipped),
+        PlanFormat::Diff => {
+            anstream::print!("{}", diff(files));
+            // A diff has no place for them, and an empty one does not speak for itself.
+            for missed in shown.missed {
+                anstream::eprintln!("{}", warning(&format!("{}: {}", missed.argument, missed.reason)));
+            }
+        }
+        PlanFormat::Text => text(shown),
     }
 }
 
@@ -119,12 +154,18 @@ fn change_row(change: &Change) -> ChangeRow<'_> {
 
 fn skip_row(skip: &Skip) -> SkipRow<'_> {
     SkipRow {
-        file: &skip.file,
-        line: skip.position.line,
+        file: Some(&skip.file),
+        line: Some(skip.position.line),
         code: &skip.code,
         reason: &skip.reason,
         policy: skip.policy.as_deref(),
+        argument: None,
     }
+}
+
+fn missed_row(missed: &Missed) -> SkipRow<'_> {
+    let Missed { argument, reason } = missed;
+    SkipRow { file: None, line: None, code: NO_LINE, reason, policy: None, argument: Some(argument) }
 }
 
 /// The unified diff of the files, as `git diff` would show it.
@@ -132,7 +173,8 @@ fn diff(files: &BTreeMap<String, (Vec<u8>, Vec<u8>)>) -> String {
     files.iter().map(|(file, (before, after))| unified(file, before, after)).collect()
 }
 
-fn text(changes: &[Change], skipped: &[Skip]) {
+fn text(shown: &Shown<'_>) {
+    let Shown { changes, skipped, missed, current } = *shown;
     for change in changes {
         let policy = change.policy.as_deref().map(|policy| format!(" {DIM}{policy}{DIM:#}")).unwrap_or_default();
         anstream::println!("{BOLD}{}:{}{BOLD:#}{policy}", change.line.file, change.position);
@@ -153,12 +195,19 @@ fn text(changes: &[Change], skipped: &[Skip]) {
         anstream::println!("{BOLD}{}:{}{BOLD:#}{policy}", skip.file, skip.position);
         anstream::println!("  {YELLOW}{}{YELLOW:#}: {}", skip.code, skip.reason);
     }
-    let plural = |n: usize| if n == 1 { "" } else { "s" };
-    anstream::println!(
-        "{} line{} would change, {} line{} skipped",
-        changes.len(),
-        plural(changes.len()),
-        skipped.len(),
-        plural(skipped.len())
-    );
+    for missed in missed {
+        anstream::println!("{BOLD}{}{BOLD:#}", missed.argument);
+        anstream::println!("  {YELLOW}{NO_LINE}{YELLOW:#}: {}", missed.reason);
+    }
+    let lines = |n: usize| if n == 1 { "1 line".to_owned() } else { format!("{n} lines") };
+    let mut summary = format!("{} would change, {} skipped", lines(changes.len()), lines(skipped.len()));
+    if let Some(current) = current.filter(|current| *current > 0) {
+        summary.push_str(&format!(", {} already as asked", lines(current)));
+    }
+    match missed.len() {
+        0 => {}
+        1 => summary.push_str(", 1 argument without a line"),
+        n => summary.push_str(&format!(", {n} arguments without a line")),
+    }
+    anstream::println!("{summary}");
 }

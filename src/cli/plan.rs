@@ -2,7 +2,7 @@
 
 use super::{
     Failure,
-    output::{self, PlanFormat},
+    output::{self, PlanFormat, Shown},
     registries::{self, connect},
     tags::{GivenTags, TagsArgs},
     worktree::Worktree,
@@ -48,13 +48,35 @@ pub fn run(args: PlanArgs) -> Result<ExitCode, Failure> {
     let tree = Worktree::read(&args.path)?;
     let config = read_config(&tree)?;
     let bindings = bind(&tree.snapshot, &config);
-    let plan = plan_all(&tree, &config, &bindings, given.as_ref())?;
+    let (plan, facts) = plan_all(&tree, &config, &bindings, given.as_ref())?;
     let files = tree.rewrite(&plan.changes)?;
     if args.write {
         tree.write(&files)?;
     }
-    output::plan(args.output, &plan.changes, &plan.skipped, &files);
+    let shown = Shown { changes: &plan.changes, skipped: &plan.skipped, ..Shown::default() };
+    output::plan(args.output, &shown, &files);
+    if given.is_none()
+        && let Some(warning) = unanswered(&facts)
+    {
+        anstream::eprintln!("{}", output::warning(&warning));
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What could not be asked: the images whose tags or digests their registries did not tell.
+fn unanswered(facts: &Facts) -> Option<String> {
+    let tags = facts.tags.iter().map(|(image, fact)| (image, matches!(fact, Fact::Known { .. })));
+    let digests = facts.digests.iter().map(|((image, _), fact)| (image, matches!(fact, Fact::Known { .. })));
+    let (told, away): (Vec<_>, Vec<_>) = tags.chain(digests).partition(|(_, told)| *told);
+    if away.is_empty() {
+        return None;
+    }
+    let images: BTreeSet<String> = away.iter().map(|(image, _)| image.to_string()).collect();
+    let images = images.into_iter().collect::<Vec<_>>().join(", ");
+    Some(match told.is_empty() {
+        true => format!("no registry answered, so nothing is known of {images}; give their tags with --tag or --tags"),
+        false => format!("not every registry answered: nothing is known of {images}; the rest is planned"),
+    })
 }
 
 /// The checkout's butler.yaml; without one, the whole folder is one environment.
@@ -86,26 +108,26 @@ fn plan_all(
     config: &Config,
     bindings: &Bindings,
     given: Option<&GivenTags>,
-) -> Result<UpdatePlan, Failure> {
+) -> Result<(UpdatePlan, Facts), Failure> {
     settle(config, bindings, given, |facts, now| {
         let (plan, needs) = plan_once(tree, config, bindings, facts, now);
         if needs.is_empty() { Planned::Ready(plan) } else { Planned::Needs(needs) }
     })
 }
 
-/// Answers questions, from the given tags or from registries, until there is a plan.
+/// Answers questions, from the given tags or from registries, until there is a plan; and what was answered.
 pub fn settle<T>(
     config: &Config,
     bindings: &Bindings,
     given: Option<&GivenTags>,
     plan: impl Fn(&Facts, Timestamp) -> Planned<T>,
-) -> Result<T, Failure> {
+) -> Result<(T, Facts), Failure> {
     let now = Timestamp::now();
     let mut facts = Facts::default();
     let mut registries = None;
     for _ in 0..ROUNDS {
         let needs = match plan(&facts, now) {
-            Planned::Ready(plan) => return Ok(plan),
+            Planned::Ready(plan) => return Ok((plan, facts)),
             Planned::Needs(needs) => needs,
         };
         match given {

@@ -20,6 +20,8 @@ use std::{
 const SELECTED: Style = AnsiColor::Green.on_default().bold();
 const NOTHING: Style = AnsiColor::Yellow.on_default();
 const ERROR: Style = AnsiColor::Red.on_default().bold();
+/// What a list of tags looks like.
+const EXPECTED: &str = r#"a list of tags, ["1.2.3", …], or of objects, [{"tag": "1.2.3"}, …]"#;
 /// A policy or an input that cannot be.
 const USAGE: u8 = 2;
 /// An input that cannot be read.
@@ -27,6 +29,8 @@ const FAILURE: u8 = 3;
 
 /// Try a tag policy: which tag would it choose, and why
 #[derive(Args, Debug)]
+#[command(override_usage = "butler policy [OPTIONS] --image <IMAGE>|--tags <FILE>
+    --semver <RANGE>|--numerical <asc|desc>|--alphabetical <asc|desc>|--newest")]
 #[command(group = clap::ArgGroup::new("order").required(true))]
 #[command(group = clap::ArgGroup::new("source").required(true))]
 pub struct PolicyArgs {
@@ -127,12 +131,8 @@ impl PolicyArgs {
         }
         let file = self.tags.as_deref().unwrap_or("-");
         let (name, bytes) = read(file).map_err(Unreadable::Failed)?;
-        let tags: Vec<Listed> = serde_json::from_slice(&bytes).map_err(|e| {
-            // serde_json says the place at the end of its message, in words of its own.
-            let message = e.to_string();
-            let why = message.split(" at line ").next().unwrap_or(&message);
-            Unreadable::Malformed(format!("{name}:{}:{}: {why}", e.line(), e.column()))
-        })?;
+        let tags: Vec<Listed> = serde_json::from_slice(&bytes)
+            .map_err(|error| Unreadable::Malformed(super::tags::misread(name, EXPECTED, &error)))?;
         Ok((tags.into_iter().map(|listed| listed.0).collect(), None))
     }
 }

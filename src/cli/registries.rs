@@ -15,7 +15,9 @@ use tokio::runtime::{Builder, Runtime};
 /// Said by the commands that ask registries.
 pub const ASKED: &str = "Registries are asked without credentials: public ones over HTTPS; localhost and 127.0.0.0/8 \
                          over plain HTTP, as docker does; others with a private address only where butler.yaml names \
-                         them under `registries`.";
+                         them under `registries`.\n\n\
+                         A registry that does not answer fails nothing: the lines of its images are skipped as \
+                         `registry-unavailable`, stderr says at the end what was not asked, and the exit code is 0.";
 
 /// A runtime, and a client for the registries of these images and of butler.yaml.
 pub fn connect<'a>(

@@ -4,7 +4,17 @@ mod look;
 mod tell;
 
 use super::{Failure, serve::stop_signal};
-use crate::sandbox::{Folder, PEOPLE, Sandbox, card::StateFile, sample, tools, visitor::Visitor, walk::walk};
+use crate::{
+    engine::image::Reference,
+    sandbox::{
+        Folder, PEOPLE, Sandbox,
+        card::StateFile,
+        news::Scene,
+        sample, tools,
+        visitor::{VisitError, Visitor},
+        walk::walk,
+    },
+};
 use anyhow::Context as _;
 use std::{
     fs::File,
@@ -73,10 +83,11 @@ enum Visit {
 
 #[derive(clap::Args)]
 struct How {
-    /// Return when butler is through with what happened so far
+    /// Wait until butler is through with everything that happened so far; `push` and `comment` then say what it did
     #[arg(long)]
     wait: bool,
-    /// The sandbox's address, as it says at its start; else the one that was started last
+    /// Which sandbox, where several run: the URL behind `--at` that each one prints when it has started [default: the
+    /// one that was started last]
     #[arg(long, value_name = "URL")]
     at: Option<String>,
 }
@@ -89,8 +100,7 @@ pub fn run(args: &SandboxArgs) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot start the runtime")))?;
     runtime.block_on(async {
         match &args.visit {
-            // The sandbox's errors tell their sources themselves.
-            Some(visit) => self::visit(visit).await.map_err(|error| Failure::Other(anyhow::anyhow!("{error}"))),
+            Some(visit) => self::visit(visit).await,
             None => open(args).await,
         }
     })
@@ -166,25 +176,50 @@ fn start_logging(file: Option<&Path>) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn visit(visit: &Visit) -> anyhow::Result<ExitCode> {
+impl From<VisitError> for Failure {
+    fn from(error: VisitError) -> Self {
+        match error.is_usage() {
+            true => Failure::Usage(error.to_string()),
+            // It tells its sources itself.
+            false => Failure::Other(anyhow::anyhow!("{error}")),
+        }
+    }
+}
+
+async fn visit(visit: &Visit) -> Result<ExitCode, Failure> {
     let (Visit::Push { how, .. } | Visit::Comment { how, .. } | Visit::Show { how, .. } | Visit::Status { how }) =
         visit;
+    // Before anything is asked of a sandbox.
+    let image = match visit {
+        Visit::Push { image, .. } => Some(image_and_tag(image)?),
+        Visit::Comment { .. } | Visit::Show { .. } | Visit::Status { .. } => None,
+    };
     let mut visitor = Visitor::find(how.at.as_deref()).await?;
-    match visit {
-        Visit::Push { image, .. } => {
-            let (name, tag) = image_and_tag(image)?;
-            let digest = visitor.push(&name, &tag).await?;
-            anstream::println!("pushed {name}:{tag} ({digest})");
+    let acts = matches!(visit, Visit::Push { .. } | Visit::Comment { .. });
+    let before = match acts && how.wait {
+        true => {
+            // What is still under way comes of something else.
+            visitor.settled().await?;
+            Some(Scene::look(&mut visitor).await?)
         }
-        Visit::Comment { number, text, login, .. } => {
-            let text = text.join(" ");
-            visitor.comment(login, *number, &text).await?;
-            anstream::println!("{login} commented on #{number}: {text}");
-        }
-        Visit::Show { .. } | Visit::Status { .. } => {}
+        false => None,
+    };
+    let mut said = None;
+    if let Some((name, tag)) = image {
+        let digest = visitor.push(&name, &tag).await?;
+        anstream::println!("pushed {name}:{tag}\n  {digest}");
+    }
+    if let Visit::Comment { number, text, login, .. } = visit {
+        let text = text.join(" ");
+        said = Some(visitor.comment(login, *number, &text).await?);
+        anstream::println!("{login} commented on #{number}: {text}");
     }
     if how.wait {
         visitor.settled().await?;
+    }
+    if let Some(before) = before {
+        let after = Scene::look(&mut visitor).await?;
+        tell::news(&before.until(&after, &visitor, said).await?);
     }
     match visit {
         Visit::Show { number, .. } => look::pull(&visitor, *number).await?,
@@ -195,13 +230,18 @@ async fn visit(visit: &Visit) -> anyhow::Result<ExitCode> {
 }
 
 /// `app:1.2.4` -> (`acme/app`, `1.2.4`)
-fn image_and_tag(text: &str) -> anyhow::Result<(String, String)> {
+fn image_and_tag(text: &str) -> Result<(String, String), Failure> {
+    let usage = |why: String| Failure::Usage(format!("expected IMAGE:TAG such as app:1.2.4, {why}"));
     let (name, tag) = text
         .rsplit_once(':')
         .filter(|(name, tag)| !name.is_empty() && !tag.contains('/'))
-        .with_context(|| format!("expected IMAGE:TAG such as app:1.2.4, found {text:?}"))?;
+        .ok_or_else(|| usage(format!("found {text:?}")))?;
     let organisation = sample::IMAGE.split('/').next().unwrap_or_default();
     let name = if name.contains('/') { name.to_owned() } else { format!("{organisation}/{name}") };
+    let image = Reference::parse(text).map_err(|error| usage(error.to_string()))?;
+    if image.digest.is_some() {
+        return Err(usage(format!("found {text:?} with a digest")));
+    }
     Ok((name, tag.to_owned()))
 }
 

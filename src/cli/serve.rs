@@ -10,20 +10,26 @@ use tracing_subscriber::EnvFilter;
 
 #[derive(clap::Args)]
 pub struct ServeArgs {
-    /// The settings file; BUTLER_* variables win over it
+    /// The settings file (docs/install.md has one); BUTLER_* variables win over it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
 #[derive(clap::Subcommand)]
 pub enum ConfigCommand {
-    /// Check the settings, and say everything that is wrong with them
+    /// Check the server's settings, and say everything that is wrong with them; a repository's butler.yaml is checked by
+    /// `butler lint`
     Check(ServeArgs),
 }
 
 pub fn load(args: &ServeArgs) -> Result<Settings, Failure> {
-    Settings::load(args.config.as_deref(), &|name| std::env::var(name).ok())
-        .map_err(|error| Failure::Usage(error.to_string()))
+    Settings::load(args.config.as_deref(), &|name| std::env::var(name).ok()).map_err(|error| {
+        let hint = match args.config {
+            Some(_) => "",
+            None => "\nno settings file was named: name one with --config FILE; docs/install.md says what goes into it",
+        };
+        Failure::Usage(format!("{error}{hint}"))
+    })
 }
 
 pub fn check(ConfigCommand::Check(args): &ConfigCommand) -> Result<ExitCode, Failure> {
@@ -32,11 +38,12 @@ pub fn check(ConfigCommand::Check(args): &ConfigCommand) -> Result<ExitCode, Fai
     Ok(ExitCode::SUCCESS)
 }
 
-/// Serves until it is told to stop (SIGTERM, SIGINT), then finishes what it is at.
+/// Serves until it is told to stop (SIGTERM, SIGINT), then finishes what it is at, for `worker.grace` at most.
 pub fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     let settings = load(args)?;
     start_logging(&settings.log);
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
         // Before anything is begun, so that it is finished.
         let stop = stop_signal()
             .map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot listen for signals")))?;
@@ -52,7 +59,10 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
             None => Ok(ExitCode::SUCCESS),
             Some(error) => Err(Failure::Other(error.into())),
         }
-    })
+    });
+    // What blocks (git) and was given up does not keep the process.
+    runtime.shutdown_background();
+    ended
 }
 
 /// The runtime that the server runs in.

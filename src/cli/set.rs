@@ -2,29 +2,31 @@
 
 use super::{
     Failure,
-    output::{self, PlanFormat},
+    output::{self, Missed, PlanFormat, Shown},
     worktree::Worktree,
 };
 use crate::engine::{
     image::Reference,
-    plan::{Assignment, AssignmentTarget, assign},
+    plan::{Assigned, Assignment, AssignmentTarget, assign, unmet},
 };
 use std::{path::PathBuf, process::ExitCode};
 
 #[derive(clap::Args)]
+#[command(override_usage = "butler set [OPTIONS] [PATH] --policy <…>|--image <…>|--object <…>")]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
 pub struct SetArgs {
     /// The folder or file to change
     #[arg(value_name = "PATH", default_value = ".")]
     path: PathBuf,
     /// The image for all lines that carry a marker of this policy; may be given several times
-    #[arg(long, value_name = "NS:NAME=IMAGE:TAG[@DIGEST]", required_unless_present_any = ["image", "object"])]
+    #[arg(long, value_name = "NS:NAME=IMAGE:TAG[@DIGEST]", group = "what")]
     policy: Vec<String>,
     /// The image for all lines that run it, in any version; may be given several times
-    #[arg(long, value_name = "IMAGE:TAG[@DIGEST]")]
+    #[arg(long, value_name = "IMAGE:TAG[@DIGEST]", group = "what")]
     image: Vec<String>,
     /// The image for the lines of an object: of the container where one is named, else those that run the same image; may
     /// be given several times
-    #[arg(long, value_name = "NS:KIND/NAME[:CONTAINER]=IMAGE:TAG[@DIGEST]")]
+    #[arg(long, value_name = "NS:KIND/NAME[:CONTAINER]=IMAGE:TAG[@DIGEST]", group = "what")]
     object: Vec<String>,
     /// Change the files; without it, only show what would change
     #[arg(long)]
@@ -34,19 +36,32 @@ pub struct SetArgs {
     output: PlanFormat,
 }
 
+/// Changes the lines, or shows how. An argument that no line answers to is told, and fails nothing: exit code 0.
 pub fn run(args: &SetArgs) -> Result<ExitCode, Failure> {
     // Where several mean one line, the narrowest has it.
-    let objects = args.object.iter().map(|text| assignment("--object", text, object));
-    let policies = args.policy.iter().map(|text| assignment("--policy", text, policy));
-    let images = args.image.iter().map(|text| image("--image", text, AssignmentTarget::Image, text));
-    let assignments = objects.chain(policies).chain(images).collect::<Result<Vec<_>, _>>()?;
+    let objects = args.object.iter().map(|text| ("--object", text, assignment("--object", text, object)));
+    let policies = args.policy.iter().map(|text| ("--policy", text, assignment("--policy", text, policy)));
+    let images = args.image.iter().map(|text| ("--image", text, image("--image", text, AssignmentTarget::Image, text)));
+    let (mut assignments, mut arguments) = (Vec::new(), Vec::new());
+    for (option, text, assignment) in objects.chain(policies).chain(images) {
+        assignments.push(assignment?);
+        arguments.push(format!("{option} {text}"));
+    }
     let tree = Worktree::read(&args.path)?;
-    let (changes, skipped) = assign(&tree.snapshot, &assignments);
+    let Assigned { changes, skipped, current } = assign(&tree.snapshot, &assignments);
     let files = tree.rewrite(&changes)?;
     if args.write {
         tree.write(&files)?;
     }
-    output::plan(args.output, &changes, &skipped, &files);
+    let missed: Vec<_> = unmet(&tree.snapshot, &assignments)
+        .into_iter()
+        .filter_map(|(index, reason)| Some(Missed { argument: arguments.get(index)?.clone(), reason }))
+        .collect();
+    output::plan(
+        args.output,
+        &Shown { changes: &changes, skipped: &skipped, missed: &missed, current: Some(current) },
+        &files,
+    );
     Ok(ExitCode::SUCCESS)
 }
 

@@ -17,6 +17,14 @@ pub struct TagsArgs {
     tag: Vec<String>,
 }
 
+/// Why a file of JSON cannot be used: its place once, what was expected, and what serde_json says. That tells the place
+/// again, at its end and in words of its own, and column 0 for the first byte.
+pub fn misread(file: &str, expected: &str, error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let why = message.rsplit_once(" at line ").map_or(message.as_str(), |(why, _)| why);
+    format!("{file}:{}:{}: expected {expected}: {why}", error.line().max(1), error.column().max(1))
+}
+
 impl TagsArgs {
     /// The given tags; `None` where registries are to be asked.
     pub fn given(&self) -> Result<Option<GivenTags>, Failure> {
@@ -28,15 +36,11 @@ impl TagsArgs {
             let text = std::fs::read_to_string(file)
                 .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", file.display())))?;
             let listed: BTreeMap<String, Vec<Tag>> = serde_json::from_str(&text).map_err(|error| {
-                Failure::Usage(format!(
-                    "{}:{}:{}: expected {{\"IMAGE\": [{{\"tag\": \"…\"}}]}}: {error}",
-                    file.display(),
-                    error.line(),
-                    error.column()
-                ))
+                Failure::Usage(misread(&file.display().to_string(), r#"{"IMAGE": [{"tag": "1.2.3"}]}"#, &error))
             })?;
             for (image, tags) in listed {
-                let repository = Repository::parse(&image).map_err(|error| Failure::Usage(error.to_string()))?;
+                let repository = Repository::parse(&image)
+                    .map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
                 given.entry(repository).or_default().extend(tags);
             }
         }

@@ -5,13 +5,14 @@
 //! - [`sample`]: a config repository of one application in three stages.
 //! - [`sync`]: writes the stages into folders, in the agent's place.
 //! - [`Sandbox`]: all of these around the real server. [`walk`] leads it through the main job, [`visitor`] is a second
-//!   terminal that plays with it, [`card`] is how that finds it.
+//!   terminal that plays with it, [`card`] is how that finds it, [`news`] what it is told when it waited.
 
 pub mod bell;
 pub mod card;
 pub mod figures;
 pub mod git_http;
 pub mod github;
+pub mod news;
 pub mod registry;
 pub mod sample;
 pub mod sync;

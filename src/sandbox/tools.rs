@@ -1,6 +1,9 @@
 //! The `git` command line: what the sandbox needs of it, and what it checks and measures with it.
 
-use std::{path::Path, process::Stdio};
+use std::{
+    path::Path,
+    process::{ExitStatus, Stdio},
+};
 use tokio::process::Command;
 
 /// Why git did not do it. Somebody must install or mend something.
@@ -59,12 +62,32 @@ pub async fn git(folder: &Path, args: &[&str]) -> Result<String, ToolError> {
         return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }
     let command = args.first().copied().unwrap_or_default().to_owned();
-    Err(ToolError::Failed { command, message: String::from_utf8_lossy(&output.stderr).trim().to_owned() })
+    Err(ToolError::Failed { command, message: reason(&output.stderr, output.status) })
+}
+
+/// What a command that failed said, or else how it ended.
+fn reason(stderr: &[u8], status: ExitStatus) -> String {
+    match String::from_utf8_lossy(stderr).trim() {
+        "" => format!("it gave no reason ({status})"),
+        said => said.to_owned(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::check_proxy;
+    use super::{check_proxy, reason};
+    use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus};
+
+    #[test]
+    fn a_failure_without_a_word_tells_how_it_ended() {
+        for (stderr, status, told) in [
+            ("fatal: no\n", 128 << 8, "fatal: no"),
+            ("\n", 1 << 8, "it gave no reason (exit status: 1)"),
+            ("", 9, "it gave no reason (signal: 9 (SIGKILL))"),
+        ] {
+            assert_eq!(reason(stderr.as_bytes(), ExitStatus::from_raw(status)), told);
+        }
+    }
 
     #[test]
     fn a_proxy_must_leave_loopback_alone() {

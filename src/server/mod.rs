@@ -22,8 +22,13 @@ pub use data_dir::DataDirError;
 use intake::IntakeState;
 use secrecy::ExposeSecret;
 use settings::Settings;
-use std::{io, net::SocketAddr, sync::Arc};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
 use worker::{Worker, WorkerOptions};
 
 /// Why the server did not start. Whoever runs it has to act.
@@ -51,6 +56,8 @@ pub struct Server {
     pub worker: Arc<Worker>,
     shutdown: watch::Sender<bool>,
     serving: JoinHandle<()>,
+    /// How long jobs at hand may take when it is to stop.
+    grace: Duration,
     /// `None` when it ended by itself.
     working: Option<JoinHandle<Result<(), StoreError>>>,
     /// Held for as long as the server runs.
@@ -122,7 +129,8 @@ impl Server {
             }
         });
         let working = tokio::spawn(worker.clone().run(stopping));
-        Ok(Server { address, worker, shutdown, serving, working: Some(working), _data: data })
+        let grace = settings.worker.grace;
+        Ok(Server { address, worker, shutdown, serving, grace, working: Some(working), _data: data })
     }
 
     /// Ends only when the server cannot go on, and says why; it is to be stopped then.
@@ -138,13 +146,21 @@ impl Server {
         std::future::pending().await
     }
 
-    /// Stops: no new requests, the jobs at hand are finished.
-    pub async fn stop(self) {
+    /// Stops: no new requests, the jobs at hand are finished. Those that take longer than `worker.grace` are handed back
+    /// to the queue, and requests that take longer are cut off.
+    pub async fn stop(mut self) {
         let _ = self.shutdown.send(true);
-        if let Some(working) = self.working {
+        let over = Instant::now() + self.grace;
+        if let Some(mut working) = self.working
+            && timeout_at(over, &mut working).await.is_err()
+        {
+            tracing::warn!(grace = ?self.grace, "jobs at hand take too long: they are handed back");
+            self.worker.halt();
             let _ = working.await;
         }
-        let _ = self.serving.await;
+        if timeout_at(over, &mut self.serving).await.is_err() {
+            self.serving.abort();
+        }
         self.worker.store.close().await;
     }
 }

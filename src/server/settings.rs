@@ -19,6 +19,7 @@
 //!   count: 4                        # BUTLER_WORKER_COUNT
 //!   sweep: 5m                       # BUTLER_WORKER_SWEEP
 //!   lease: 1m                       # BUTLER_WORKER_LEASE
+//!   grace: 25s                      # BUTLER_WORKER_GRACE
 //!   quiet: 2s                       # BUTLER_WORKER_QUIET
 //!   at-most: 30s                    # BUTLER_WORKER_AT_MOST
 //! log:
@@ -119,6 +120,8 @@ pub struct WorkerSettings {
     pub sweep: Duration,
     /// How long a dead worker's job waits until another takes it over.
     pub lease: Duration,
+    /// How long jobs at hand may take when the server is told to stop.
+    pub grace: Duration,
     /// How events for one repository are gathered.
     pub debounce: Debounce,
 }
@@ -178,8 +181,16 @@ impl Settings {
     /// unset.
     pub fn load(path: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<Settings, SettingsError> {
         let file = path.map_or_else(|| "settings".to_owned(), |path| path.display().to_string());
+        // Without a place in the file: it is not known that there is one.
+        let unread = |error: std::io::Error| {
+            SettingsError(vec![SettingsFault {
+                place: file.clone(),
+                message: format!("cannot read the settings: {error}"),
+            }])
+        };
+        let text = path.map(std::fs::read_to_string).transpose().map_err(unread)?;
         let mut d = Decoder::default();
-        let (settings, variables) = load(&mut d, path, env);
+        let (settings, variables) = load(&mut d, text.as_deref(), env);
         let (faults, _) = d.finish();
         match settings {
             Some(settings) if faults.is_empty() => Ok(settings),
@@ -198,28 +209,28 @@ impl Settings {
 
 fn load(
     d: &mut Decoder,
-    path: Option<&Path>,
+    text: Option<&str>,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> (Option<Settings>, environment::Variables) {
     let mut root = None;
-    if let Some(path) = path {
-        match std::fs::read_to_string(path) {
-            Ok(text) => {
-                let document = tree::read(&text);
-                let broken = document.root.is_none() && !document.faults.is_empty();
-                for (position, message) in document.faults {
-                    d.fault(position, message);
-                }
-                if broken {
-                    return (None, environment::Variables::default());
-                }
-                root = document.root;
-            }
-            Err(error) => {
-                d.fault(START, format!("cannot read the settings: {error}"));
-                return (None, environment::Variables::default());
-            }
+    if let Some(text) = text {
+        let document = tree::read(text);
+        let broken = document.root.is_none() && !document.faults.is_empty();
+        for (position, message) in document.faults {
+            d.fault(position, message);
         }
+        if broken {
+            return (None, environment::Variables::default());
+        }
+        root = document.root;
+    }
+    if let Some(position) = root.as_ref().and_then(of_a_repository) {
+        d.fault(
+            position,
+            "these are not the server's settings but a config repository's butler.yaml: `butler lint` checks that one; \
+             docs/install.md has the settings",
+        );
+        return (None, environment::Variables::default());
     }
     let mut root = match root {
         Some(root) if !matches!(&root.value, Value::Plain(text) if tree::plain(text) == tree::Plain::Nothing) => root,
@@ -229,9 +240,18 @@ fn load(
     (settings(d, &root), variables)
 }
 
+/// Where a file says that it is a config repository's butler.yaml, which has the same name: it has environments, and
+/// nothing that only settings have.
+fn of_a_repository(root: &Node) -> Option<Position> {
+    let entries = root.entries()?;
+    let has = |name: &str| entries.iter().any(|(key, _)| key.name == name);
+    let settings = KEYS.iter().any(|key| *key != "registries" && has(key));
+    (!settings && has("environments")).then_some(root.position)
+}
+
+const KEYS: [&str; 8] = ["listen", "data-dir", "database", "github", "registries", "registry-senders", "worker", "log"];
+
 fn settings(d: &mut Decoder, root: &Node) -> Option<Settings> {
-    const KEYS: [&str; 8] =
-        ["listen", "data-dir", "database", "github", "registries", "registry-senders", "worker", "log"];
     let fields = d.fields(root, &KEYS)?;
     let listen = fields.read(d, "listen", |d, node| {
         parsed(d, node, "an address and port such as 127.0.0.1:8080", |text| text.parse().ok())
@@ -328,7 +348,7 @@ fn github(d: &mut Decoder, node: &Node) -> Option<GithubSettings> {
 }
 
 fn missing(d: &mut Decoder, fields: &Fields<'_>, key: &str, variable: &str) {
-    d.fault(fields.position, format!("{key:?} is missing: set it in the file or as {variable}"));
+    d.fault(fields.position, format!("{key:?} is missing: set it in the settings file or as {variable}"));
 }
 
 /// An address that tokens are sent to. What was found is not quoted: it may carry a password.
@@ -395,12 +415,14 @@ fn default_worker() -> WorkerSettings {
         count: 4,
         sweep: seconds(300),
         lease: seconds(60),
+        // Kubernetes kills after 30 s, unless it is told otherwise.
+        grace: seconds(25),
         debounce: Debounce { quiet: seconds(2), at_most: seconds(30) },
     }
 }
 
 fn worker(d: &mut Decoder, node: &Node) -> Option<WorkerSettings> {
-    let fields = d.fields(node, &["count", "sweep", "lease", "quiet", "at-most"])?;
+    let fields = d.fields(node, &["count", "sweep", "lease", "grace", "quiet", "at-most"])?;
     let default = default_worker();
     // Nothing waits for no time at all, except that events need not be gathered.
     let some_time = |d: &mut Decoder, node: &Node| {
@@ -414,6 +436,7 @@ fn worker(d: &mut Decoder, node: &Node) -> Option<WorkerSettings> {
         count: fields.read(d, "count", Decoder::count).unwrap_or(default.count),
         sweep: fields.read(d, "sweep", some_time).unwrap_or(default.sweep),
         lease: fields.read(d, "lease", some_time).unwrap_or(default.lease),
+        grace: fields.read(d, "grace", Decoder::duration).unwrap_or(default.grace),
         debounce: Debounce {
             quiet: fields.read(d, "quiet", Decoder::duration).unwrap_or(default.debounce.quiet),
             at_most: fields.read(d, "at-most", Decoder::duration).unwrap_or(default.debounce.at_most),

@@ -6,15 +6,36 @@ use crate::support::{
 };
 use butler::engine::manifest::{Document, Edit, FileKind, Scan, apply, is_candidate, scan};
 use serde_json::Value;
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
-/// How many markers a repository has, as counted by hand.
-fn markers(repository: &str) -> usize {
+/// Each repository with its markers, as counted by hand, and its image lines.
+const REPOSITORIES: [(&str, usize, usize); 7] = [
+    ("alkrauss48+fleet-infra", 11, 17),
+    ("equinor+radix-flux", 45, 105),
+    ("equinor+radix-flux@dbe53ca7c", 0, 45),
+    ("makkes+pipelines", 1, 4),
+    ("manuelnucci+lfs269-instavote-deploy", 2, 8),
+    ("paladinarcher+vetsez-ds-demo1-coding-challenge-devops", 0, 10),
+    ("stefanprodan+gitops-helm", 0, 8),
+];
+
+/// The folder of each repository, with its row of [`REPOSITORIES`]. Where there is any, all six have to be there; one at
+/// another commit (`@`) is looked at if it is.
+fn folders() -> Vec<(PathBuf, (&'static str, usize, usize))> {
+    let Some(root) = data("corpora") else { return Vec::new() };
+    let mut found = REPOSITORIES.map(|row| (root.join(row.0), row)).to_vec();
+    found.retain(|(folder, (name, ..))| folder.is_dir() || !name.contains('@'));
+    let missing: Vec<_> = found.iter().filter(|(folder, _)| !folder.is_dir()).map(|(_, (name, ..))| *name).collect();
+    assert_eq!(missing, [""; 0], "not in {}", root.display());
+    found
+}
+
+/// Lines, and values yet to be put into patch files, that Flux v1's annotations automate.
+fn annotated(repository: &str) -> usize {
     match repository {
-        "alkrauss48+fleet-infra" => 11,
-        "equinor+radix-flux" => 45,
-        "makkes+pipelines" => 1,
-        "manuelnucci+lfs269-instavote-deploy" => 2,
+        "equinor+radix-flux@dbe53ca7c" => 13,
+        "paladinarcher+vetsez-ds-demo1-coding-challenge-devops" => 2,
+        "stefanprodan+gitops-helm" => 3,
         _ => 0,
     }
 }
@@ -77,31 +98,31 @@ fn editing_is_local(bytes: &[u8], scanned: &Scan) {
 
 #[test]
 fn repositories() {
-    let Some(root) = data("corpora") else { return };
-    for entry in fs::read_dir(&root).unwrap().map(Result::unwrap) {
-        let name = entry.file_name().into_string().unwrap();
+    let (mut found, mut expected) = (Vec::new(), Vec::new());
+    for (folder, row) in folders() {
+        let name = row.0;
         let mut counts = Counts::default();
-        for (path, bytes) in files(&entry.path()) {
+        for (path, bytes) in files(&folder) {
             if let Some(kind) = FileKind::of(&path) {
                 counts.add(kind, &bytes);
             }
         }
         println!("{name}: {counts:?}");
-        assert_eq!(counts.markers, markers(&name), "markers of {name}");
+        found.push((name, counts.markers, counts.lines));
+        expected.push(row);
     }
+    assert_eq!(found, expected, "markers and image lines of each repository");
 }
 
 /// `plan` and `lint` over every repository. No registry is asked: one made-up tag is everything that there is, so each
 /// bound line says what it makes of that.
 #[test]
 fn plan_and_lint() {
-    let Some(root) = data("corpora") else { return };
-    for entry in fs::read_dir(&root).unwrap().map(Result::unwrap) {
-        let name = entry.file_name().into_string().unwrap();
-        let lint = butler(&entry.path(), &["lint", "-o", "json"]);
+    for (folder, (name, markers, _)) in folders() {
+        let lint = butler(&folder, &["lint", "-o", "json"]);
         assert!(matches!(lint.code, 0 | 1), "{name}: {}", lint.err);
         let lint = lint.json(lint.code);
-        let plan = butler(&entry.path(), &["plan", "--tag", "example.com/made-up:v1", "-o", "json"]).json(0);
+        let plan = butler(&folder, &["plan", "--tag", "example.com/made-up:v1", "-o", "json"]).json(0);
         let rows = |document: &Value, key: &str| document[key].as_array().unwrap().clone();
         let mut codes = BTreeMap::<String, usize>::new();
         for row in rows(&plan, "skipped").iter().chain(&rows(&lint, "findings")) {
@@ -109,10 +130,10 @@ fn plan_and_lint() {
         }
         println!("{name}: {} planned, {} left, {codes:?}", rows(&plan, "changes").len(), rows(&plan, "skipped").len());
         let rows_planned = rows(&plan, "changes").len() + rows(&plan, "skipped").len();
-        assert_eq!(rows_planned, markers(&name), "each marker of {name} once");
+        assert_eq!(rows_planned, markers + annotated(name), "each line of {name} that follows a policy once");
         // The other formats run over the same.
         for format in ["text", "diff"] {
-            butler(&entry.path(), &["plan", "--tag", "example.com/made-up:v1", "-o", format]).text();
+            butler(&folder, &["plan", "--tag", "example.com/made-up:v1", "-o", format]).text();
         }
     }
 }

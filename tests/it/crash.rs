@@ -1,8 +1,8 @@
 //! Killed at any moment, started again: the same end.
 
 use crate::support::{
-    end::End,
-    live::{Kill, Live, Loss},
+    end::{End, doubled},
+    live::{Kill, Live, Loss, PATIENCE, eventually},
     world::REPO,
 };
 use butler::{
@@ -15,7 +15,7 @@ use butler::{
     server::{assemble, clock::Clock, worker::Step},
 };
 use futures::{StreamExt, stream};
-use std::{collections::BTreeMap, sync::atomic::Ordering, time::Instant};
+use std::{collections::BTreeMap, process::Command, sync::atomic::Ordering, time::Instant};
 
 const TO_STAGING: &str = "butler/promote/to-staging";
 const TO_PRODUCTION: &str = "butler/promote/to-production";
@@ -58,6 +58,7 @@ async fn rest(live: &Live) -> End {
     worker.store().enqueue(&[JobRequest::urgent(JobKey::Sweep)], Clock::System.now()).await.unwrap();
     while worker.step().await.unwrap() != Step::Idle {}
     assert_eq!(End::of(&live.github, live.registry_host()), end, "a sweep changed something");
+    assert_eq!(doubled(&live.github), [""; 0]);
     let parked = worker.store().parked().await.unwrap();
     assert!(parked.is_empty(), "{parked:?}");
     worker.store().close().await;
@@ -104,9 +105,13 @@ async fn killed_at_any_write_it_comes_to_the_same_end() {
     let chosen = chosen(&writes);
     let kills = chosen.iter().flat_map(|&nth| {
         let of = move |when, loss| Kill { nth, when, loss };
-        let mut kills = vec![of(When::After, Loss::Nothing), of(When::Before, Loss::DatabaseAndMirrors)];
+        let mut kills = vec![
+            of(When::After, Loss::Nothing),
+            of(When::After, Loss::Database),
+            of(When::Before, Loss::DatabaseAndMirrors),
+        ];
         if all_of_them() {
-            kills.extend([of(When::Before, Loss::Nothing), of(When::After, Loss::Database)]);
+            kills.push(of(When::Before, Loss::Nothing));
         }
         kills
     });
@@ -125,7 +130,10 @@ async fn killed_at_any_write_it_comes_to_the_same_end() {
         all += 1;
         let told = format!("{kill:?} at {}", writes[kill.nth as usize - 1]);
         match result {
-            Ok((end, _, restarts)) if end == expected => struck += u32::from(restarts > 0),
+            Ok((end, _, restarts)) if end == expected && restarts > 0 => struck += 1,
+            Ok((end, writes, _)) if end == expected => {
+                wrong.push(format!("{told}: there was nothing to kill it at: {writes:#?}"));
+            }
             Ok((end, ..)) => wrong.push(format!("{told}: {end:#?}")),
             Err(panic) => {
                 let panic = panic.to_string();
@@ -141,10 +149,11 @@ async fn killed_at_any_write_it_comes_to_the_same_end() {
         wrong.len()
     );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(struck, all);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_after_the_202_the_event_is_there() {
+async fn killed_after_the_202_and_after_the_fetch_the_event_is_there() {
     let mut live = Live::new().await;
     live.start_and_wait().await;
     let looked = "job{key=repository:acme/config attempts=0}: butler::server::worker: done";
@@ -158,18 +167,27 @@ async fn killed_after_the_202_the_event_is_there() {
     store.close().await;
     live.until("the image", |live| live.tag("main", "development") == "1.1.0").await;
 
-    // After the fetch that follows the next event.
-    let process = live.process.clone();
-    let kill = Fault::Call(When::After, Box::new(move || process.kill()));
-    live.github.fail_next("GET /acme/config.git/info/refs", kill).unwrap();
+    // After the fetch of what a person pushed: the next thing that is asked is which pull requests are open.
+    live.until("a pull request", |live| live.open_pull(TO_STAGING).is_some()).await;
+    let (github, process) = (live.github.clone(), live.process.clone());
+    let fetched = move || {
+        let kill = Fault::Call(When::Before, Box::new(move || process.kill()));
+        github.fail_next("GET /repos/acme/config/pulls", kill).unwrap();
+    };
+    let fetched = Fault::Call(When::After, Box::new(fetched));
+    live.github.fail_next("POST /acme/config.git/git-upload-pack", fetched).unwrap();
     live.push_image("1.2.0");
-    live.until("the next image", |live| live.tag("main", "development") == "1.2.0").await;
+    let commit = live.github.person("ann").pushes(REPO, "main", "Notes", &[("NOTES.md", Some("By hand\n"))]).unwrap();
+    eventually("it is killed", PATIENCE, || live.process.was_killed(), || live.log()).await;
     assert!(live.github.all_faults_struck());
-    assert_eq!(live.github.history(REPO, "main").len(), 3);
+    let mirror = live.data.path().join("mirrors/acme/config.git");
+    let found = Command::new("git").arg("-C").arg(mirror).args(["cat-file", "-e", &commit]).status().unwrap();
+    assert!(found.success(), "{commit} was fetched before the end came");
+    live.until("the next image", |live| live.tag("main", "development") == "1.2.0").await;
+    assert_eq!(live.github.history(REPO, "main").len(), 4);
     live.kill_at(Kill { nth: u32::MAX, when: When::After, loss: Loss::Database });
 
     // Said while nobody listens, on an issue that is not butler's, and the database is lost too.
-    live.until("a pull request", |live| live.open_pull(TO_STAGING).is_some()).await;
     live.process.kill();
     let issue = live.github.person("ann").opens_issue(REPO, "Freeze").unwrap();
     live.github.person("ann").comments(REPO, issue, "/butler hold development").unwrap();

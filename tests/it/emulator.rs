@@ -542,3 +542,37 @@ async fn squash_and_merge_commits_are_what_github_makes() {
         assert_eq!(github.branch(REPO, "next"), None);
     }
 }
+
+#[tokio::test]
+async fn a_rebase_keeps_authors_and_messages() {
+    let github = github().await;
+    github.allow_merging_by(REPO, &[Method::Rebase]).unwrap();
+    let number = open_pull(&github);
+    github.person("alice").pushes(REPO, "main", "Meanwhile", &[("other.yaml", Some("kind: Other\n"))]).unwrap();
+    let merged = github.person("alice").merges_by(REPO, number, Method::Rebase).unwrap();
+    let history = github.history(REPO, "main");
+    let subjects: Vec<&str> = history.iter().map(|commit| commit.message.trim()).collect();
+    assert_eq!(subjects, ["First commit", "Meanwhile", "Update app to 1.1.0"]);
+    let tip = history.last().unwrap();
+    assert_eq!((tip.id.as_str(), tip.parents.len(), tip.committer.name.as_str()), (merged.as_str(), 1, "alice"));
+}
+
+#[tokio::test]
+async fn a_way_to_merge_that_is_not_allowed_is_refused() {
+    for (allowed, asked, says) in [
+        (Method::Squash, "merge", "Merge commits are not allowed on this repository."),
+        (Method::Rebase, "squash", "Squash merges are not allowed on this repository."),
+        (Method::Merge, "rebase", "Rebase merges are not allowed on this repository."),
+    ] {
+        let github = github().await;
+        github.allow_merging_by(REPO, &[allowed]).unwrap();
+        let number = open_pull(&github);
+        let api = Api::installation(&github, REPO).await;
+        let repository = api.get(&format!("/repos/{REPO}")).await.body;
+        let told =
+            ["allow_merge_commit", "allow_squash_merge", "allow_rebase_merge"].map(|field| repository[field] == true);
+        assert_eq!(told, [Method::Merge, Method::Squash, Method::Rebase].map(|method| method == allowed));
+        let answer = api.put(&format!("/repos/{REPO}/pulls/{number}/merge"), json!({"merge_method": asked})).await;
+        assert_eq!((answer.status, answer.body["message"].as_str()), (405, Some(says)));
+    }
+}

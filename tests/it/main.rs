@@ -19,6 +19,7 @@ mod house;
 mod intake;
 mod marker_rewrite;
 mod memory;
+mod pages;
 mod process;
 mod races;
 mod real;

@@ -1,11 +1,16 @@
 //! `butler serve` as a process: how it starts, stops, shares a database and loses one.
 
 use crate::support::{
+    end::doubled,
     live::{Live, PATIENCE, Process, eventually, spare_port},
     world::{REPO, SECRET},
 };
-use butler::sandbox::github::{Fault, Webhook, When};
-use std::{fs, process::Command};
+use butler::{
+    adapters::store::Store,
+    sandbox::github::{Fault, Webhook, When},
+};
+use jiff::Timestamp;
+use std::{collections::BTreeSet, fs, process::Command, time::Duration};
 
 fn serve(config: &std::path::Path) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_butler"))
@@ -66,6 +71,29 @@ async fn told_to_stop_it_finishes_what_it_is_at() {
     live.push_image("1.2.0");
     live.until("the next image", |live| live.tag("butler/promote/to-staging", "staging") == "1.2.0").await;
     assert_eq!(live.github.history(REPO, "main").len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn told_to_stop_it_gives_up_what_takes_too_long() {
+    let live = Live::new().await;
+    live.configure(|text| text.replace("lease: 2s", "lease: 10m, grace: 1s"));
+    live.start_and_wait().await;
+    live.until("a memory", |live| live.github.refs(REPO).contains_key("refs/butler/state")).await;
+    let process = live.process.clone();
+    // git waits for an answer that is an hour away, in a thread that nothing can end.
+    let listing = "GET /acme/config.git/info/refs";
+    live.github.fail_nth(listing, 1, Fault::Call(When::Before, Box::new(move || process.terminate()))).unwrap();
+    live.github.fail_nth(listing, 2, Fault::Delay(Duration::from_secs(3600))).unwrap();
+    live.push_image("1.1.0");
+    eventually("butler stops", PATIENCE, || live.process.ended().is_some(), || live.log()).await;
+    assert!(live.process.ended().unwrap().success(), "{}", live.log());
+    assert!(live.log().contains("given up and handed back"), "{}", live.log());
+    let store = Store::open(&live.settings().database).await.unwrap();
+    let pending = store.pending(Timestamp::now()).await.unwrap();
+    assert_eq!((pending.running, pending.ready), (0, 1), "not left to a lease of ten minutes: {pending:?}");
+    store.close().await;
+    live.start_and_wait().await;
+    live.until("the image", |live| live.tag("main", "development") == "1.1.0").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,10 +161,10 @@ async fn two_processes_on_one_database_do_nothing_twice() {
     assert_eq!(log.iter().filter(|commit| commit.parents.len() == 2).count(), 1, "one merge");
     assert_eq!(live.github.pulls(REPO).len(), 2);
     assert!(updates.len() <= 11);
-    let mut versions: Vec<_> =
+    let versions: BTreeSet<_> =
         updates.iter().map(|commit| commit.message.lines().next().unwrap().rsplit(' ').next().unwrap()).collect();
-    versions.dedup();
     assert_eq!(versions.len(), updates.len(), "no version twice: {versions:?}");
+    assert_eq!(doubled(&live.github), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,7 +33,7 @@ fn shown(text: &str) -> String {
         (r"\d+\.\d\d s", "TIME"),
         (r"http://127\.0\.0\.1:\d+", "http://HOST"),
         (r"127\.0\.0\.1:\d+", "HOST"),
-        (r"sha256:[0-9a-f]{64}", "DIGEST"),
+        (r"sha256:(?:[0-9a-f]{64}|[0-9a-f]{12})", "DIGEST"),
         (r"\b[0-9a-f]{40}\b|\b[0-9a-f]{16}\b|\b[0-9a-f]{7}\b", "ID"),
         (r"/\S*/butler-sandbox-\w+", "FOLDER"),
         (r"takes \d+\.\d times", "takes N times"),
@@ -51,8 +51,8 @@ fn once_walks_the_main_job_and_exits() {
     let text = String::from_utf8(output.stdout).unwrap();
     println!("{text}");
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    // A digest and a folder's name do not break.
-    let breaks = |line: &&str| !line.contains("sha256:") && !line.contains("/butler-sandbox-");
+    // The name of a folder does not break, and this one lies deep.
+    let breaks = |line: &&str| !line.contains("/butler-sandbox-");
     let wide = text.lines().filter(breaks).filter(|line| line.chars().count() > 80);
     assert_eq!(wide.collect::<Vec<_>>(), Vec::<&str>::new(), "80 columns");
     insta::assert_snapshot!(shown(&text), @"
@@ -159,8 +159,30 @@ impl Drop for Terminal {
 fn a_second_terminal_plays_with_an_open_sandbox() {
     let home = TempDir::new().unwrap();
     let terminal = Terminal::open(&home, &["--no-walk"]);
+    let none = run(&home, &["show", "1"]);
+    let said = String::from_utf8_lossy(&none.stderr).into_owned();
+    insta::assert_snapshot!(said, @"error: expected the number of a pull request, found 1: there is no pull request yet; push an image first");
 
-    insta::assert_snapshot!(visit(&home, &["push", "app:1.2.4", "--wait"]), @"pushed acme/app:1.2.4 (DIGEST)");
+    insta::assert_snapshot!(visit(&home, &["push", "app:1.2.4", "--wait"]), @"
+    pushed acme/app:1.2.4
+      DIGEST
+    butler committed ID to main
+      update(development): flux-system:app HOST/acme/app 1.0.0 -> 1.2.4
+      Butler-Policy: flux-system:app
+      Butler-Image: HOST/acme/app:1.2.4
+      Butler-Object: Deployment/development/app
+      Butler-Plan: ID
+    the sync wrote development: it runs 1.2.4
+    butler opened pull request #1
+      promote(staging): app 1.0.0 -> 1.2.4
+      http://HOST/acme/config/pull/1
+    ");
+    // As before, and nothing comes of it.
+    let again = visit(&home, &["comment", "1", "looks good", "--wait"]);
+    insta::assert_snapshot!(again, @"
+    ann commented on #1: looks good
+    butler had nothing to do
+    ");
     insta::assert_snapshot!(visit(&home, &["status"]), @"
     development   1.2.4         ID
     staging       1.0.0         ID
@@ -169,9 +191,27 @@ fn a_second_terminal_plays_with_an_open_sandbox() {
     #1   open     promote(staging): app 1.0.0 -> 1.2.4
     ");
     // Rita may only read.
-    visit(&home, &["comment", "1", "/merge", "--as", "rita", "--wait"]);
+    insta::assert_snapshot!(visit(&home, &["comment", "1", "/merge", "--as", "rita", "--wait"]), @"
+    rita commented on #1: /merge
+    butler commented on #1
+      Not done: this takes `maintain` permission on the repository, and you have
+        `read`; whoever has that role or a higher one may.
+    ");
     assert!(visit(&home, &["status"]).contains("#1   open"));
-    insta::assert_snapshot!(visit(&home, &["comment", "1", "/merge", "--wait"]), @"ann commented on #1: /merge");
+    insta::assert_snapshot!(visit(&home, &["comment", "1", "/merge", "--wait"]), @"
+    ann commented on #1: /merge
+    butler merged #1 as ID
+      promote(staging): app 1.0.0 -> 1.2.4
+      Merges #1.
+      Butler-Plan: ID
+      Butler-Requested-By: ann
+    butler commented on #1
+      Merged as ID.
+    the sync wrote staging: it runs 1.2.4
+    butler opened pull request #2
+      promote(production): app 1.0.0 -> 1.2.4
+      http://HOST/acme/config/pull/2
+    ");
     insta::assert_snapshot!(visit(&home, &["status"]), @"
     development   1.2.4         ID
     staging       1.2.4         ID
@@ -210,6 +250,9 @@ fn a_second_terminal_plays_with_an_open_sandbox() {
 
     `/merge` merges it when it may be merged, `/hold` stops it, `/status` says where things stand, `/help` lists the rest. Closing it declines these versions.
 
+    ann
+      looks good
+
     rita
       /merge
 
@@ -223,9 +266,28 @@ fn a_second_terminal_plays_with_an_open_sandbox() {
       Merged as ID.
     ");
 
-    let refused = run(&home, &["comment", "1", "hello", "--as", "bob"]);
-    insta::assert_snapshot!(String::from_utf8_lossy(&refused.stderr), @r#"error: expected one of the sandbox's people (ann, dan, rita), found "bob""#);
-    assert_eq!(refused.status.code(), Some(3));
+    // What a person said wrong is theirs: 2, and what would be right.
+    for (arguments, says) in [
+        (
+            &["comment", "1", "hello", "--as", "bob"][..],
+            r#"expected one of the sandbox's people (ann, dan, rita), found "bob""#,
+        ),
+        (&["show", "99"], "expected the number of a pull request, found 99: there are #1, #2"),
+        (&["comment", "99", "/merge", "--wait"], "expected the number of a pull request, found 99: there are #1, #2"),
+        (&["push", "app"], r#"expected IMAGE:TAG such as app:1.2.4, found "app""#),
+        (&["push", "App:1.0.0"], r#"expected IMAGE:TAG such as app:1.2.4, "App:1.0.0" is not an image reference"#),
+        (&["status", "--at", "here"], r#"expected the sandbox's address, such as http://127.0.0.1:4000, found "here""#),
+    ] {
+        let refused = run(&home, arguments);
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(said.starts_with(&format!("error: {says}")), "{arguments:?}: {said}");
+        assert_eq!(refused.status.code(), Some(2), "{arguments:?}");
+    }
+    // The commands that it shows at its start are about the first pull request that there will be.
+    assert!(terminal.said.contains("butler sandbox show 1 "), "{}", terminal.said);
+    let wide: Vec<_> =
+        terminal.said.lines().filter(|line| line.chars().count() > 80 && !line.contains("clone")).collect();
+    assert!(wide.iter().all(|line| line.contains("/butler-sandbox-")), "80 columns: {wide:?}");
 
     // By its address as well, wherever the file is.
     let elsewhere = TempDir::new().unwrap();

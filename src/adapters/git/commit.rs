@@ -1,7 +1,7 @@
 //! Writing commits straight into the object database: no working tree, and only the trees that are touched.
 
 use super::{
-    error::{GitError, Local, missing, oid},
+    error::{GitError, Local, missing, oid, said},
     history::Identity,
     mirror::Mirror,
     snapshot::tree_of,
@@ -143,7 +143,7 @@ fn write(repository: &Repository, tree: Option<Oid>, parent: Option<&str>, meta:
     let time = Time::new(meta.time.as_second(), 0);
     let sign = |who: &Identity| {
         Signature::new(&who.name, &who.email, &time).map_err(|error| {
-            Local::Invalid(format!("cannot commit as {:?} <{:?}>: {}", who.name, who.email, error.message()))
+            Local::Invalid(format!("cannot commit as {:?} <{:?}>: {}", who.name, who.email, said(&error)))
         })
     };
     let (author, committer) = (sign(&meta.author)?, sign(&meta.committer)?);

@@ -69,6 +69,14 @@ impl GitError {
     }
 }
 
+/// What libgit2 says. Some of its errors carry no text: then their kind, so that no message ends in nothing.
+pub(super) fn said(error: &git2::Error) -> String {
+    match error.message().trim() {
+        "" => format!("libgit2 gives no reason ({:?} in {:?})", error.code(), error.class()),
+        message => message.to_owned(),
+    }
+}
+
 /// Names the object that a caller asked for, where libgit2 says that there is none.
 pub(super) fn missing(what: &'static str, id: git2::Oid) -> impl FnOnce(git2::Error) -> Local {
     move |error| match error.code() {
@@ -99,10 +107,10 @@ impl Local {
             Local::TooLarge { what, id, size, limit } => GitError::TooLarge { what, id, size, limit },
             Local::Invalid(why) => GitError::Invalid(why),
             Local::Git(error) if passing(&error) => {
-                GitError::Disk { dir: dir.to_owned(), source: std::io::Error::other(error.message().to_owned()) }
+                GitError::Disk { dir: dir.to_owned(), source: std::io::Error::other(said(&error)) }
             }
             // What is left has to do with objects or refs that should be there and are not, or cannot be read.
-            Local::Git(error) => GitError::Damaged { dir: dir.to_owned(), why: error.message().to_owned() },
+            Local::Git(error) => GitError::Damaged { dir: dir.to_owned(), why: said(&error) },
         }
     }
 }
@@ -118,5 +126,25 @@ pub(super) fn oid(id: &str) -> Result<git2::Oid, Local> {
     match git2::Oid::from_str(id) {
         Ok(oid) if id.len() == 40 => Ok(oid),
         _ => Err(Local::Invalid(format!("expected an object id of 40 hexadecimal digits, found {id:?}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use git2::{ErrorClass, ErrorCode};
+
+    #[test]
+    fn no_message_ends_in_nothing() {
+        #[rustfmt::skip]
+        let cases = [
+            ("", ErrorCode::GenericError, ErrorClass::None, "the mirror in m is damaged: libgit2 gives no reason (GenericError in None); it is made anew at the next fetch"),
+            (" ", ErrorCode::Eof, ErrorClass::Os, "m: libgit2 gives no reason (Eof in Os)"),
+            ("bad object", ErrorCode::GenericError, ErrorClass::Odb, "the mirror in m is damaged: bad object; it is made anew at the next fetch"),
+        ];
+        for (message, code, class, shown) in cases {
+            let error = Local::Git(git2::Error::new(code, class, message)).in_dir(std::path::Path::new("m"));
+            assert_eq!(error.to_string(), shown);
+        }
     }
 }

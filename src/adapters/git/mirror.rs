@@ -1,7 +1,7 @@
 //! A bare repository on disk whose refs are the remote's.
 
 use super::{
-    error::{GitError, Local},
+    error::{GitError, Local, said},
     transport::{self, Access, Learnt, TokenSource},
 };
 use git2::{AutotagOption, Direction, FetchOptions, Reference, Repository};
@@ -58,7 +58,7 @@ impl Mirror {
         };
         if let Err(error) = sound {
             if dir.exists() {
-                tracing::warn!(dir = %dir.display(), why = error.message(), "a damaged mirror is made anew");
+                tracing::warn!(dir = %dir.display(), why = said(&error), "a damaged mirror is made anew");
             }
             mirror.recreate()?;
         }
@@ -159,7 +159,7 @@ impl Mirror {
         let error = |error: git2::Error| match (failure, error.class()) {
             (Some(failure), _) => failure,
             (None, git2::ErrorClass::Net | git2::ErrorClass::Http) => {
-                GitError::Unreachable { url: self.url().to_owned(), why: error.message().to_owned() }
+                GitError::Unreachable { url: self.url().to_owned(), why: said(&error) }
             }
             (None, _) => Local::Git(error).in_dir(&self.dir),
         };
@@ -202,7 +202,7 @@ impl Mirror {
             _ => fs::create_dir_all(&self.dir).map_err(disk)?,
         }
         let made = Repository::init_bare(&self.dir);
-        made.map(|_| ()).map_err(|error| disk(io::Error::other(error.message().to_owned())))
+        made.map(|_| ()).map_err(|error| disk(io::Error::other(said(&error))))
     }
 
     /// Repacks once there are many packs, if a `git` is there to do it. Best effort: it only costs time not to.

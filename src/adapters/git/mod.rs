@@ -23,6 +23,6 @@ pub use error::{GitError, Remedy};
 pub use history::{CommitInfo, FileVersion, Identity};
 pub use mirror::{Heads, Mirror};
 pub use push::{PushOutcome, RefUpdate};
-pub use reader::{BranchState, Reader, Work};
+pub use reader::{BranchState, Past, Reader, Work};
 pub use snapshot::{ChangedPath, Mode, TreeEntry};
 pub use transport::{TokenError, TokenSource, init};

@@ -3,6 +3,7 @@
 
 mod cache;
 mod own;
+mod past;
 mod pool;
 
 use super::{ChangedPath, GitError, Mirror, Mode};
@@ -14,6 +15,7 @@ use crate::engine::{
 };
 use cache::{Recent, ScanCache};
 use own::Histories;
+pub use past::Past;
 use pool::Pool;
 use std::{
     path::PathBuf,
@@ -23,6 +25,8 @@ use std::{
     },
 };
 
+/// How many commits of a branch are looked through.
+const HISTORY: usize = 300;
 /// Larger files hold no manifests.
 const FILE_LIMIT: usize = 10 * 1024 * 1024;
 

@@ -13,6 +13,21 @@ pub enum MergeMethod {
     Rebase,
 }
 
+impl MergeMethod {
+    /// In the order in which butler likes them: a merge commit keeps what was judged, a squash its message, a rebase only
+    /// its commits.
+    pub const ALL: [MergeMethod; 3] = [MergeMethod::Merge, MergeMethod::Squash, MergeMethod::Rebase];
+
+    /// GitHub's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            MergeMethod::Merge => "merge",
+            MergeMethod::Squash => "squash",
+            MergeMethod::Rebase => "rebase",
+        }
+    }
+}
+
 /// How a merge ended. Only [`MergeOutcome::Merged`] and [`MergeOutcome::AlreadyMerged`] changed the base.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MergeOutcome {
@@ -24,6 +39,8 @@ pub enum MergeOutcome {
     HeadMoved,
     /// The base moved while GitHub merged: try again.
     BaseMoved,
+    /// The repository does not merge in this way; another may do. `why` is GitHub's sentence.
+    MethodRefused { why: String },
     /// Rules, conflicts, or it was closed. `why` is GitHub's sentence.
     NotMergeable { why: String },
 }
@@ -50,6 +67,10 @@ fn after(pull: &Pull, expected_head: &str, own_login: &str, said: Option<&str>) 
     if lower.contains("head branch was modified") {
         // What was just read may be older than that.
         return Some(MergeOutcome::HeadMoved);
+    }
+    // "Merge commits are not allowed on this repository.", and the like for squashes and rebases.
+    if lower.contains("not allowed on this repository") {
+        return Some(MergeOutcome::MethodRefused { why: said.to_owned() });
     }
     // GitHub refuses while it still works out whether there are conflicts, with the words that it has for conflicts.
     let undecided = pull.mergeable.is_none() && lower.contains("not mergeable");
@@ -106,6 +127,8 @@ mod tests {
         let closed = "it was closed without being merged";
         let base = "Base branch was modified. Review and try the merge again.";
         let conflict = "Pull Request is not mergeable";
+        let method = "Squash merges are not allowed on this repository.";
+        let refused = Some(MergeOutcome::MethodRefused { why: method.into() });
         let review = "At least 1 approving review is required by reviewers with write access.";
         let head = "Head branch was modified. Review and try the merge again.";
         // (merged by, open, head, mergeable, said, outcome); the head that was judged is "h"
@@ -123,6 +146,8 @@ mod tests {
             (None, true, "h", Some(false), Some(conflict), not(conflict)),
             (None, true, "h", None, Some(conflict), None),
             (None, true, "h", None, Some(review), not(review)),
+            (None, true, "h", None, Some(method), refused),
+            (None, true, "other", None, Some(method), Some(MergeOutcome::HeadMoved)),
             (None, true, "h", Some(true), Some("Merge already in progress"), None),
             (None, true, "h", Some(true), None, None),
         ] {

@@ -1,6 +1,6 @@
 //! What a repository is, and what its rules let the App do with a branch.
 
-use super::{Forge, call::Call, error::ForgeError};
+use super::{Forge, MergeMethod, call::Call, error::ForgeError};
 use crate::engine::event::RepoName;
 use serde::Deserialize;
 
@@ -13,10 +13,13 @@ pub struct RepositoryInfo {
     pub fork: bool,
     pub template: bool,
     pub private: bool,
+    /// How its pull requests may be merged, the first choice first. GitHub tells it only to those who may write; where it
+    /// does not, everything is tried.
+    pub merge_methods: Vec<MergeMethod>,
 }
 
 /// What stands between the App and a branch, as far as GitHub shows it to somebody who does not administer the repository.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BranchRules {
     /// Some rule or protection applies.
     pub protected: bool,
@@ -27,6 +30,8 @@ pub struct BranchRules {
     pub required_approvals: u32,
     /// Names of checks, sorted.
     pub required_checks: Vec<String>,
+    /// How pull requests may be merged into it, the first choice first, as far as rules say.
+    pub merge_methods: Vec<MergeMethod>,
 }
 
 /// Rules that a push of one more commit to an existing branch cannot break. Whatever is not named here, and whatever
@@ -61,6 +66,8 @@ struct Parameters {
     required_approving_review_count: Option<u32>,
     #[serde(default)]
     required_status_checks: Vec<RequiredCheck>,
+    /// `merge`, `squash`, `rebase`; empty or missing: all.
+    allowed_merge_methods: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -97,9 +104,17 @@ fn weigh(branch: Branch, rules: Vec<Rule>) -> BranchRules {
     let mut found = BranchRules {
         protected: classic || branch.protected || !rules.is_empty(),
         direct_push: !classic && rules.iter().all(|rule| HARMLESS_RULES.contains(&rule.kind.as_str())),
-        ..BranchRules::default()
+        required_approvals: 0,
+        required_checks: Vec::new(),
+        merge_methods: MergeMethod::ALL.to_vec(),
     };
-    for Rule { parameters, .. } in rules {
+    for Rule { kind, parameters } in rules {
+        if kind == "required_linear_history" {
+            found.merge_methods.retain(|method| *method != MergeMethod::Merge);
+        }
+        if let Some(allowed) = parameters.allowed_merge_methods.filter(|allowed| !allowed.is_empty()) {
+            found.merge_methods.retain(|method| allowed.iter().any(|word| word == method.word()));
+        }
         found.required_approvals =
             found.required_approvals.max(parameters.required_approving_review_count.unwrap_or_default());
         checks.extend(parameters.required_status_checks.into_iter().map(|check| check.context));
@@ -124,9 +139,18 @@ impl Forge {
             is_template: bool,
             #[serde(default)]
             private: bool,
+            allow_merge_commit: Option<bool>,
+            allow_squash_merge: Option<bool>,
+            allow_rebase_merge: Option<bool>,
         }
         let answer: Answer = self.client().json(Call::look(repo, "/repos/{owner}/{repo}")).await?;
+        let allows = |method: &MergeMethod| match method {
+            MergeMethod::Merge => answer.allow_merge_commit,
+            MergeMethod::Squash => answer.allow_squash_merge,
+            MergeMethod::Rebase => answer.allow_rebase_merge,
+        };
         Ok(RepositoryInfo {
+            merge_methods: MergeMethod::ALL.into_iter().filter(|method| allows(method) != Some(false)).collect(),
             id: answer.id,
             default_branch: answer.default_branch,
             archived: answer.archived,
@@ -181,9 +205,37 @@ mod tests {
         ] {
             let found = weigh(serde_json::from_str(branch).unwrap(), serde_json::from_str(rules).unwrap());
             let required_checks = names.iter().map(|name| name.to_string()).collect();
-            let expected =
-                BranchRules { protected, direct_push: direct, required_approvals: approvals, required_checks };
+            let merge_methods = MergeMethod::ALL.to_vec();
+            let expected = BranchRules {
+                protected,
+                direct_push: direct,
+                required_approvals: approvals,
+                required_checks,
+                merge_methods,
+            };
             assert_eq!(found, expected, "{branch} {rules}");
+        }
+    }
+
+    #[test]
+    fn rules_name_the_ways_to_merge() {
+        use MergeMethod::{Merge, Rebase, Squash};
+        for (rules, expected) in [
+            ("[]", &[Merge, Squash, Rebase][..]),
+            (r#"[{"type":"required_linear_history"}]"#, &[Squash, Rebase]),
+            (
+                r#"[{"type":"pull_request","parameters":{"allowed_merge_methods":["rebase","squash"]}}]"#,
+                &[Squash, Rebase],
+            ),
+            (
+                r#"[{"type":"pull_request","parameters":{"allowed_merge_methods":["merge"]}},{"type":"required_linear_history"}]"#,
+                &[],
+            ),
+            (r#"[{"type":"pull_request","parameters":{"allowed_merge_methods":[]}}]"#, &[Merge, Squash, Rebase]),
+            (r#"[{"type":"pull_request","parameters":{}}]"#, &[Merge, Squash, Rebase]),
+        ] {
+            let branch = serde_json::from_str(r#"{"protected":true}"#).unwrap();
+            assert_eq!(weigh(branch, serde_json::from_str(rules).unwrap()).merge_methods, expected, "{rules}");
         }
     }
 }

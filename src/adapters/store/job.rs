@@ -1,7 +1,7 @@
 //! Jobs: what is stale, when it is looked at, and who may look.
 
 use super::sqlite::micros;
-use crate::engine::{event::RepoName, image::Repository};
+use crate::engine::event::RepoName;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::{fmt, str::FromStr, time::Duration};
@@ -17,8 +17,6 @@ pub enum JobKey {
     /// One thing that people see, such as one comment, is to be made so. The id is the effect's own, unique in the
     /// repository; the latest payload wins.
     Effect { repo: RepoName, id: String },
-    /// An image's tags are to be listed again.
-    Tags(Repository),
     /// Everything is to be compared with GitHub.
     Sweep,
 }
@@ -28,13 +26,12 @@ pub enum JobKey {
 pub enum JobKind {
     Repository,
     Effect,
-    Tags,
     Sweep,
 }
 
 /// Why a text is no job key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected a job as repository:OWNER/NAME, effect:OWNER/NAME:ID, tags:IMAGE or sweep, found {text:?}: {why}")]
+#[error("expected a job as repository:OWNER/NAME, effect:OWNER/NAME:ID or sweep, found {text:?}: {why}")]
 pub struct JobKeyError {
     text: String,
     why: String,
@@ -45,7 +42,6 @@ impl JobKey {
         match self {
             JobKey::Repository(_) => JobKind::Repository,
             JobKey::Effect { .. } => JobKind::Effect,
-            JobKey::Tags(_) => JobKind::Tags,
             JobKey::Sweep => JobKind::Sweep,
         }
     }
@@ -56,7 +52,6 @@ impl JobKind {
         match self {
             JobKind::Repository => "repository",
             JobKind::Effect => "effect",
-            JobKind::Tags => "tags",
             JobKind::Sweep => "sweep",
         }
     }
@@ -67,7 +62,6 @@ impl JobKind {
         Duration::from_secs(match self {
             JobKind::Effect => 0,
             JobKind::Repository => 10,
-            JobKind::Tags => 20,
             JobKind::Sweep => 60,
         })
     }
@@ -79,7 +73,6 @@ impl fmt::Display for JobKey {
         match self {
             JobKey::Repository(repo) => write!(f, "repository:{repo}"),
             JobKey::Effect { repo, id } => write!(f, "effect:{repo}:{id}"),
-            JobKey::Tags(image) => write!(f, "tags:{image}"),
             JobKey::Sweep => f.write_str("sweep"),
         }
     }
@@ -99,7 +92,6 @@ impl FromStr for JobKey {
                 let (name, id) = rest.split_once(':').ok_or_else(|| wrong("no id".into()))?;
                 Ok(JobKey::Effect { repo: repo(name)?, id: id.into() })
             }
-            Some(("tags", image)) => Ok(JobKey::Tags(Repository::parse(image).map_err(|e| wrong(e.to_string()))?)),
             _ => Err(wrong("no such kind".into())),
         }
     }
@@ -192,11 +184,11 @@ impl Lease {
         &self.key
     }
 
-    /// The config repository that may be written under this lease; none for effects, tags and sweeps.
+    /// The config repository that may be written under this lease; none for effects and sweeps.
     pub fn repository(&self) -> Option<&RepoName> {
         match &self.key {
             JobKey::Repository(repo) => Some(repo),
-            JobKey::Effect { .. } | JobKey::Tags(_) | JobKey::Sweep => None,
+            JobKey::Effect { .. } | JobKey::Sweep => None,
         }
     }
 

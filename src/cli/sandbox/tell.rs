@@ -3,7 +3,7 @@
 use super::people;
 use crate::{
     cli::output::{BOLD, DIM},
-    sandbox::{Folder, Sandbox, figures::Figures, sample, walk::Step},
+    sandbox::{Folder, Sandbox, figures::Figures, news::News, sample, walk::Step},
 };
 use std::time::Duration;
 
@@ -40,6 +40,19 @@ pub fn step(step: &Step) {
     }
 }
 
+/// What butler did, and what came of it.
+pub fn news(news: &[News]) {
+    if news.is_empty() {
+        anstream::println!("butler had nothing to do");
+    }
+    for News { what, details } in news {
+        anstream::println!("{BOLD}{what}{BOLD:#}");
+        for line in details.iter().flat_map(|detail| wrap(detail, WIDTH - 2)) {
+            anstream::println!("  {line}");
+        }
+    }
+}
+
 /// What was measured.
 pub fn figures(figures: &Figures, total: Duration) {
     let Figures { event_to_commit, debounce, bare_push, .. } = *figures;
@@ -67,18 +80,22 @@ pub fn figures(figures: &Figures, total: Duration) {
 pub fn guide(sandbox: &Sandbox) {
     let parts = &sandbox.parts;
     let clone = parts.url_for("ann", sample::REPOSITORY);
+    // What the first command below leads to.
+    let next = parts.github.pulls(sample::REPOSITORY).last().map_or(1, |pull| pull.number + 1);
+    let page = format!("{}/{}", parts.github.url(), sample::REPOSITORY);
     anstream::println!(
         "
 The sandbox stays open. In a second terminal:
 
-  butler sandbox push app:1.2.4            push an image; --wait until all is done
-  butler sandbox status                    what each stage runs, and pull requests
-  butler sandbox show 1                    read a pull request
-  butler sandbox comment 1 /merge          say something on it; --as dan
+  butler sandbox push app:1.2.4 --wait   push an image, and see what butler does
+  butler sandbox status                  what each stage runs, and pull requests
+  butler sandbox show {next:<19}read the pull request of that image
+  butler sandbox comment {next} /merge        say something on it; --as dan
   git clone {clone}
 
+In a browser: {page}
 The people: {}.
-Another sandbox than the last one is visited with --at {}
+Where several run, this one is visited with --at {}
 
 {BOLD}Press Ctrl-C to stop.{BOLD:#}",
         people(),

@@ -27,12 +27,14 @@ pub struct Held {
     pub component: Option<String>,
     /// `None`: every environment.
     pub environment: Option<String>,
+    /// The word `all` said that everything is meant, wherever it was said.
+    pub all: bool,
     /// The words that name neither: the reason of a hold; of a `resume`, words that nobody knows.
     pub rest: Vec<String>,
 }
 
-/// Sorts the words of `hold` or `resume`: at most one component and one environment in either order, then the rest. A
-/// word that names both is the environment, unless an environment follows it. A first unknown word that is a slip of
+/// Sorts the words of `hold` or `resume`: at most one component and one environment in either order, or `all`, then the
+/// rest. A word that names both is the environment, unless an environment follows it. A first unknown word that is a slip of
 /// a known name is an error, so that `hold prdo` does not hold everything for the reason "prdo".
 pub fn resolve_hold(words: &[String], environments: &[&str], components: &[&str]) -> Result<Held, String> {
     let is_environment = |word: &String| environments.contains(&word.as_str());
@@ -49,6 +51,12 @@ pub fn resolve_hold(words: &[String], environments: &[&str], components: &[&str]
             break;
         }
         rest = after;
+    }
+    if held == Held::default()
+        && let [word, after @ ..] = rest
+        && word.eq_ignore_ascii_case("all")
+    {
+        return Ok(Held { all: true, rest: after.to_vec(), ..held });
     }
     held.rest = rest.to_vec();
     let unnamed = held.component.is_none() || held.environment.is_none();

@@ -7,8 +7,9 @@
 //!           / "/" verb *( SP word )        ; only where bare commands count
 //! promote   = "promote" *component [ "to" env [ version ] ]
 //!           / "promote" *component [ version ]
-//! hold      = "hold" [ component ] [ env ] [ "until" when ] [ reason ]
-//! resume    = "resume" [ component ] [ env ]
+//! hold      = "hold" [ what ] [ "until" when ] [ reason ]
+//! resume    = "resume" [ what ]
+//! what      = "all" / component / env / component env / env component
 //! merge     = "merge"
 //! status    = "status"
 //! help      = "help"                       ; so is "/butler" alone
@@ -16,7 +17,8 @@
 //!
 //! A command stands at the beginning of a line (white space before it is fine) and ends with the line; its verb may be
 //! in any case. The grammar cannot tell a component from a version, an environment or the first word of a reason: that
-//! takes the config, so words stay words here; [`resolve_hold`] sorts those of `hold` and `resume`.
+//! takes the config, so words stay words here; [`resolve_hold`] sorts those of `hold` and `resume`. Without a `what`
+//! they mean the promotion or update on whose pull request they are said, and everything where that is none.
 //!
 //! Whether the author may give a command is not decided here: see [`VerbInfo::permission`].
 
@@ -49,7 +51,7 @@ pub struct Scope {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parsed {
     Command(Command),
-    /// `/butler` with a verb that there is not.
+    /// `/butler` with a verb that there is not, or, where bare commands count, a slip of one.
     Unknown {
         line: String,
         verb: String,
@@ -159,9 +161,15 @@ fn command(line: &str, scope: Scope) -> Option<Parsed> {
     }
     let line = line.to_owned();
     let Some(info) = VerbInfo::of(&verb) else {
-        // Bare words that are not ours are somebody else's commands.
-        return addressed.then(|| Parsed::Unknown {
-            nearest: nearest(&verb, VERBS.iter().map(|verb| verb.name)),
+        let nearest = match verb.as_str() {
+            // What another bot calls it.
+            "unhold" => Some("resume"),
+            _ if addressed => nearest(&verb, VERBS.iter().map(|verb| verb.name)),
+            _ => slip(&verb),
+        };
+        // Bare words that are not near one of ours are somebody else's commands.
+        return (addressed || nearest.is_some()).then(|| Parsed::Unknown {
+            nearest,
             verb: verb.chars().take(100).collect(),
             line,
         });
@@ -175,6 +183,16 @@ fn command(line: &str, scope: Scope) -> Option<Parsed> {
         Ok(verb) => Parsed::Command(Command { line, verb }),
         Err(why) => Parsed::Invalid { line, verb: info.name, why, usage: info.usage },
     })
+}
+
+/// The command that a bare word was meant to be. Other bots listen there too: so it must begin with the same letter, or
+/// with a neighbour swapped (`/tsatus`), and short words (`/ping`, `/test`) count for what they are.
+fn slip(verb: &str) -> Option<&'static str> {
+    let near = nearest(verb, verbs::available())?;
+    let (first, second) = (near.chars().next(), near.chars().nth(1));
+    let begins = verb.chars().next();
+    let swapped = begins == second && verb.chars().nth(1) == first;
+    (verb.chars().count() >= 4 && (begins == first || swapped)).then_some(near)
 }
 
 fn arguments(info: &VerbInfo, words: &[&str]) -> Result<Verb, String> {

@@ -66,13 +66,19 @@ pub const VERBS: &[VerbInfo] = &[
     verb(
         "hold",
         "hold [component] [env] [until <when>] [reason]",
-        "stop updates and promotions of a component, an environment, or everything",
+        "stop this pull request's promotion; or a component, an environment, `all`",
         Permission::Write,
     )
     .in_this_version(),
-    verb("resume", "resume [component] [env]", "end a hold, or take a declined version after all", Permission::Write)
+    verb(
+        "resume",
+        "resume [component] [env]",
+        "end what `hold` stopped, or take a declined version after all",
+        Permission::Write,
+    )
+    .in_this_version(),
+    verb("status", "status", "what runs where since when, what is on the way, what is held", Permission::Read)
         .in_this_version(),
-    verb("status", "status", "what runs where, what waits and why", Permission::Read).in_this_version(),
     verb("help", "help", "list what you may do here", Permission::Read).in_this_version(),
     // The gate's team approves; the permission is the floor below it.
     verb("approve", "approve", "approve this promotion for the gate's team", Permission::Write),

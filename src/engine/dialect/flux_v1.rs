@@ -106,7 +106,7 @@ pub(super) fn bind(snapshot: &Snapshot, included: &Inclusions<'_>, bindings: &mu
             if document.containers.is_empty() {
                 continue;
             }
-            let base = Object { file, scan, document, number, object };
+            let base = Object { file, scan, document, number, object, memo: &snapshot.memo };
             match scopes.over(file, bindings) {
                 Reach::Direct => base.bind(None, snapshot, included, bindings),
                 Reach::Rendered(scopes) => {
@@ -136,6 +136,7 @@ struct Object<'a> {
     document: &'a Document,
     number: usize,
     object: &'a ObjectId,
+    memo: &'a Memo,
 }
 
 /// Where a container's tag is written.
@@ -192,7 +193,7 @@ impl<'a> Object<'a> {
                 _ => Reference::parse(image),
             };
             let key = self.key(container, included);
-            let policy = self.policy(&snapshot.memo, &key, container, &rules, current, &target, bindings);
+            let policy = self.policy(&key, container, &rules, current, &target, bindings);
             let policy = Arc::new(policy);
             bindings.policies.push(policy.clone());
             match (target, own) {
@@ -242,7 +243,7 @@ impl<'a> Object<'a> {
             let same = object.kind == self.object.kind
                 && object.name == self.object.name
                 && namespace(object) == namespace(self.object);
-            same.then_some(Object { file, scan, document, number, object })
+            same.then_some(Object { file, scan, document, number, object, memo: self.memo })
         })
     }
 
@@ -292,7 +293,6 @@ impl<'a> Object<'a> {
 
     fn policy(
         &self,
-        memo: &Memo,
         key: &PolicyKey,
         container: &Container,
         rules: &Rules,
@@ -313,7 +313,7 @@ impl<'a> Object<'a> {
             }
             Ok(current) => {
                 image.clone_from(&current.name);
-                match memo.policy(Order::Flux1(pattern.to_owned()), None, None) {
+                match self.memo.policy(Order::Flux1(pattern.to_owned()), None, None) {
                     Err(error) => PolicyState::Invalid(error.to_string()),
                     Ok(policy) => {
                         if let Some(fault) = policy.fault() {

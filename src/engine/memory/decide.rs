@@ -1,8 +1,11 @@
 //! How a person's command changes the memory. A command is decided once, in the state commit that records its comment's
 //! id; on a lost race the decision is made again, on the memory that is there then.
 
-use super::{Hold, Landed, Memory, MergeIntent, PullRecord, Requested};
-use crate::engine::{command::Permission, wording::code};
+use super::{Hold, Landed, Memory, MergeIntent, PullRecord, Reach, Requested};
+use crate::engine::{
+    command::Permission,
+    wording::{hold_in_words, scope_in_words},
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -26,20 +29,28 @@ pub enum Intent {
     /// Edges by their head branch.
     Promote {
         heads: Vec<String>,
+        /// Empty: all.
         components: Vec<String>,
+        /// The lines of these edges and components, by their names in the memory: their declines end.
+        lines: BTreeSet<String>,
     },
     Merge,
+    /// `/merge` of a pull request that was merged before, by whom.
+    MergeAgain {
+        commit: String,
+        by: Option<String>,
+    },
     Hold {
-        component: Option<String>,
-        environment: Option<String>,
+        scope: Reach,
         until: Option<Timestamp>,
         reason: String,
     },
     Resume {
-        component: Option<String>,
-        environment: Option<String>,
+        scope: Reach,
         /// The lines that were named, by their names in the memory.
         lines: BTreeSet<String>,
+        /// The head branches of what was named: where they stand then is said.
+        heads: Vec<String>,
     },
     Status,
     Help,
@@ -56,14 +67,29 @@ pub enum Outcome {
     },
     Merging {
         head: String,
+        /// The pull request that it was said on.
+        #[serde(default)]
+        number: u64,
     },
-    Held {
-        sentence: String,
+    AlreadyMerged {
+        commit: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        until: Option<Timestamp>,
+        by: Option<String>,
     },
-    Resumed {
-        sentence: String,
+    Holding {
+        hold: Hold,
+        /// Said where `/resume` alone ends it.
+        #[serde(default)]
+        here: bool,
+    },
+    GoingOn {
+        scope: Reach,
+        /// The holds that ended.
+        holds: Vec<Hold>,
+        /// The versions that were declined and are not any more.
+        declined: Vec<String>,
+        /// The head branches of what was set free.
+        heads: Vec<String>,
     },
     Status,
     Help {
@@ -73,6 +99,23 @@ pub enum Outcome {
     Refused {
         why: String,
     },
+    /// Written by a version of butler that has other words for it.
+    #[serde(other)]
+    OfAnotherVersion,
+}
+
+impl Outcome {
+    /// Whether a reply to it tells how the work went, not only what was decided.
+    pub fn shows_work(&self) -> bool {
+        match self {
+            Outcome::Promoting { .. } | Outcome::Merging { .. } | Outcome::GoingOn { .. } | Outcome::Status => true,
+            Outcome::AlreadyMerged { .. }
+            | Outcome::Holding { .. }
+            | Outcome::Help { .. }
+            | Outcome::Refused { .. }
+            | Outcome::OfAnotherVersion => false,
+        }
+    }
 }
 
 /// A command as it was written, and what came of it.
@@ -97,32 +140,35 @@ impl Memory {
             };
         }
         match intent {
-            Intent::Promote { heads, components } => self.promote(request, heads, components),
+            Intent::Promote { heads, components, lines } => self.promote(request, heads, components, lines),
             Intent::Merge => self.merge(request),
-            Intent::Hold { component, environment, until, reason } => {
-                self.holds.retain(|hold| !(hold.component == *component && hold.environment == *environment));
+            Intent::MergeAgain { commit, by } => Outcome::AlreadyMerged { commit: commit.clone(), by: by.clone() },
+            Intent::Hold { scope, until, reason } => {
+                self.holds.retain(|hold| hold.scope != *scope);
                 let hold = Hold {
-                    component: component.clone(),
-                    environment: environment.clone(),
+                    scope: scope.clone(),
                     until: *until,
                     reason: reason.clone(),
                     by: request.by.to_owned(),
                     at: request.now,
                 };
-                let sentence = scope(component.as_deref(), environment.as_deref());
-                self.holds.push(hold);
-                Outcome::Held { sentence, until: *until }
+                self.holds.push(hold.clone());
+                Outcome::Holding { here: scope.way.is_some(), hold }
             }
-            Intent::Resume { component, environment, lines } => {
-                self.resume(request, component.as_deref(), environment.as_deref(), lines)
-            }
+            Intent::Resume { scope, lines, heads } => self.resume(request, scope, lines, heads),
             Intent::Status => Outcome::Status,
             Intent::Help => Outcome::Help { permission: request.permission },
             Intent::Nonsense(why) => Outcome::Refused { why: why.clone() },
         }
     }
 
-    fn promote(&mut self, request: &Request<'_>, heads: &[String], components: &[String]) -> Outcome {
+    fn promote(
+        &mut self,
+        request: &Request<'_>,
+        heads: &[String],
+        components: &[String],
+        lines: &BTreeSet<String>,
+    ) -> Outcome {
         for head in heads {
             let record = self.pulls.entry(head.clone()).or_default();
             record.requested = Some(Requested {
@@ -131,10 +177,9 @@ impl Memory {
                 at: request.now,
                 components: components.to_vec(),
             });
-            let edge = format!("promotion:{}:", record.edge);
-            for decline in self.declines.iter_mut().filter(|decline| decline.what.starts_with(&edge)) {
-                decline.ended = Some(request.now);
-            }
+        }
+        for decline in self.declines.iter_mut().filter(|decline| lines.contains(&decline.what)) {
+            decline.ended = Some(request.now);
         }
         Outcome::Promoting { heads: heads.to_vec() }
     }
@@ -146,6 +191,7 @@ impl Memory {
         if record.number.is_some() && record.ended == record.number {
             return Outcome::Refused { why: "this pull request has ended".into() };
         }
+        let number = record.number.unwrap_or_default();
         record.merge = Some(MergeIntent {
             by: request.by.to_owned(),
             comment: request.comment,
@@ -153,48 +199,37 @@ impl Memory {
             head: record.head.clone(),
             at: request.now,
         });
-        Outcome::Merging { head: head.to_owned() }
+        Outcome::Merging { head: head.to_owned(), number }
     }
 
     /// Ends the holds and declines that lie within what was named; nothing named is everything.
-    fn resume(
-        &mut self,
-        request: &Request<'_>,
-        component: Option<&str>,
-        environment: Option<&str>,
-        lines: &BTreeSet<String>,
-    ) -> Outcome {
-        let within = |hold: &Hold| {
-            component.is_none_or(|named| hold.component.as_deref() == Some(named))
-                && environment.is_none_or(|named| hold.environment.as_deref() == Some(named))
-        };
-        let before = self.holds.len();
-        self.holds.retain(|hold| !within(hold));
-        let mut ended = before - self.holds.len();
-        let everything = component.is_none() && environment.is_none();
+    fn resume(&mut self, request: &Request<'_>, scope: &Reach, lines: &BTreeSet<String>, heads: &[String]) -> Outcome {
+        let (ended, stay): (Vec<Hold>, Vec<Hold>) =
+            std::mem::take(&mut self.holds).into_iter().partition(|hold| hold.scope.within(scope));
+        self.holds = stay;
+        let holds: Vec<Hold> = ended.into_iter().filter(|hold| hold.lasts(request.now)).collect();
+        let everything = *scope == Reach::default();
+        let mut declined = BTreeSet::new();
         for decline in self.declines.iter_mut().filter(|decline| decline.ended.is_none()) {
             if everything || lines.contains(&decline.what) {
                 decline.ended = Some(request.now);
-                ended += 1;
+                declined.insert(decline.value.clone());
             }
         }
-        match ended {
-            0 => {
-                let scope = code(&scope(component, environment));
-                Outcome::Refused { why: format!("nothing is held or declined for {scope}") }
-            }
-            _ => Outcome::Resumed { sentence: scope(component, environment) },
+        if holds.is_empty() && declined.is_empty() {
+            let wider: String =
+                self.holds_at(request.now).filter(|hold| hold.scope.meets(scope)).take(1).map(hold_in_words).collect();
+            let wider = if wider.is_empty() { wider } else { format!("; {wider}") };
+            return Outcome::Refused {
+                why: format!("nothing is held or declined for {}{wider}", scope_in_words(scope)),
+            };
         }
-    }
-}
-
-/// `app in production`, `everything in production`, `app everywhere`, `everything`.
-fn scope(component: Option<&str>, environment: Option<&str>) -> String {
-    match (component, environment) {
-        (Some(component), Some(environment)) => format!("{component} in {environment}"),
-        (Some(component), None) => format!("{component} everywhere"),
-        (None, Some(environment)) => format!("everything in {environment}"),
-        (None, None) => "everything".into(),
+        Outcome::GoingOn {
+            scope: scope.clone(),
+            holds,
+            declined: declined.into_iter().collect(),
+            heads: heads.to_vec(),
+        }
     }
 }
 

@@ -2,13 +2,15 @@
 //! a change, signed (see [`seal`]); never an authority by itself.
 
 mod decide;
+mod hold;
 mod seal;
 
 pub use decide::{Decision, Intent, Outcome, Request};
+pub use hold::{Hold, Reach, Way};
 pub use seal::{Key, SealError, seal, verify};
 
 use super::manifest::LineId;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -16,8 +18,11 @@ use std::collections::BTreeMap;
 pub const MEMORY_REF: &str = "refs/butler/state";
 /// The file in its tree.
 pub const MEMORY_FILE: &str = "memory.json";
-/// Ids of commands decided are kept for this many; older comments are covered by [`Memory::cursor`].
-const COMMANDS_KEPT: usize = 500;
+/// What came of commands is kept for the newest so many: for their replies.
+const DECISIONS_KEPT: usize = 500;
+/// That a comment was decided is remembered for so long; longer than anything can bring it again: GitHub lets people
+/// redeliver for three days (<https://docs.github.com/en/webhooks/testing-and-troubleshooting-webhooks/redelivering-webhooks>).
+const DECIDED_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Everything that butler remembers about a config repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,29 +38,15 @@ pub struct Memory {
     /// How a version fared in an environment, by `environment/component/version`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub health: BTreeMap<String, Health>,
-    /// Comments whose commands were decided, by the comment's id, with what came of them.
+    /// Comments whose commands were decided, by the comment's id, with what came of them: the newest.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub commands: BTreeMap<u64, Vec<Decision>>,
-    /// Comments with this id or a lower one need not be read again.
-    #[serde(default)]
-    pub cursor: u64,
-}
-
-/// A person stopped updates and promotions of something.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hold {
-    /// `None`: every component.
+    /// When a comment's commands were decided, by the comment's id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub decided: BTreeMap<u64, Timestamp>,
+    /// Until here `decided` is forgotten: comments made until then are taken as decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub component: Option<String>,
-    /// `None`: every environment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub environment: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub reason: String,
-    pub by: String,
-    pub at: Timestamp,
+    pub forgotten: Option<Timestamp>,
 }
 
 /// A version that a person turned down, for a line or for an edge.
@@ -65,8 +56,11 @@ pub struct Decline {
     pub what: String,
     /// The value that is not written again.
     pub value: String,
-    /// How it was turned down: `set back by hand after 1a2b3c4`, `#12 closed by alice`.
+    /// How it was turned down: `set back by hand after 1a2b3c4`, `#12 was closed`.
     pub why: String,
+    /// Who did it, where that is known: a login, or a commit's author.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     pub at: Timestamp,
     /// `/resume` or `/promote` ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -166,6 +160,9 @@ pub struct Merged {
     pub number: u64,
     /// The comment that asked for it.
     pub comment: u64,
+    /// Its author; empty where nobody had to ask.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
     /// The merge's commit.
     pub commit: String,
 }
@@ -190,6 +187,13 @@ pub fn promotion_key(promotion: &str, line: &LineId) -> String {
     format!("promotion:{promotion}:{}", line_key(line))
 }
 
+/// The file of the line that a key of [`Decline::what`] names.
+pub fn line_file(what: &str) -> &str {
+    // No promotion's name holds a colon; a file's may.
+    let line = what.strip_prefix("promotion:").and_then(|rest| rest.split_once(':')).map_or(what, |(_, line)| line);
+    line.split_once('#').map_or(line, |(file, _)| file)
+}
+
 impl Memory {
     pub fn new() -> Self {
         Memory { version: 1, ..Memory::default() }
@@ -208,12 +212,18 @@ impl Memory {
         bytes
     }
 
-    /// The hold that stops a component in an environment now.
-    pub fn hold_on(&self, environment: &str, component: &str, now: Timestamp) -> Option<&Hold> {
-        self.holds.iter().find(|hold| {
-            hold.until.is_none_or(|until| now < until)
-                && hold.environment.as_deref().is_none_or(|held| held == environment)
-                && hold.component.as_deref().is_none_or(|held| held == component)
+    /// The holds that have not run out.
+    pub fn holds_at(&self, now: Timestamp) -> impl Iterator<Item = &Hold> {
+        self.holds.iter().filter(move |hold| hold.lasts(now))
+    }
+
+    /// The hold that stops a component in an environment now, on the way by which it would get there.
+    pub fn hold_on(&self, environment: &str, component: &str, way: &Way, now: Timestamp) -> Option<&Hold> {
+        self.holds_at(now).find(|hold| {
+            let Reach { component: held, environment: place, way: by } = &hold.scope;
+            place.as_deref().is_none_or(|place| place == environment)
+                && held.as_deref().is_none_or(|held| held == component)
+                && by.as_ref().is_none_or(|by| by == way)
         })
     }
 
@@ -235,9 +245,9 @@ impl Memory {
     }
 
     /// Remembers a decline; the same one is remembered once.
-    pub fn decline(&mut self, what: String, value: String, why: String, at: Timestamp) {
-        self.declines.retain(|known| !(known.what == what && known.value == value));
-        self.declines.push(Decline { what, value, why, at, ended: None });
+    pub fn decline(&mut self, decline: Decline) {
+        self.declines.retain(|known| !(known.what == decline.what && known.value == decline.value));
+        self.declines.push(decline);
     }
 
     /// How a version fared in an environment, as far as anybody saw.
@@ -262,28 +272,26 @@ impl Memory {
         }
     }
 
-    /// Whether a comment's commands were decided.
-    pub fn decided(&self, comment: u64) -> bool {
-        comment <= self.cursor || self.commands.contains_key(&comment)
+    /// Whether the commands of a comment that was made then were decided. One that comes late is decided however many
+    /// newer ones were, as long as it is no older than [`DECIDED_KEPT`] before the latest.
+    pub fn decided(&self, comment: u64, made: Timestamp) -> bool {
+        self.decided.contains_key(&comment)
+            || self.commands.contains_key(&comment)
+            || self.forgotten.is_some_and(|until| made <= until)
     }
 
-    /// Remembers that a comment's commands were decided; forgets the oldest ids beyond [`COMMANDS_KEPT`].
-    pub fn remember_command(&mut self, comment: u64, decisions: Vec<Decision>) {
+    /// Remembers that a comment's commands were decided now, and forgets what no longer matters.
+    pub fn remember_command(&mut self, comment: u64, decisions: Vec<Decision>, now: Timestamp) {
+        self.decided.insert(comment, now);
         self.commands.insert(comment, decisions);
-        while self.commands.len() > COMMANDS_KEPT {
-            if let Some((oldest, _)) = self.commands.pop_first() {
-                self.cursor = self.cursor.max(oldest);
-            }
+        while self.commands.len() > DECISIONS_KEPT {
+            self.commands.pop_first();
         }
-    }
-}
-
-impl Hold {
-    /// Why a line stays: who said so, until when.
-    pub fn sentence(&self) -> String {
-        let until = self.until.map(|until| format!(" until {until}")).unwrap_or_default();
-        let reason = if self.reason.is_empty() { String::new() } else { format!(": {}", self.reason) };
-        format!("held by {}{until}{reason}", self.by)
+        // A comment is made before it is decided: the time of the last that is forgotten covers them all.
+        let old = |at: Timestamp| now.duration_since(at) > DECIDED_KEPT;
+        let forgotten = self.decided.values().copied().filter(|at| old(*at)).max();
+        self.forgotten = self.forgotten.max(forgotten);
+        self.decided.retain(|_, at| !old(*at));
     }
 }
 

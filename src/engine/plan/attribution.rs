@@ -1,7 +1,7 @@
 //! Which environments render a line: through kustomizations and their bases, Flux Kustomizations, charts.
 
 use super::{Change, Scope, UpdateInputs};
-use crate::engine::dialect::Policy;
+use crate::engine::{dialect::Policy, memory::Way};
 use std::sync::Arc;
 
 /// The names of all environments that render the line, where there are more than the updated one; empty where there are
@@ -43,10 +43,9 @@ pub(super) fn shared(
             other.file
         ));
     }
-    if let Some((other, hold)) = others
-        .iter()
-        .find_map(|other| Some((other, inputs.memory.hold_on(other.name, &planned.component, inputs.now)?)))
-    {
+    if let Some((other, hold)) = others.iter().find_map(|other| {
+        Some((other, inputs.memory.hold_on(other.name, &planned.component, &Way::Update, inputs.now)?))
+    }) {
         return Err(format!("{} this file too: {}", render(&[other.name]), hold.sentence()));
     }
     Ok(std::iter::once(inputs.environment.name).chain(names).map(String::from).collect())

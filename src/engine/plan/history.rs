@@ -48,6 +48,7 @@ pub(super) fn heed(history: &History<'_>, planned: &Change, what: &str) -> Resul
             what: what.to_owned(),
             value: planned.new.clone(),
             why: format!("set back by hand after {after}"),
+            by: None,
             at: history.now,
             ended: None,
         };

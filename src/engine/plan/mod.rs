@@ -11,6 +11,7 @@ mod promotion;
 mod rollout;
 mod snapshot;
 mod times;
+mod unmet;
 mod update;
 mod value;
 
@@ -23,10 +24,11 @@ pub use hash::plan_hash;
 pub use promotion::{
     PromotionInputs, PromotionPlan, PullAction, PullState, Side, component_of, decide_pull, promotion,
 };
-pub use rollout::{Observation, Rollout, rollouts, versions, versions_of_file};
+pub use rollout::{Observation, Rollout, rollouts, versions};
 pub use snapshot::{Entry, EntryKind, Snapshot};
+pub use unmet::unmet;
 pub use update::{Scope, UpdateInputs, UpdatePlan, update};
-pub use value::{Assignment, AssignmentTarget, assign};
+pub use value::{Assigned, Assignment, AssignmentTarget, assign};
 
 use super::{
     image::Repository,

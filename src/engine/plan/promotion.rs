@@ -12,7 +12,7 @@ use super::{
 use crate::engine::{
     image::{Reference, Repository},
     manifest::{FieldPath, ImageLine, LineId, ObjectId, Part, Scan},
-    memory::{Decline, Memory, PullRecord, promotion_key},
+    memory::{Decline, Memory, PullRecord, Way, promotion_key},
     policy,
 };
 use jiff::Timestamp;
@@ -183,10 +183,15 @@ fn carry(
         return because("follows-policy", format!("{} updates this line by its own policy", inputs.to.environment));
     }
     if !inputs.components.is_empty() && !inputs.components.contains(&planned.component) {
-        return Ok(None);
+        // Not asked for; what was declined is still told.
+        return match inputs.memory.declined(&promotion_key(inputs.name, &planned.line), &planned.new) {
+            Some(decline) => because("declined", decline.sentence()),
+            None => Ok(None),
+        };
     }
+    let way = Way::Promotion { name: inputs.name.to_owned(), from: inputs.from.environment.to_owned() };
     for environment in [inputs.to.environment, inputs.from.environment] {
-        if let Some(hold) = inputs.memory.hold_on(environment, &planned.component, inputs.now) {
+        if let Some(hold) = inputs.memory.hold_on(environment, &planned.component, &way, inputs.now) {
             return because("held", hold.sentence());
         }
     }

@@ -2,7 +2,7 @@
 //! be watched, so gates look at rollouts and not at heads. When one was entered and left stands in the branch's
 //! first-parent history; how it fared stands in the memory.
 
-use super::{Snapshot, component_of};
+use super::{component_of, promotion::image_of};
 use crate::engine::{
     image::Reference,
     manifest::{ImageLine, Part, Scan},
@@ -71,27 +71,30 @@ pub fn rollouts(environment: &str, observations: &[Observation], memory: &Memory
     all
 }
 
-/// The version of every component of an environment, as its files say. Several lines that differ are all named.
-pub fn versions(snapshot: &Snapshot, contains: impl Fn(&str) -> bool) -> BTreeMap<String, String> {
-    let lines = snapshot.lines().filter(|(file, ..)| contains(file));
-    collect(lines)
-}
-
-/// As [`versions`], of a single file.
-pub fn versions_of_file(file: &str, scan: &Scan) -> BTreeMap<String, String> {
-    collect(scan.lines.iter().map(|line| (file, scan, line)))
-}
-
-fn collect<'a>(lines: impl Iterator<Item = (&'a str, &'a Scan, &'a ImageLine)>) -> BTreeMap<String, String> {
-    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (file, scan, line) in lines {
-        let Some(version) = version_of(line) else { continue };
-        let versions = found.entry(component_of(&scan.line_id(file, line), line)).or_default();
-        if !versions.contains(&version) {
-            versions.push(version);
+/// The version of every component that these files name, by what they hold. Several lines that differ are all named:
+/// with their image's name, where a component runs several images.
+pub fn versions<'a>(files: impl IntoIterator<Item = (&'a str, &'a Scan)>) -> BTreeMap<String, String> {
+    let mut found: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for (file, scan) in files {
+        for line in &scan.lines {
+            let Some(version) = version_of(line) else { continue };
+            let image = image_of(line).map(|image| image.path().rsplit('/').next().unwrap_or_default().to_owned());
+            let runs = (image.unwrap_or_default(), version);
+            let known = found.entry(component_of(&scan.line_id(file, line), line)).or_default();
+            if !known.contains(&runs) {
+                known.push(runs);
+            }
         }
     }
-    found.into_iter().map(|(component, versions)| (component, versions.join(", "))).collect()
+    let name = |runs: Vec<(String, String)>| {
+        let several = runs.iter().any(|(image, _)| *image != runs[0].0);
+        let each = runs.iter().map(|(image, version)| match several {
+            true => format!("{image} {version}"),
+            false => version.clone(),
+        });
+        each.collect::<Vec<_>>().join(", ")
+    };
+    found.into_iter().map(|(component, runs)| (component, name(runs))).collect()
 }
 
 /// The tag that a line says, or its digest where it has no tag.
@@ -109,6 +112,7 @@ fn version_of(line: &ImageLine) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::manifest::{FileKind, scan};
 
     fn at(minute: i64) -> Timestamp {
         Timestamp::from_second(1_750_000_000 + minute * 60).unwrap()
@@ -156,5 +160,26 @@ mod tests {
                 "app 1.0 30 None None []",
             ]
         );
+    }
+
+    #[test]
+    fn what_a_component_runs() {
+        let deployment = |name: &str, images: &[&str]| {
+            let containers: String = images.iter().map(|image| format!("        - image: {image}\n")).collect();
+            let head = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: ";
+            format!("{head}{name}}}\nspec:\n  template:\n    spec:\n      containers:\n{containers}")
+        };
+        for (images, expected) in [
+            (&["example.com/app:1.0.0"][..], Some("1.0.0")),
+            (&["example.com/app:1.0.0", "example.com/app:1.1.0"], Some("1.0.0, 1.1.0")),
+            (&["example.com/app:1.0.0", "example.com/app:1.0.0"], Some("1.0.0")),
+            (&["example.com/app:1.0.0", "example.com/team/proxy:2"], Some("app 1.0.0, proxy 2")),
+            (&["example.com/app"], None),
+            (&[], None),
+        ] {
+            let scan = scan(FileKind::Yaml, deployment("web", images).as_bytes());
+            let found = versions([("web.yaml", &scan)]);
+            assert_eq!(found.get("web").map(String::as_str), expected, "{images:?}");
+        }
     }
 }

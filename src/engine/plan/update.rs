@@ -13,7 +13,7 @@ use crate::engine::{
     },
     image::{Reference, Repository, Tag},
     manifest::{Edit, FieldPath, ImageLine, LineId, ObjectId, Part, Position, Scan},
-    memory::{Decline, Memory, line_key},
+    memory::{Decline, Memory, Way, line_key},
     policy::TagPolicy,
 };
 use jiff::Timestamp;
@@ -182,7 +182,7 @@ fn permitted(
     wanted: Wanted,
     planned: Change,
 ) -> Result<Change, Stays> {
-    if let Some(hold) = inputs.memory.hold_on(inputs.environment.name, &planned.component, inputs.now) {
+    if let Some(hold) = inputs.memory.hold_on(inputs.environment.name, &planned.component, &Way::Update, inputs.now) {
         return because("held", hold.sentence());
     }
     let environments = attribution::shared(inputs, &planned, policy, follows)

@@ -4,7 +4,7 @@ use super::{Change, Skip, Snapshot, promotion::image_of};
 use crate::engine::{
     dialect::{PolicyKey, kustomize::Inclusions},
     image::{Reference, Repository},
-    manifest::{Container, ImageLine, Part, Scan, Step},
+    manifest::{Container, ImageLine, ObjectId, Part, Scan, Step},
 };
 
 /// What `butler set` puts on lines, whatever the registry says.
@@ -32,7 +32,8 @@ pub enum AssignmentTarget {
 }
 
 impl Assignment {
-    fn means(&self, inclusions: &Inclusions<'_>, file: &str, scan: &Scan, line: &ImageLine) -> bool {
+    /// Whether the line is one that the assignment is for.
+    pub(super) fn means(&self, inclusions: &Inclusions<'_>, file: &str, scan: &Scan, line: &ImageLine) -> bool {
         match &self.on {
             AssignmentTarget::Policy(key) => line
                 .marker
@@ -40,8 +41,7 @@ impl Assignment {
                 .is_some_and(|marker| marker.namespace == key.namespace && marker.policy == key.name),
             AssignmentTarget::Image => self.same_image(line),
             AssignmentTarget::Object { namespace, kind, name, container } => {
-                let object = scan.documents.get(line.document).and_then(|document| document.object.as_ref());
-                object.is_some_and(|object| {
+                object_of(scan, line).is_some_and(|object| {
                     object.kind.eq_ignore_ascii_case(kind)
                         && object.name == *name
                         && inclusions.namespaces(file, &object.namespace).contains(namespace)
@@ -78,8 +78,7 @@ fn is_of_container(scan: &Scan, line: &ImageLine, name: &str) -> bool {
         let mut named = document.containers.iter().filter(|container| container.name == name);
         named.any(|container| container.tag == start || container.repository == start)
     });
-    let named = |step: &Step| matches!(step, Step::Item { key, value } if key == "name" && value == name);
-    known || line.path.0.iter().any(named)
+    known || line.path.0.iter().any(|step| item_name(step) == Some(name))
 }
 
 /// An image for a container whose registry stands in a key of its own: what goes into that key, and the image as the
@@ -99,6 +98,24 @@ fn split_registry<'c>(
         _ => (image.repository.host(), image.name.as_str()),
     };
     Some((registry, host.to_owned(), Reference { name: rest.to_owned(), ..image.clone() }))
+}
+
+/// The object that a line stands in.
+pub(super) fn object_of<'s>(scan: &'s Scan, line: &ImageLine) -> Option<&'s ObjectId> {
+    scan.documents.get(line.document)?.object.as_ref()
+}
+
+/// The name of the container, or other list item, that a line belongs to.
+pub(super) fn container_name<'s>(scan: &'s Scan, line: &'s ImageLine) -> Option<&'s str> {
+    let named = container_of(scan, line).map(|container| container.name.as_str());
+    named.or_else(|| line.path.0.iter().rev().find_map(item_name))
+}
+
+fn item_name(step: &Step) -> Option<&str> {
+    match step {
+        Step::Item { key, value } if key == "name" => Some(value),
+        _ => None,
+    }
 }
 
 /// The new value for a line that holds `part`, when `image` is to run. `None`: the part cannot be told (a digest that
@@ -126,9 +143,19 @@ pub fn value_for(line: &ImageLine, part: Part, image: &Reference) -> Option<Stri
     }
 }
 
-/// Puts the assigned values on the lines that they name. No policy objects are needed.
-pub fn assign(snapshot: &Snapshot, assignments: &[Assignment]) -> (Vec<Change>, Vec<Skip>) {
-    let (mut changes, mut skipped) = (Vec::new(), Vec::new());
+/// What assignments do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assigned {
+    pub changes: Vec<Change>,
+    pub skipped: Vec<Skip>,
+    /// How many lines hold what was assigned already.
+    pub current: usize,
+}
+
+/// Puts the assigned values on the lines that they name. No policy objects are needed. What no line answers to,
+/// [`super::unmet`] tells.
+pub fn assign(snapshot: &Snapshot, assignments: &[Assignment]) -> Assigned {
+    let Assigned { mut changes, mut skipped, mut current } = Assigned::default();
     let inclusions = Inclusions::of(snapshot);
     for (file, scan, line) in snapshot.lines() {
         let Some(assignment) = assignments.iter().find(|a| a.means(&inclusions, file, scan, line)) else { continue };
@@ -155,7 +182,10 @@ pub fn assign(snapshot: &Snapshot, assignments: &[Assignment]) -> (Vec<Change>, 
         if let Some((code, reason)) = untouchable(snapshot, file, scan) {
             skipped.push(skip(code, reason));
         } else if let Some(value) = value_for(line, part, image) {
-            changes.extend(set(line, value));
+            match set(line, value) {
+                Some(change) => changes.push(change),
+                None => current += 1,
+            }
             // Once, with the line that holds the tag.
             if let Some((key, host, _)) = registry
                 && container.and_then(Container::tag_line) == Some(line.span.start)
@@ -172,7 +202,7 @@ pub fn assign(snapshot: &Snapshot, assignments: &[Assignment]) -> (Vec<Change>, 
     if assignments.iter().any(|assignment| matches!(assignment.on, AssignmentTarget::Policy(_))) {
         skipped.extend(snapshot.faulty_markers());
     }
-    (changes, skipped)
+    Assigned { changes, skipped, current }
 }
 
 /// Files whose bytes are never changed, whatever they follow.

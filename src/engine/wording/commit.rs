@@ -1,5 +1,6 @@
 //! Commit messages: a standard subject, a list where there are several, and trailers for people and other tools.
 
+use super::escape::BREAK;
 use crate::engine::{
     dialect::{Automation, Bindings},
     image::Reference,
@@ -116,10 +117,10 @@ pub fn promotion_commit(plan: &PromotionPlan, requested_by: Option<&str>) -> Str
 
 /// A promotion's subject and its pull request's title: `promote(<to>): <component> <old> -> <new>`, several = a count.
 pub fn subject(to: &str, changes: &[Change]) -> String {
-    match distinct(changes, |change| format!("{} {}", change.component, versions(change))).as_slice() {
+    one_line(&match distinct(changes, |change| format!("{} {}", change.component, versions(change))).as_slice() {
         [one] => format!("promote({to}): {one}"),
         several => format!("promote({to}): {} changes", several.len()),
-    }
+    })
 }
 
 fn update_subject(environment: &str, changes: &[Change]) -> String {
@@ -201,9 +202,27 @@ fn trailers(changes: &[Change], own: &[(&str, String)]) -> String {
     rows.concat()
 }
 
-/// A subject, a row and a trailer are one line each: what comes from outside (a file's name too) cannot add another.
+/// A subject, a row and a trailer are one line each: what comes from outside (a file's name too) cannot add another. Nor
+/// can it mention somebody, or close an issue: GitHub reads commit messages for both.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        out.push(if c.is_control() { ' ' } else { c });
+        let reference = match c {
+            '@' => chars.peek().is_some_and(|next| next.is_alphanumeric()),
+            '#' => chars.peek().is_some_and(char::is_ascii_digit),
+            '-' => {
+                let word = out.rsplit(|c: char| !c.is_alphanumeric()).nth(1).unwrap_or_default();
+                word.eq_ignore_ascii_case("GH") && chars.peek().is_some_and(char::is_ascii_digit)
+            }
+            _ => false,
+        };
+        if reference {
+            out.push(BREAK);
+        }
+    }
+    out
 }
 
 fn message(subject: &str, list: &str, trailers: &str) -> String {

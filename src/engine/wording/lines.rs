@@ -52,6 +52,20 @@ impl Finding {
         }
     }
 
+    /// The head branch of a pull request of butler's cannot be written.
+    pub fn protected_head(head: &str, message: &str) -> Finding {
+        Finding {
+            text: format!(
+                "The branch {} refuses butler's push: {}. Let the App push to `butler/**`; until then this pull request is \
+                 not opened or refreshed.",
+                code(head),
+                code(message)
+            ),
+            failing: true,
+            title: format!("{head} refuses butler's push"),
+        }
+    }
+
     /// butler.yaml names a branch that is not there.
     pub fn no_branch(environment: &str, branch: &str) -> Finding {
         Finding {

@@ -6,18 +6,22 @@ mod diff;
 mod escape;
 mod explain;
 mod findings;
+mod hold;
 mod lines;
 mod pull;
 mod reply;
+mod status;
 
 pub use commit::{UpdateCommit, promotion_commit, subject, update_commit, update_commits};
 pub use diff::unified;
-pub use escape::{code, fenced, plain};
+pub use escape::{code, fenced, plain, time};
 pub use explain::{Row, rows};
 pub use findings::{CheckText, MemoryTrouble, config_invalid, config_valid, memory_mended, memory_refused};
+pub use hold::{hold_in_words, scope_in_words};
 pub use lines::{Finding, findings, fingerprint};
 pub use pull::{PullText, edited, newer_plan, nothing_left, promotion_pull, summary, update_pull};
-pub use reply::{Standing, reply};
+pub use reply::{Merging, Situation, Standing, reply};
+pub use status::{Board, Running, Stage, pull_of};
 
 #[cfg(test)]
 mod tests;

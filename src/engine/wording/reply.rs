@@ -1,9 +1,13 @@
-//! Replies to slash-commands: one comment, edited as work goes on.
+//! Replies to slash-commands: one comment for each comment that holds commands, edited as work goes on.
 
-use super::escape::code;
+use super::{
+    escape::code,
+    hold::{circumstances, held, scope_in_words},
+    status::{Board, status},
+};
 use crate::engine::{
     command::{Permission, VERBS},
-    memory::{Decision, Outcome},
+    memory::{Decision, Hold, Merged, Outcome, Reach},
 };
 use std::collections::BTreeMap;
 
@@ -16,90 +20,119 @@ pub struct Standing {
     pub to: String,
     /// `#3 is open: app 1.2.3 -> 1.2.4`, `nothing to promote`, …: a sentence without its full stop, already escaped.
     pub sentence: String,
-    /// The comment whose `/merge` waits.
-    pub merging_for: Option<u64>,
-    /// The comment whose `/merge` was carried out, and the merge's commit.
-    pub merged_for: Option<(u64, String)>,
+    /// The `/merge` that waits.
+    pub merging: Option<Merging>,
+    /// What was merged last.
+    pub merged: Option<Merged>,
+}
+
+/// A `/merge` that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merging {
+    /// The pull request's number.
+    pub number: u64,
+    pub by: String,
+}
+
+/// What replies are written from: the repository as it stands.
+#[derive(Clone, Debug, Default)]
+pub struct Situation<'a> {
+    /// Updates first, then promotions as butler.yaml has them.
+    pub standings: &'a [Standing],
+    pub board: Board<'a>,
+    /// The permission that each command takes here.
+    pub needed: BTreeMap<&'a str, Permission>,
 }
 
 /// The reply to a comment's commands.
-///
-/// `needed` is the permission that each command takes here.
-pub fn reply(
-    comment: u64,
-    decisions: &[Decision],
-    standings: &[Standing],
-    holds: &[String],
-    needed: &BTreeMap<&str, Permission>,
-) -> String {
+pub fn reply(decisions: &[Decision], situation: &Situation<'_>) -> String {
     let mut text = String::new();
     for decision in decisions {
         if decisions.len() > 1 {
             text.push_str(&format!("{}\n\n", code(&decision.line)));
         }
-        text.push_str(&answer(comment, &decision.outcome, standings, holds, needed));
+        text.push_str(&answer(&decision.outcome, situation));
         text.push('\n');
     }
     text
 }
 
-fn answer(
-    comment: u64,
-    outcome: &Outcome,
-    standings: &[Standing],
-    holds: &[String],
-    needed: &BTreeMap<&str, Permission>,
-) -> String {
-    let of = |head: &str| standings.iter().find(|standing| standing.head == head);
+fn answer(outcome: &Outcome, situation: &Situation<'_>) -> String {
     match outcome {
-        Outcome::Promoting { heads } => heads
-            .iter()
-            .map(|head| match of(head) {
-                Some(standing) => line(standing),
-                None => format!("- {}: no longer in butler.yaml.\n", code(head)),
-            })
-            .collect(),
-        Outcome::Merging { head } => match of(head) {
-            Some(Standing { merged_for: Some((asked, commit)), .. }) if *asked == comment => {
-                format!("Merged as {commit}.\n")
-            }
-            Some(standing) if standing.merging_for == Some(comment) => {
-                format!("Merging as soon as it may be: {}.\n", standing.sentence)
-            }
-            Some(standing) => format!("Not merged: {}.\n", standing.sentence),
-            None => "Not merged: nothing is left to merge here.\n".into(),
-        },
-        Outcome::Held { sentence, until } => {
-            let until = until.map(|until| format!("{} or ", code(&until.to_string()))).unwrap_or_default();
-            format!("Held: {}. Nothing is updated or promoted there until {until}`/resume`.\n", code(sentence))
+        Outcome::Promoting { heads } => lines(heads, situation),
+        Outcome::Merging { head, number } => merging(of(head, situation), *number),
+        Outcome::AlreadyMerged { commit, by } => {
+            let by = by.as_ref().map(|by| format!(", by {}", code(by))).unwrap_or_default();
+            format!("Already merged as {commit}{by}.\n")
         }
-        Outcome::Resumed { sentence } => format!("Resumed: {}.\n", code(sentence)),
-        Outcome::Status => status(standings, holds),
-        Outcome::Help { permission } => help(*permission, needed),
+        Outcome::Holding { hold, here } => held(hold, *here),
+        Outcome::GoingOn { scope, holds, declined, heads } => resumed(scope, holds, declined, heads, situation),
+        Outcome::Status => status(situation.standings, &situation.board),
+        Outcome::Help { permission } => help(*permission, &situation.needed),
         Outcome::Refused { why } => {
             let stop = if why.ends_with(['.', '?', '!']) { "" } else { "." };
             format!("Not done: {why}{stop}\n")
         }
+        Outcome::OfAnotherVersion => "Decided by another version of butler.\n".into(),
     }
 }
 
-fn line(standing: &Standing) -> String {
+fn of<'a>(head: &str, situation: &Situation<'a>) -> Option<&'a Standing> {
+    situation.standings.iter().find(|standing| standing.head == head)
+}
+
+fn lines(heads: &[String], situation: &Situation<'_>) -> String {
+    let line_of = |head: &String| match of(head, situation) {
+        Some(standing) => line(standing),
+        None => format!("- {}: no longer in butler.yaml.\n", code(head)),
+    };
+    heads.iter().map(line_of).collect()
+}
+
+/// The answer to `/merge` on pull request `number`.
+fn merging(standing: Option<&Standing>, number: u64) -> String {
+    match standing {
+        Some(Standing { merged: Some(merged), .. }) if merged.number == number => {
+            format!("Merged as {}.\n", merged.commit)
+        }
+        Some(Standing { merging: Some(merging), sentence, .. }) if merging.number == number => {
+            format!("Merging as soon as it may be: {sentence}.\n")
+        }
+        Some(standing) => format!("Not merged: {}.\n", standing.sentence),
+        None => "Not merged: nothing is left to merge here.\n".into(),
+    }
+}
+
+/// What ended, and what applies now.
+fn resumed(scope: &Reach, holds: &[Hold], declined: &[String], heads: &[String], situation: &Situation<'_>) -> String {
+    let mut text = format!("Resumed: {}.\n\n", scope_in_words(scope));
+    for hold in holds {
+        text.push_str(&format!("- No longer held: {}, {}.\n", scope_in_words(&hold.scope), circumstances(hold)));
+    }
+    for value in declined {
+        text.push_str(&format!("- No longer declined: {}.\n", code(value)));
+    }
+    let now: Vec<&Standing> = heads.iter().filter_map(|head| of(head, situation)).collect();
+    if !now.is_empty() {
+        text.push_str("\nNow:\n\n");
+        text.extend(now.into_iter().map(line));
+    }
+    text
+}
+
+/// A list item: where a promotion or an update stands, and whose `/merge` it has.
+pub(super) fn line(standing: &Standing) -> String {
     let what = match &standing.from {
         Some(from) => format!("{} → {}", code(from), code(&standing.to)),
         None => format!("update of {}", code(&standing.to)),
     };
-    format!("- {what}: {}.\n", standing.sentence)
-}
-
-fn status(standings: &[Standing], holds: &[String]) -> String {
-    let mut text: String = standings.iter().map(line).collect();
-    if standings.is_empty() {
-        text.push_str("butler.yaml names no promotions.\n");
-    }
-    for hold in holds {
-        text.push_str(&format!("- {}\n", code(hold)));
-    }
-    text
+    let merge = match &standing.merging {
+        Some(merging) => {
+            format!(". The `/merge` of {} on #{} is done as soon as it may be", code(&merging.by), merging.number)
+        }
+        None => String::new(),
+    };
+    format!("- {what}: {}{merge}.\n", standing.sentence)
 }
 
 /// The commands, and which of them this person may give.
@@ -108,8 +141,11 @@ fn help(permission: Option<Permission>, needed: &BTreeMap<&str, Permission>) -> 
     for verb in VERBS.iter().filter(|verb| verb.available) {
         let takes = needed.get(verb.name).copied().unwrap_or(verb.permission);
         let may = if permission.is_some_and(|has| has >= takes) { "" } else { " (not you)" };
-        text.push_str(&format!("| {} | {} | {takes}{may} |\n", code(verb.usage), verb.does));
+        text.push_str(&format!("| {} | {} | {takes}{may} |\n", code(&format!("/{}", verb.usage)), verb.does));
     }
-    text.push_str("\nOn other pull requests and issues, begin with `/butler`.\n");
+    text.push_str(
+        "\nOn other pull requests and issues, begin with `/butler`: `/butler status`. `<when>` is `2h`, `3d`, \
+         `2026-12-24` or `2026-12-24T18:00Z`.\n",
+    );
     text
 }

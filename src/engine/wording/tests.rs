@@ -1,7 +1,7 @@
 //! Commits, pull requests and replies, with hostile names too.
 
 use super::{
-    CheckText, Finding, config_invalid, findings, promotion_commit, promotion_pull, reply, subject, summary,
+    CheckText, Finding, Situation, config_invalid, findings, promotion_commit, promotion_pull, reply, subject, summary,
     update_commit, update_commits, update_pull,
 };
 use crate::engine::{
@@ -9,12 +9,12 @@ use crate::engine::{
     config::Config,
     image::Repository,
     manifest::{Edit, FieldPath, LineId, ObjectId, Position, Step},
-    memory::{Decision, Intent, Memory, Outcome, Request},
+    memory::{Decision, Hold, Intent, Memory, Outcome, Reach, Request, Way},
     plan::{Change, PromotionPlan, Skip, UpdatePlan},
 };
 use jiff::Timestamp;
 use pulldown_cmark::{Event, Options, Parser, Tag};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 fn change(component: &str, old: &str, new: &str) -> Change {
     let line = LineId {
@@ -126,6 +126,27 @@ fn nobody_adds_a_trailer_or_a_line_to_a_commit() {
         });
         assert_eq!(forged.count(), 0, "{message}");
         assert_eq!(message.lines().nth(1), Some(""), "one line of subject: {message}");
+    }
+}
+
+#[test]
+fn nobody_is_called_and_no_issue_closed_by_a_commit() {
+    let zwj = |text: &str| text.replace('$', "\u{200d}");
+    for (hostile, shown) in [
+        ("fixes #12", "fixes #$12"),
+        ("closes acme/config#12", "closes acme/config#$12"),
+        ("fixes GH-12", "fixes GH-$12"),
+        ("@acme/team", "@$acme/team"),
+        // What is usual stays as it is.
+        ("web", "web"),
+        ("c#", "c#"),
+        ("high-1", "high-1"),
+    ] {
+        let change = Change { policy: None, ..change(hostile, "1", "2") };
+        let subject = subject("prod", std::slice::from_ref(&change));
+        assert_eq!(subject, zwj(&format!("promote(prod): {shown} 1 -> 2")));
+        let message = promotion_commit(&promotion(vec![change], Vec::new()), None);
+        assert!(message.contains(&zwj(&format!("\nButler-Object: Deployment/prod/{shown}\n"))), "{message}");
     }
 }
 
@@ -268,32 +289,26 @@ fn outside_text_is_text_only() {
         ];
         foreign(&findings(&found).summary, hostile);
         let said = |outcome| {
-            reply(
-                1,
-                &[
-                    Decision { line: (*hostile).into(), outcome },
-                    Decision { line: (*hostile).into(), outcome: Outcome::Status },
-                ],
-                &[],
-                &[(*hostile).into()],
-                &BTreeMap::new(),
-            )
+            let decisions = [outcome, Outcome::Status].map(|outcome| Decision { line: (*hostile).into(), outcome });
+            reply(&decisions, &Situation::default())
         };
-        foreign(&said(Outcome::Held { sentence: (*hostile).into(), until: None }), hostile);
+        let (name, at) = (Some((*hostile).to_owned()), Timestamp::UNIX_EPOCH);
+        let way = Some(Way::Promotion { name: (*hostile).into(), from: (*hostile).into() });
+        for way in [None, Some(Way::Update), way] {
+            let scope = Reach { component: name.clone(), environment: name.clone(), way };
+            let (reason, by) = ((*hostile).to_owned(), (*hostile).to_owned());
+            let hold = Hold { scope: scope.clone(), until: Some(at), reason, by, at };
+            for here in [true, false] {
+                foreign(&said(Outcome::Holding { hold: hold.clone(), here }), hostile);
+            }
+            let (holds, declined) = (vec![hold], vec![(*hostile).to_owned()]);
+            foreign(&said(Outcome::GoingOn { scope: scope.clone(), holds, declined, heads: Vec::new() }), hostile);
+            let request =
+                Request { comment: 1, by: "ann", permission: Some(Permission::Admin), own_head: None, now: at };
+            let resume = Intent::Resume { scope, lines: BTreeSet::new(), heads: Vec::new() };
+            foreign(&said(Memory::new().decide(&request, &resume, Permission::Write)), hostile);
+        }
         foreign(&said(Outcome::Promoting { heads: vec![(*hostile).into()] }), hostile);
-        let request = Request {
-            comment: 1,
-            by: "ann",
-            permission: Some(Permission::Admin),
-            own_head: None,
-            now: Timestamp::UNIX_EPOCH,
-        };
-        let resume = Intent::Resume {
-            component: Some((*hostile).into()),
-            environment: Some((*hostile).into()),
-            lines: BTreeSet::new(),
-        };
-        foreign(&said(Memory::new().decide(&request, &resume, Permission::Write)), hostile);
     }
 }
 

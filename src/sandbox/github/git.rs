@@ -288,6 +288,28 @@ impl Bare {
         Ok(repository.commit(None, &signature, &signature, &message, &tree, &[&tip])?.to_string())
     }
 
+    /// Puts commits on top of `onto`, one after the other, as GitHub rebases: authors stay, `by` commits. `None` where one
+    /// conflicts, or is a merge; moves no ref.
+    pub fn rebase(&self, onto: &str, commits: &[String], by: &Person) -> Result<Option<String>> {
+        let repository = self.open()?;
+        let mut tip = repository.find_commit(Oid::from_str(onto)?)?;
+        for id in commits {
+            let commit = repository.find_commit(Oid::from_str(id)?)?;
+            if commit.parent_count() > 1 {
+                return Ok(None);
+            }
+            let mut index = repository.cherrypick_commit(&commit, &tip, 0, None)?;
+            if index.has_conflicts() {
+                return Ok(None);
+            }
+            let tree = repository.find_tree(index.write_tree_to(&repository)?)?;
+            let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
+            let id = repository.commit(None, &commit.author(), &by.signature()?, &message, &tree, &[&tip])?;
+            tip = repository.find_commit(id)?;
+        }
+        Ok(Some(tip.id().to_string()))
+    }
+
     /// A commit of a tree as GitHub makes it when it merges; moves no ref.
     pub fn commit_tree(&self, tree: &str, parents: &[&str], message: &str, author: &Person) -> Result<String> {
         let repository = self.open()?;

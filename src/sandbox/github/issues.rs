@@ -106,6 +106,7 @@ impl State {
             created_at: now,
             updated_at: now,
             closed_at: None,
+            closed_by: None,
             pull,
         };
         repo.issues.insert(number, issue);
@@ -140,7 +141,7 @@ impl State {
             "locked": false, "active_lock_reason": null, "milestone": null, "assignee": null, "assignees": [],
             "comments": repo.comments.values().filter(|comment| comment.number == number).count(),
             "created_at": time(issue.created_at), "updated_at": time(issue.updated_at),
-            "closed_at": maybe(issue.closed_at), "closed_by": null,
+            "closed_at": maybe(issue.closed_at), "closed_by": issue.closed_by.as_ref().map(|login| self.user_json(login)),
             "author_association": self.association(repo, &issue.author),
             "reactions": super::comments::reactions_json(&format!("{url}/reactions"), &[]),
             "performed_via_github_app": null,

@@ -1,4 +1,4 @@
-//! Merging: whether a pull request can be, and doing it. Merge commits and squashes; rebase merges are switched off.
+//! Merging: whether a pull request can be, and doing it: as a merge commit, squashed or rebased, as the repository allows.
 
 use super::{
     auth::Need,
@@ -12,10 +12,33 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// How a pull request becomes part of its base.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Method {
     Merge,
     Squash,
+    Rebase,
+}
+
+impl Method {
+    pub const ALL: [Method; 3] = [Method::Merge, Method::Squash, Method::Rebase];
+
+    /// As the API names it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Method::Merge => "merge",
+            Method::Squash => "squash",
+            Method::Rebase => "rebase",
+        }
+    }
+
+    /// GitHub's sentence where the repository does not allow it.
+    fn refusal(self) -> &'static str {
+        match self {
+            Method::Merge => "Merge commits are not allowed on this repository.",
+            Method::Squash => "Squash merges are not allowed on this repository.",
+            Method::Rebase => "Rebase merges are not allowed on this repository.",
+        }
+    }
 }
 
 pub fn is_merged(state: &State, call: &Call, name: &RepoName, number: u64) -> Answer {
@@ -30,12 +53,9 @@ pub fn merge(state: &mut State, call: &Call, name: &RepoName, number: u64) -> An
     let repo = state.allowed(call, name, Need::write(&["contents"], Role::Write))?;
     find(repo, number)?;
     let actor = state.actor(&call.caller)?;
-    let method = match call.text("merge_method") {
-        None | Some("merge") => Method::Merge,
-        Some("squash") => Method::Squash,
-        Some("rebase") => return Err(Reply::error(405, "Rebase merges are not allowed on this repository.")),
-        Some(_) => return Err(Reply::error(422, "Invalid merge method")),
-    };
+    let word = call.text("merge_method").unwrap_or(Method::Merge.word());
+    let method = Method::ALL.into_iter().find(|method| method.word() == word);
+    let method = method.ok_or_else(|| Reply::error(422, "Invalid merge method"))?;
     let title = call.text("commit_title");
     let message = call.text("commit_message");
     let sha = state.merge_pull(name, number, &actor, method, call.text("sha"), title, message)?;
@@ -138,6 +158,9 @@ impl State {
         if sha.is_some_and(|sha| sha != pull.head_sha) {
             return Err(Reply::error(409, "Head branch was modified. Review and try the merge again."));
         }
+        if !repo.merge_methods.contains(&method) {
+            return Err(refused(method.refusal()));
+        }
         let base = repo.git.branch(&pull.base_ref).ok_or_else(|| refused("Base branch does not exist"))?;
         let Some(tree) = repo.git.merged_tree(&base, &pull.head_sha).map_err(Reply::git)? else {
             return Err(refused("Pull Request is not mergeable"));
@@ -154,23 +177,30 @@ impl State {
             email: format!("{}+{actor}@users.noreply.github.com", account.map_or(0, |account| account.id)),
             at: now,
         };
-        let (default_title, default_message, parents) = match method {
-            Method::Merge => (
-                format!("Merge pull request #{number} from {}/{}", name.owner(), pull.head_ref),
-                issue.title.clone(),
-                vec![base.as_str(), pull.head_sha.as_str()],
-            ),
+        let commits = || repo.git.between(Some(&base), &pull.head_sha).map_err(Reply::git);
+        let commit = |default_title: String, default_message: String, parents: &[&str]| {
+            let title = title.map_or(default_title, str::to_owned);
+            let body = message.map_or(default_message, str::to_owned);
+            let text = if body.is_empty() { title } else { format!("{title}\n\n{body}") };
+            repo.git.commit_tree(&tree, parents, &text, &author).map_err(Reply::git)
+        };
+        let merged = match method {
+            Method::Merge => {
+                let title = format!("Merge pull request #{number} from {}/{}", name.owner(), pull.head_ref);
+                commit(title, issue.title.clone(), &[&base, &pull.head_sha])?
+            }
             Method::Squash => {
-                let ids = repo.git.between(Some(&base), &pull.head_sha).map_err(Reply::git)?;
+                let ids = commits()?;
                 let subjects =
                     ids.iter().filter_map(|id| Some(format!("* {}", repo.git.info(id).ok()?.message.trim())));
-                (format!("{} (#{number})", issue.title), subjects.collect::<Vec<_>>().join("\n\n"), vec![base.as_str()])
+                let message = subjects.collect::<Vec<_>>().join("\n\n");
+                commit(format!("{} (#{number})", issue.title), message, &[&base])?
+            }
+            Method::Rebase => {
+                let rebased = repo.git.rebase(&base, &commits()?, &author).map_err(Reply::git)?;
+                rebased.ok_or_else(|| refused("This branch can't be rebased"))?
             }
         };
-        let title = title.map_or(default_title, str::to_owned);
-        let body = message.map_or(default_message, str::to_owned);
-        let text = if body.is_empty() { title } else { format!("{title}\n\n{body}") };
-        let merged = repo.git.commit_tree(&tree, &parents, &text, &author).map_err(Reply::git)?;
         let (base_ref, head_ref) = (pull.base_ref.clone(), pull.head_ref.clone());
         repo.git
             .move_ref(&format!("refs/heads/{base_ref}"), &merged, Some(&base))
@@ -181,6 +211,7 @@ impl State {
             delete_branch = repo.delete_branch_on_merge;
             if let Some(issue) = repo.issues.get_mut(&number) {
                 (issue.open, issue.closed_at, issue.updated_at) = (false, Some(now), now);
+                issue.closed_by = Some(actor.to_owned());
                 if let Some(pull) = &mut issue.pull {
                     pull.merged = Some(Merged { at: now, by: actor.to_owned(), sha: merged.clone() });
                 }

@@ -3,9 +3,10 @@
 //!
 //! - [`Github`] starts it, sets it up (repositories, protection, installations) and lets a test look inside.
 //! - [`Person`] acts as people do: push, open, comment, review, merge, close.
+//! - A browser sees repositories and pull requests at their addresses.
 //! - [`Fault`] orders failures: answers that are lost, rate limits, a call before or after the nth request.
 //!
-//! What is left out, on purpose: forks, rebase merges, teams, merge queues, GraphQL.
+//! What is left out, on purpose: forks, teams, merge queues, GraphQL.
 
 mod apps;
 mod auth;
@@ -15,7 +16,9 @@ mod faults;
 mod git;
 mod issues;
 mod look;
+mod markdown;
 mod merge;
+mod pages;
 mod people;
 mod pulls;
 mod refs;

@@ -145,6 +145,11 @@ impl Person {
         })
     }
 
+    /// Turns a pull request to another base branch.
+    pub fn retargets(&self, repo: &str, number: u64, base: &str) -> Done<()> {
+        self.act(repo, Role::Write, |state, name, me| state.edit_pull(name, number, me, [None, None, Some(base)]))
+    }
+
     /// Merges with a merge commit; its id.
     pub fn merges(&self, repo: &str, number: u64) -> Done<String> {
         self.merges_by(repo, number, Method::Merge)

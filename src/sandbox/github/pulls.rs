@@ -78,39 +78,11 @@ pub fn update(state: &mut State, call: &Call, name: &RepoName, number: u64) -> A
     if reopened && (pull.merged.is_some() || repo.git.branch(&pull.head_ref).is_none()) {
         return Err(Reply::invalid("PullRequest", "state", "invalid", Some("state cannot be changed.")));
     }
-    if let Some(base) = call.text("base")
-        && repo.git.branch(base).is_none()
-    {
-        return Err(Reply::invalid("PullRequest", "base", "invalid", None));
-    }
-    let now = state.now();
-    let base_sha = call.text("base").and_then(|base| repo.git.branch(base));
     let head_sha = if reopened { repo.git.branch(&pull.head_ref) } else { None };
-    let Some(issue) = state.repos.get_mut(name).and_then(|repo| repo.issues.get_mut(&number)) else {
-        return Err(Reply::not_found());
-    };
-    let mut changes = json!({});
-    if let Some(title) = call.text("title").filter(|title| *title != issue.title) {
-        changes["title"] = json!({"from": issue.title});
-        issue.title = title.to_owned();
-    }
-    if let Some(body) = call.text("body").filter(|body| Some(*body) != issue.body.as_deref()) {
-        changes["body"] = json!({"from": issue.body.clone().unwrap_or_default()});
-        issue.body = Some(body.to_owned());
-    }
-    if let (Some(pull), Some(base), Some(sha)) = (&mut issue.pull, call.text("base"), base_sha)
-        && pull.base_ref != base
-    {
-        changes["base"] = json!({"ref": {"from": pull.base_ref}, "sha": {"from": pull.base_sha}});
-        (pull.base_ref, pull.base_sha) = (base.to_owned(), sha);
-    }
-    if let (Some(pull), Some(sha)) = (&mut issue.pull, head_sha) {
+    state.edit_pull(name, number, &actor, [call.text("title"), call.text("body"), call.text("base")])?;
+    let issue = state.repos.get_mut(name).and_then(|repo| repo.issues.get_mut(&number));
+    if let (Some(pull), Some(sha)) = (issue.and_then(|issue| issue.pull.as_mut()), head_sha) {
         pull.head_sha = sha;
-    }
-    issue.updated_at = now;
-    let edited = changes.as_object().is_some_and(|changes| !changes.is_empty());
-    if edited {
-        state.emit_pull(name, number, "edited", &actor, json!({"changes": changes}));
     }
     match call.text("state") {
         Some("closed") => state.set_open(name, number, false, &actor),
@@ -189,6 +161,46 @@ impl State {
         Ok(number)
     }
 
+    /// Changes a pull request's title, body and base; what is `None` stays.
+    pub fn edit_pull(
+        &mut self,
+        name: &RepoName,
+        number: u64,
+        actor: &str,
+        [title, body, base]: [Option<&str>; 3],
+    ) -> Result<(), Reply> {
+        let now = self.now();
+        let repo = self.repos.get_mut(name).ok_or_else(Reply::not_found)?;
+        let base = match base {
+            Some(base) => {
+                let invalid = || Reply::invalid("PullRequest", "base", "invalid", None);
+                Some((base, repo.git.branch(base).ok_or_else(invalid)?))
+            }
+            None => None,
+        };
+        let issue = repo.issues.get_mut(&number).ok_or_else(Reply::not_found)?;
+        let mut changes = json!({});
+        if let Some(title) = title.filter(|title| *title != issue.title) {
+            changes["title"] = json!({"from": issue.title});
+            issue.title = title.to_owned();
+        }
+        if let Some(body) = body.filter(|body| Some(*body) != issue.body.as_deref()) {
+            changes["body"] = json!({"from": issue.body.clone().unwrap_or_default()});
+            issue.body = Some(body.to_owned());
+        }
+        if let (Some(pull), Some((base, sha))) = (&mut issue.pull, base)
+            && pull.base_ref != base
+        {
+            changes["base"] = json!({"ref": {"from": pull.base_ref}, "sha": {"from": pull.base_sha}});
+            (pull.base_ref, pull.base_sha) = (base.to_owned(), sha);
+        }
+        issue.updated_at = now;
+        if changes.as_object().is_some_and(|changes| !changes.is_empty()) {
+            self.emit_pull(name, number, "edited", actor, json!({"changes": changes}));
+        }
+        Ok(())
+    }
+
     /// Opens or closes an issue or a pull request; nothing where it is so already.
     pub fn set_open(&mut self, name: &RepoName, number: u64, open: bool, actor: &str) {
         let now = self.now();
@@ -198,6 +210,7 @@ impl State {
         }
         (issue.open, issue.updated_at) = (open, now);
         issue.closed_at = (!open).then_some(now);
+        issue.closed_by = (!open).then(|| actor.to_owned());
         if issue.pull.is_some() {
             self.emit_pull(name, number, if open { "reopened" } else { "closed" }, actor, Value::Null);
         }

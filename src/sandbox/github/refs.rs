@@ -69,6 +69,7 @@ impl State {
             if closed {
                 issue.open = false;
                 issue.closed_at = Some(now);
+                issue.closed_by = Some(actor.to_owned());
                 issue.updated_at = now;
                 told.push((issue.number, "closed", Value::Null));
             }

@@ -3,6 +3,7 @@
 
 use super::{
     git::CommitInfo,
+    merge::Method,
     state::{Account, App, Installation, Kind, Nature, Permissions, Repo, State, time},
 };
 use serde_json::{Map, Value, json};
@@ -64,7 +65,6 @@ const NEVER: &[&str] = &[
     "has_pages",
     "has_discussions",
     "allow_forking",
-    "allow_rebase_merge",
     "web_commit_signoff_required",
 ];
 
@@ -154,7 +154,10 @@ impl State {
             "default_branch": repo.default_branch,
             "open_issues": open, "open_issues_count": open, "topics": [],
             "created_at": at, "updated_at": pushed, "pushed_at": pushed,
-            "has_issues": true, "has_downloads": true, "allow_merge_commit": true, "allow_squash_merge": true,
+            "has_issues": true, "has_downloads": true,
+            "allow_merge_commit": repo.merge_methods.contains(&Method::Merge),
+            "allow_squash_merge": repo.merge_methods.contains(&Method::Squash),
+            "allow_rebase_merge": repo.merge_methods.contains(&Method::Rebase),
             "delete_branch_on_merge": repo.delete_branch_on_merge,
         });
         for field in NEVER {

@@ -2,6 +2,7 @@
 
 use super::{
     auth::{Caller, Need},
+    merge::Method,
     rest::{Answer, Call, Reply},
     state::{Protection, Repo, Role, State},
 };
@@ -141,7 +142,8 @@ pub fn rules(state: &State, call: &Call, name: &RepoName, branch: &str) -> Answe
             let parameters = json!({
                 "required_approving_review_count": count, "dismiss_stale_reviews_on_push": false,
                 "require_code_owner_review": false, "require_last_push_approval": false,
-                "required_review_thread_resolution": false, "allowed_merge_methods": ["merge", "squash"],
+                "required_review_thread_resolution": false,
+                "allowed_merge_methods": Method::ALL.map(Method::word),
             });
             rule("pull_request", parameters);
         }

@@ -82,7 +82,7 @@ impl Reply {
 
     /// Whatever git said where it should not have said anything.
     pub fn git(error: git2::Error) -> Self {
-        Reply::error(500, &format!("git: {}", error.message()))
+        Reply::error(500, &format!("git: {error}"))
     }
 
     /// Adds the answer's ETag, or shortens it to 304 where the asker has it already.

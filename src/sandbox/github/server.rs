@@ -3,6 +3,7 @@
 use super::{
     auth::{self, Caller},
     faults::{Fault, Faults, When},
+    pages,
     rest::{self, Call, Reply},
     state::State,
     webhooks::Hooks,
@@ -43,7 +44,7 @@ pub struct Record {
     /// The path as sent, without the query.
     pub path: String,
     pub query: BTreeMap<String, String>,
-    /// Who asked: `app`, `installation`, a login, or `anonymous`.
+    /// Who asked: `app`, `installation`, a login, `browser` for a page, or `anonymous`.
     pub caller: String,
     /// `None`: the connection was dropped without an answer.
     pub status: Option<u16>,
@@ -170,6 +171,8 @@ impl Shared {
         }
         let response = if GitHttp::is_git_path(&path) {
             self.git(request, &mut record).await
+        } else if let Some(page) = self.page(&mut record).await {
+            page
         } else {
             self.rest(request, &mut record).await
         };
@@ -196,6 +199,19 @@ impl Shared {
             log.pop_front();
         }
         log.push_back(record);
+    }
+
+    /// A page for a browser, which shows no token: everything is on this machine.
+    async fn page(self: &Arc<Self>, record: &mut Record) -> Option<Response> {
+        let path = segments(&record.path);
+        if !pages::may_be(&record.method, &path) {
+            return None;
+        }
+        let this = self.clone();
+        let page = tokio::task::spawn_blocking(move || pages::find(&this.state(), &path)).await.ok()??;
+        record.caller = "browser".into();
+        record.status = Some(page.status().as_u16());
+        Some(page)
     }
 
     async fn rest(self: &Arc<Self>, request: Request, record: &mut Record) -> Response {

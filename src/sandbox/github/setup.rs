@@ -4,6 +4,7 @@ use super::{
     auth,
     faults::{Fault, FaultError},
     git::{Bare, File},
+    merge::Method,
     people::Person,
     server::{Record, Seen, Shared},
     state::{Access, App, CheckRun, Clock, Kind, Nature, Permissions, Protection, Repo, Role, State},
@@ -65,7 +66,7 @@ pub enum SetupError {
     Folder(#[source] std::io::Error),
     #[error("{0}")]
     Key(&'static str),
-    #[error("repository {name}: {}", source.message())]
+    #[error("repository {name}: {source}")]
     Git { name: RepoName, source: git2::Error },
     #[error("expected owner/name, found {0:?}")]
     Name(String),
@@ -206,6 +207,7 @@ impl Github {
             statuses: Vec::new(),
             labels: BTreeMap::new(),
             delete_branch_on_merge: false,
+            merge_methods: BTreeSet::from([Method::Merge, Method::Squash]),
             created_at: now,
             pushed_at: now,
             known_refs,
@@ -234,6 +236,11 @@ impl Github {
 
     pub fn set_default_branch(&self, repo: &str, branch: &str) -> Result<(), SetupError> {
         self.repo(repo, |repo| repo.default_branch = branch.to_owned())
+    }
+
+    /// How pull requests may be merged: merge commits and squashes, unless said otherwise here.
+    pub fn allow_merging_by(&self, repo: &str, methods: &[Method]) -> Result<(), SetupError> {
+        self.repo(repo, |repo| repo.merge_methods = methods.iter().copied().collect())
     }
 
     /// A merged pull request's head branch is deleted.

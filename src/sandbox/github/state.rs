@@ -1,7 +1,7 @@
 //! What this GitHub knows: people, the App, installations, repositories and what is in them. Commits and refs are not here but
 //! in real bare repositories on disk.
 
-use super::{auth::Grant, git::Bare, webhooks::Hooks};
+use super::{auth::Grant, git::Bare, merge::Method, webhooks::Hooks};
 use crate::engine::event::RepoName;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -174,6 +174,8 @@ pub struct Repo {
     pub statuses: Vec<Status>,
     pub labels: BTreeMap<String, u64>,
     pub delete_branch_on_merge: bool,
+    /// How pull requests may be merged.
+    pub merge_methods: BTreeSet<Method>,
     pub created_at: Timestamp,
     pub pushed_at: Timestamp,
     /// The refs as of the last look, so that a push is told by comparing.
@@ -200,6 +202,7 @@ pub struct Issue {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub closed_at: Option<Timestamp>,
+    pub closed_by: Option<String>,
     pub pull: Option<Pull>,
 }
 

@@ -16,7 +16,7 @@ enum Kind {
 }
 
 /// The variables that have a fixed name, and the keys that they stand for.
-const VARIABLES: [(&str, &[&str], Kind); 17] = [
+const VARIABLES: [(&str, &[&str], Kind); 18] = [
     ("BUTLER_LISTEN", &["listen"], Kind::Text),
     ("BUTLER_DATA_DIR", &["data-dir"], Kind::Text),
     ("BUTLER_DATABASE", &["database"], Kind::Text),
@@ -30,6 +30,7 @@ const VARIABLES: [(&str, &[&str], Kind); 17] = [
     ("BUTLER_WORKER_COUNT", &["worker", "count"], Kind::Number),
     ("BUTLER_WORKER_SWEEP", &["worker", "sweep"], Kind::Text),
     ("BUTLER_WORKER_LEASE", &["worker", "lease"], Kind::Text),
+    ("BUTLER_WORKER_GRACE", &["worker", "grace"], Kind::Text),
     ("BUTLER_WORKER_QUIET", &["worker", "quiet"], Kind::Text),
     ("BUTLER_WORKER_AT_MOST", &["worker", "at-most"], Kind::Text),
     ("BUTLER_LOG_FORMAT", &["log", "format"], Kind::Text),

@@ -1,6 +1,5 @@
 //! Secrets: given as they are, or as the path of a file. No message shows one, not even a wrong one.
 
-use super::missing;
 use crate::engine::config::{
     decode::{Decoder, Fields},
     tree::{Node, Plain, Value, plain},
@@ -80,7 +79,12 @@ fn either<'n>(d: &mut Decoder, fields: &Fields<'n>, key: &str, variable: Option<
         (None, Some(node)) => Some((node, Given::File(file))),
         (None, None) => {
             if let Some(variable) = variable {
-                missing(d, fields, key, variable);
+                d.fault(
+                    fields.position,
+                    format!(
+                        "{key:?} is missing: set it or {file} in the settings file, or {variable} or {variable}_FILE"
+                    ),
+                );
             }
             None
         }

@@ -66,7 +66,7 @@ registries:
   - {host: 'localhost:5000', insecure: true}
 registry-senders:
   main: {type: distribution, host: registry.example.com, token: t0ken}
-worker: {count: 8, sweep: 1h30m, lease: 30s, quiet: 0s, at-most: 1m}
+worker: {count: 8, sweep: 1h30m, lease: 30s, grace: 10s, quiet: 0s, at-most: 1m}
 log: {format: json, level: debug}
 ";
     let settings = load_with(text, &[]).unwrap();
@@ -81,6 +81,7 @@ log: {format: json, level: debug}
     assert!(settings.registries[1].insecure && settings.registries[1].credentials.is_none());
     assert_eq!(settings.registry_senders["main"].token.expose_secret(), "t0ken");
     assert_eq!(settings.worker.sweep, Duration::from_secs(5400));
+    assert_eq!(settings.worker.grace, Duration::from_secs(10));
     assert_eq!((settings.log.format, settings.log.level), (LogFormat::Json, LogLevel::Debug));
 
     let debug = format!("{settings:?}");
@@ -142,9 +143,9 @@ fn every_fault_is_told_with_its_place() {
     butler.yml:5:38: worker.lease: expected more than 0s
     "#);
     insta::assert_snapshot!(Settings::load(None, &|_| None).unwrap_err(), @r#"
-    settings: github: "app-id" is missing: set it in the file or as BUTLER_GITHUB_APP_ID
-    settings: github: "private-key" is missing: set it in the file or as BUTLER_GITHUB_PRIVATE_KEY
-    settings: github: "webhook-secrets" is missing: set it in the file or as BUTLER_GITHUB_WEBHOOK_SECRETS
+    settings: github: "app-id" is missing: set it in the settings file or as BUTLER_GITHUB_APP_ID
+    settings: github: "private-key" is missing: set it or private-key-file in the settings file, or BUTLER_GITHUB_PRIVATE_KEY or BUTLER_GITHUB_PRIVATE_KEY_FILE
+    settings: github: "webhook-secrets" is missing: set it or webhook-secrets-file in the settings file, or BUTLER_GITHUB_WEBHOOK_SECRETS or BUTLER_GITHUB_WEBHOOK_SECRETS_FILE
     "#);
 }
 
@@ -196,7 +197,7 @@ fn faults_one_by_one() {
         (
             "registry-senders: {main: {type: distribution, host: r.example.com}}",
             &[],
-            "\"token\" is missing: set it in the file or as BUTLER_REGISTRY_SENDERS_<NAME>_TOKEN",
+            "\"token\" is missing: set it or token-file in the settings file, or BUTLER_REGISTRY_SENDERS_<NAME>_TOKEN or",
         ),
         (
             "registry-senders: {main: {type: distribution, host: r.example.com, token: hunter2, token-file: x}}",
@@ -258,6 +259,25 @@ fn faults_one_by_one() {
         assert!(!faults.contains("123456"), "a secret is shown: {faults}");
         assert_eq!(faults.lines().count(), 1, "{faults}");
     }
-    let error = Settings::load(Some(Path::new("/nowhere/butler.yml")), &|_| None).unwrap_err().to_string();
-    assert!(error.starts_with("/nowhere/butler.yml:1:1: cannot read the settings: No such file"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_not_there_has_no_lines() {
+    let error = Settings::load(Some(Path::new("nowhere/settings.yaml")), &|_| None).unwrap_err().to_string();
+    assert_eq!(error, "nowhere/settings.yaml: cannot read the settings: No such file or directory (os error 2)");
+}
+
+#[test]
+fn a_repositorys_file_is_told_from_settings() {
+    for (text, other) in [
+        ("version: 1\nenvironments: {dev: {path: dev}}\n", true),
+        ("# first\nenvironments: {dev: {path: dev}}\nregistries: [registry.example.com]\n", true),
+        ("environments: {}\nlisten: 127.0.0.1:8080\n", false),
+        ("version: 1\n", false),
+    ] {
+        let said = faults(text, &[]);
+        assert_eq!(said.contains("`butler lint`"), other, "{text}: {said}");
+        // Nothing is said of its keys as well.
+        assert_eq!(said.lines().count() == 1, other, "{text}: {said}");
+    }
 }

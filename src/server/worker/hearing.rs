@@ -1,8 +1,12 @@
 //! Commands that no delivery told: GitHub does not send again what nobody took, and a lost database loses the inbox. So
-//! comments are read from GitHub when a process first looks at a repository, and once in each sweep's time.
+//! comments are read from GitHub when a process first looks at a repository, and once in each sweep's time. A lost
+//! database loses effects that waited, too: of commands that were decided their replies and reactions are seen to again.
 
 use super::{WorkError, Worker, commands::reply_key, session::Session};
-use crate::{adapters::github::Found, engine::event::RepoName};
+use crate::{
+    adapters::github::Found,
+    engine::event::{Comment, RepoName},
+};
 use jiff::{SignedDuration, Timestamp};
 use std::{collections::BTreeSet, sync::PoisonError};
 
@@ -28,7 +32,8 @@ impl Worker {
 }
 
 impl Session<'_> {
-    /// Puts comments into the inbox that it missed: undecided ones, and decided ones whose reply is not there.
+    /// Puts comments into the inbox that it missed: undecided ones, and decided ones whose reply is not there. Where the
+    /// database does not know what was done, reactions that may be missing are asked for once more: GitHub keeps one.
     pub async fn hear_what_was_missed(&mut self) -> Result<(), WorkError> {
         let worker = self.worker;
         let now = worker.clock.now();
@@ -42,11 +47,15 @@ impl Session<'_> {
             None => self.since_the_memory().await?,
         };
         let found = worker.forge.comments_since(self.repo, since).await?;
-        let missed: Vec<_> = found
-            .iter()
-            .filter(|one| !one.comment.author_is_bot && !one.edited && self.is_missed(one, &found))
-            .map(|one| one.comment.clone())
-            .collect();
+        let (mut missed, mut reactions) = (Vec::new(), Vec::new());
+        for one in found.iter().filter(|one| !one.comment.author_is_bot) {
+            if self.is_missed(one, &found) {
+                missed.push(one.comment.clone());
+            } else if let Some(decisions) = self.memory.commands.get(&one.comment.id).filter(|_| before.is_none()) {
+                reactions.push(self.reaction_to(one.comment.id, decisions)?);
+            }
+        }
+        worker.store.enqueue(&reactions, now).await?;
         let new = worker.store.inbox_add(&missed).await?;
         if new > 0 {
             tracing::info!(new, "comments that no delivery told");
@@ -56,10 +65,10 @@ impl Session<'_> {
 
     /// An edit carries no command, so what was edited before it was read is left alone.
     fn is_missed(&self, one: &Found, all: &[Found]) -> bool {
-        let id = one.comment.id;
+        let Comment { id, created_at, .. } = one.comment;
         match self.memory.commands.contains_key(&id) {
             true => !all.iter().any(|other| other.answers(&self.identity.bot_login, &reply_key(id))),
-            false => !self.memory.decided(id),
+            false => !one.edited && !self.memory.decided(id, created_at),
         }
     }
 

@@ -12,6 +12,7 @@ mod pulls;
 mod reconcile;
 mod reset;
 mod session;
+mod status;
 mod sweep;
 mod updates;
 
@@ -70,6 +71,8 @@ pub struct Worker {
     reader: Arc<Reader>,
     /// The repositories whose comments this process has read.
     heard: Mutex<BTreeSet<RepoName>>,
+    /// Turns true when jobs at hand are to be given up.
+    halted: watch::Sender<bool>,
 }
 
 /// What [`Worker::step`] found.
@@ -81,7 +84,7 @@ pub enum Step {
     Idle,
 }
 
-const KINDS: &[JobKind] = &[JobKind::Effect, JobKind::Repository, JobKind::Tags, JobKind::Sweep];
+const KINDS: &[JobKind] = &[JobKind::Effect, JobKind::Repository, JobKind::Sweep];
 /// The longest that a worker sleeps: other processes' jobs do not wake it.
 const NAP: Duration = Duration::from_secs(2);
 
@@ -108,6 +111,7 @@ impl Worker {
             mirrors: Mutex::default(),
             reader: Arc::default(),
             heard: Mutex::default(),
+            halted: watch::Sender::new(false),
         }
     }
 
@@ -141,6 +145,12 @@ impl Worker {
             }
         }
         result
+    }
+
+    /// Gives up the jobs at hand: each is handed back, so that another worker takes it at once. Whatever they were
+    /// doing is safe to repeat.
+    pub fn halt(&self) {
+        self.halted.send_replace(true);
     }
 
     async fn work(self: Arc<Self>, mut shutdown: watch::Receiver<bool>) -> Result<(), StoreError> {
@@ -183,9 +193,18 @@ impl Worker {
         let held = Held::new(lease);
         let (result, effects) = {
             let mut effects = Vec::new();
+            let mut halted = self.halted.subscribe();
             let work = tracing::Instrument::instrument(self.dispatch(&key, payload, &held, &mut effects), span.clone());
-            let result = held.while_renewed(&self.store, &self.clock, self.options.lease, work).await;
+            let result = tokio::select! {
+                result = held.while_renewed(&self.store, &self.clock, self.options.lease, work) => Some(result),
+                // The sender is this worker's own: it is not gone.
+                _ = halted.wait_for(|halted| *halted) => None,
+            };
             (result, effects)
+        };
+        let Some(result) = result else {
+            span.in_scope(|| tracing::warn!("given up and handed back"));
+            return self.store.hand_back(held.into_lease(), self.clock.now()).await;
         };
         let outcome = match result {
             Ok(outcome) => outcome,
@@ -239,7 +258,6 @@ impl Worker {
                 self.make(repo, effect).await?;
                 Ok(Outcome::Done { again_at: None })
             }
-            JobKey::Tags(_) => Ok(Outcome::Done { again_at: None }),
             JobKey::Sweep => self.sweep(effects).await,
         }
     }

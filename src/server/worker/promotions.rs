@@ -7,7 +7,7 @@ use crate::{
         config::{Config, Edge, Merge, Mode, Open, UpdateMode, Write},
         memory::promotion_key,
         plan::{Planned, PromotionInputs, PromotionPlan, Side, promotion},
-        wording::{self, Finding, Standing, promotion_commit, promotion_pull},
+        wording::{self, Finding, Merging, Standing, promotion_commit, promotion_pull},
     },
 };
 use std::sync::Arc;
@@ -38,10 +38,13 @@ impl Session<'_> {
 
     /// Notes where a pull request (or a promotion by commit) stands.
     pub fn note_standing(&mut self, head: String, from: Option<String>, to: String, sentence: String) {
-        let merged_for = self.standings.remove(&head).and_then(|standing| standing.merged_for);
-        let merge = self.memory.pulls.get(&head).and_then(|record| record.merge.as_ref());
-        let merging_for = merge.map(|merge| merge.comment);
-        self.standings.insert(head.clone(), Standing { head, from, to, sentence, merging_for, merged_for });
+        let record = self.memory.pulls.get(&head);
+        let merging = record.and_then(|record| {
+            let (number, merge) = (record.number?, record.merge.as_ref()?);
+            Some(Merging { number, by: merge.by.clone() })
+        });
+        let merged = record.and_then(|record| record.merged.clone());
+        self.standings.insert(head.clone(), Standing { head, from, to, sentence, merging, merged });
     }
 
     async fn promote_edge(
@@ -70,8 +73,9 @@ impl Session<'_> {
         let automatic = requested.is_none() && edge.promotion.write == Write::Commit;
         let sides = (&*from, from_branch.as_str(), &*to, to_branch.as_str());
         let plan = self.plan_promotion(edge, sides, automatic, &components).await?;
-        self.note_hand_edits(&plan.hand_edits).await?;
+        self.note_hand_edits(&plan.hand_edits, &to_branch).await?;
         let declined = plan.skipped.iter().filter(|skip| skip.code == "declined");
+        self.declined.extend(declined.clone().map(|skip| (edge.to.name.clone(), skip.reason.clone())));
         self.findings.extend(declined.filter_map(|skip| Finding::of(&edge.to.name, skip)));
         let by = requested.as_ref().map(|requested| requested.by.clone());
         let asked_for = requested.is_some() || edge.promotion.open != Open::Command;
@@ -188,9 +192,11 @@ impl Session<'_> {
         let nothing = nothing(&plan);
         // What is held is not gone: the pull request waits as it is, with all that was said on it.
         if let Some(pull) = self.pulls.get(head).filter(|_| plan.changes.is_empty())
-            && let Some(held) = plan.skipped.iter().find(|skip| skip.code == "held")
+            && let Some(skip) = plan.skipped.iter().find(|skip| skip.code == "held")
         {
-            return Ok((format!("#{} stays as it is, {}", pull.number, wording::code(&held.reason)), false));
+            let held = self.memory.holds_at(self.worker.clock.now()).find(|hold| hold.sentence() == skip.reason);
+            let why = held.map_or_else(|| wording::code(&skip.reason), wording::hold_in_words);
+            return Ok((format!("#{} stays as it is: {why}", pull.number), false));
         }
         let title = wording::subject(&plan.to, &plan.changes);
         let work = PullWork {
@@ -230,7 +236,7 @@ impl Session<'_> {
         let (waits, merged) = self.merge_if_asked(head, &branch, automatic, &title).await?;
         let sentence = match (waits, merged) {
             (Some(waits), _) => waits,
-            (None, true) => "merged".into(),
+            (None, true) => self.merged_in_words(head),
             (None, false) => stands.sentence,
         };
         Ok((sentence, merged))

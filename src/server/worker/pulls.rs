@@ -7,17 +7,20 @@
 use super::{WorkError, publish::Published, session::Session};
 use crate::{
     adapters::github::{
-        ForgeError, MergeMethod, MergeOutcome, Pull, PullSpec, PullState as PullStatus, ReviewState, last_words,
+        BranchRules, ForgeError, MergeOutcome, Pull, PullSpec, PullState as PullStatus, ReviewState, last_words,
     },
     engine::{
         command::Permission,
         config::PullRequest,
-        memory::{Merged, Outcome, PullRecord},
+        memory::{Decision, Decline, Merged, Outcome, PullRecord},
         plan::{Change, PullAction, PullState, decide_pull},
-        wording::{self, PullText},
+        wording::{self, Finding, PullText},
     },
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// What a pull request is to carry.
 pub struct PullWork {
@@ -44,6 +47,17 @@ pub struct PullWork {
 /// Where a pull request stands after it was looked after: a sentence for people.
 pub struct Stands {
     pub sentence: String,
+}
+
+/// What became of writing a pull request.
+enum Written {
+    Open {
+        number: u64,
+    },
+    /// The server does not take the head branch from butler.
+    Protected {
+        message: String,
+    },
 }
 
 /// Whether a body was written for another plan. One without butler's marker is a person's, and stays.
@@ -81,33 +95,42 @@ impl Session<'_> {
                 Err(ForgeError::NotFound { .. }) => continue,
                 Err(error) => return Err(error.into()),
             };
-            ended.push((head.clone(), pull));
+            let by = match pull.merged {
+                true => None,
+                // For people to read: not knowing it is no reason to wait.
+                false => self.worker.forge.closed_by(self.repo, number).await.unwrap_or_else(|error| {
+                    tracing::warn!(%error, number, "who closed it?");
+                    None
+                }),
+            };
+            ended.push((head.clone(), pull, by));
         }
         if ended.is_empty() {
             return Ok(());
         }
         let now = self.worker.clock.now();
         let mut said = Vec::new();
-        for (head, pull) in &ended {
+        for (head, pull, by) in &ended {
             let Some(record) = memory.pulls.get_mut(head) else { continue };
             let (values, merge) = (std::mem::take(&mut record.values), record.merge.take());
             record.ended = Some(pull.number);
             record.requested = None;
-            if let Some(merge) = &merge {
-                self.restate.insert(merge.comment, pull.number);
+            if merge.is_some() {
+                self.restate.insert(pull.number);
             }
             if pull.merged {
                 record.values = values;
                 record.land(pull.number, now);
                 // butler's own merge whose answer was lost counts for the one who asked, and so does a person's.
                 if let (Some(merge), Some(commit)) = (merge, &pull.merge_sha) {
-                    record.merged =
-                        Some(Merged { number: pull.number, comment: merge.comment, commit: commit.clone() });
+                    let (comment, by, commit) = (merge.comment, merge.by, commit.clone());
+                    record.merged = Some(Merged { number: pull.number, comment, by, commit });
                 }
                 said.push(format!("#{} merged", pull.number));
             } else {
                 for (what, value) in values {
-                    memory.decline(what, value, format!("#{} was closed", pull.number), now);
+                    let why = format!("#{} was closed", pull.number);
+                    memory.decline(Decline { what, value, why, by: by.clone(), at: now, ended: None });
                 }
                 said.push(format!("#{} closed", pull.number));
             }
@@ -190,10 +213,17 @@ impl Session<'_> {
             (PullAction::Write, None) if !work.may_open => Ok(Stands {
                 sentence: format!("waits for {}: {}", wording::code("/promote"), wording::summary(&work.changes)),
             }),
-            (PullAction::Write, pull) => {
-                let number = self.write_pull(&work, record, pull).await?;
-                Ok(open(number))
-            }
+            (PullAction::Write, pull) => Ok(match self.write_pull(&work, record, pull).await? {
+                Written::Open { number } => open(number),
+                Written::Protected { message } => {
+                    self.findings.push(Finding::protected_head(&work.head, &message));
+                    let head = wording::code(&work.head);
+                    let why = wording::code(&message);
+                    Stands {
+                        sentence: format!("{head} refuses butler's push ({why}): {}", wording::summary(&work.changes)),
+                    }
+                }
+            }),
             (PullAction::Close, Some(pull)) => {
                 self.close(&work.head, &pull).await?;
                 Ok(Stands { sentence: "nothing is left to carry".into() })
@@ -256,13 +286,16 @@ impl Session<'_> {
         work: &PullWork,
         record: Option<PullRecord>,
         pull: Option<Pull>,
-    ) -> Result<u64, WorkError> {
+    ) -> Result<Written, WorkError> {
         let standing_at = self.head(&work.head).cloned();
-        let (commit, diff) = self.commit(&work.base, &work.changes, &work.message).await?;
+        let (mut commit, diff) = self.commit(&work.base, &work.changes, &work.message).await?;
         let already = record.as_ref().is_some_and(|record| {
             record.plan == work.hash && record.base == work.base && standing_at.as_ref() == Some(&record.head)
         });
         if !already {
+            if let Some(meant) = self.meant(work, standing_at.as_ref()).await? {
+                commit = meant;
+            }
             let mut memory = self.memory.clone();
             let record = memory.pulls.entry(work.head.clone()).or_insert_with(|| PullRecord::of(&work.edge));
             record.before = standing_at.clone();
@@ -274,11 +307,8 @@ impl Session<'_> {
             // An approval or a `/merge` was of the plan that stood there.
             record.merge = None;
             self.remember(memory, &format!("plan: {} {}", work.edge, work.hash)).await?;
-            match self.move_branch(&work.head, standing_at, Some(commit)).await? {
-                Published::Done { .. } => {}
-                Published::Protected { message } => {
-                    return Err(WorkError::Fix(format!("the branch {} cannot be written: {message}", work.head)));
-                }
+            if let Published::Protected { message } = self.move_branch(&work.head, standing_at, Some(commit)).await? {
+                return Ok(Written::Protected { message });
             }
         }
         let opened = self.show_pull(work, &diff).await?;
@@ -286,7 +316,23 @@ impl Session<'_> {
         let number = opened.number;
         self.pulls.insert(work.head.clone(), opened);
         self.note_number(&work.head, number).await?;
-        Ok(number)
+        Ok(Written::Open { number })
+    }
+
+    /// The commit that butler meant to put on the head branch before, and could not: the same work is the same commit, so
+    /// that trying again remembers nothing new.
+    async fn meant(&self, work: &PullWork, standing_at: Option<&String>) -> Result<Option<String>, WorkError> {
+        let meant = self.memory.pulls.get(&work.head).filter(|record| {
+            record.plan == work.hash && record.base == work.base && record.before.as_ref() == standing_at
+        });
+        let Some(meant) = meant.map(|record| record.head.clone()) else { return Ok(None) };
+        let (mirror, base, message) = (self.mirror.clone(), work.base.clone(), work.message.clone());
+        Self::blocking(move || {
+            // Not there where the mirror was lost since.
+            let found = mirror.first_parent_history(&meant, 1).unwrap_or_default().into_iter().next();
+            Ok(found.filter(|found| found.parents == [base] && found.message == message).map(|found| found.id))
+        })
+        .await
     }
 
     /// Makes the pull request's title and body say what it carries; opens it where there is none.
@@ -364,11 +410,13 @@ impl Session<'_> {
                 false,
             ));
         }
+        if asked.is_some() {
+            self.restate.insert(pull.number);
+        }
         if pull.base_ref != branch {
             return Ok((Some(retargeted(&pull)), false));
         }
         if let Some(asked) = &asked {
-            self.restate.insert(asked.comment, pull.number);
             // The memory names who asked; whether they may is asked again now.
             let needed = self.needed("merge", self.target_of(head).as_deref());
             let has = self.worker.forge.role(self.repo, &asked.by).await?;
@@ -387,24 +435,21 @@ impl Session<'_> {
             let why = "somebody committed to its branch since; butler leaves the merge to people";
             return Ok((Some(format!("#{}: {why}", pull.number)), false));
         }
-        if let Some(waits) = self.missing_for_merge(&pull).await? {
+        let rules = self.worker.forge.branch_rules(self.repo, &pull.base_ref).await?;
+        if let Some(waits) = self.missing_for_merge(&pull, &rules).await? {
             return Ok((Some(format!("#{} waits: {waits}", pull.number)), false));
         }
         self.last_word().await?;
         let by = asked.as_ref().map(|asked| format!("Butler-Requested-By: {}\n", asked.by)).unwrap_or_default();
         let message = format!("Merges #{}.\n\nButler-Plan: {}\n{by}", pull.number, record.plan);
-        let outcome = self
-            .worker
-            .forge
-            .merge(self.repo, pull.number, &pull.head_sha, MergeMethod::Merge, title, &message)
-            .await?;
+        let outcome = self.merge_as_allowed(&pull, &rules, title, &message).await?;
         let commit = match outcome {
             MergeOutcome::Merged { sha } | MergeOutcome::AlreadyMerged { sha } => sha,
             MergeOutcome::HeadMoved => {
                 return Err(WorkError::Again(format!("#{} moved before the merge", pull.number)));
             }
             MergeOutcome::BaseMoved => return Err(WorkError::Again(format!("the base of #{} moved", pull.number))),
-            MergeOutcome::NotMergeable { why } => {
+            MergeOutcome::NotMergeable { why } | MergeOutcome::MethodRefused { why } => {
                 return Ok((
                     Some(format!("#{} cannot be merged: {}", pull.number, wording::plain(why.trim_end_matches('.')))),
                     false,
@@ -422,39 +467,54 @@ impl Session<'_> {
             record.merged = Some(Merged {
                 number: pull.number,
                 comment: asked.as_ref().map_or(0, |asked| asked.comment),
+                by: asked.map(|asked| asked.by).unwrap_or_default(),
                 commit: commit.clone(),
             });
         }
         self.remember(memory, &format!("merge: #{} as {commit}", pull.number)).await?;
         self.pulls.remove(head);
         self.delete_head(head).await?;
-        if let Some(asked) = asked {
-            self.mark_merged(head, asked.comment, &commit);
-        }
         Ok((None, true))
     }
 
-    fn mark_merged(&mut self, head: &str, comment: u64, commit: &str) {
-        let standing = self.standings.entry(head.to_owned()).or_insert_with(|| wording::Standing {
-            head: head.to_owned(),
-            from: None,
-            to: String::new(),
-            sentence: "merged".into(),
-            merging_for: None,
-            merged_for: None,
-        });
-        standing.merged_for = Some((comment, commit.to_owned()));
+    /// Merges in the first way that the repository and the branch's rules allow: a merge commit, a squash, a rebase. What
+    /// GitHub does not tell beforehand it tells when asked to merge.
+    async fn merge_as_allowed(
+        &self,
+        pull: &Pull,
+        rules: &BranchRules,
+        title: &str,
+        message: &str,
+    ) -> Result<MergeOutcome, WorkError> {
+        let why = "the repository's settings and the branch's rules together allow no way to merge".to_owned();
+        let mut outcome = MergeOutcome::MethodRefused { why };
+        for method in self.merge_methods.iter().filter(|method| rules.merge_methods.contains(method)) {
+            let forge = &self.worker.forge;
+            outcome = forge.merge(self.repo, pull.number, &pull.head_sha, *method, title, message).await?;
+            if !matches!(outcome, MergeOutcome::MethodRefused { .. }) {
+                break;
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// What was merged last from a head branch: `` merged #1 as 1a2b3c4, as `ann` asked ``.
+    pub fn merged_in_words(&self, head: &str) -> String {
+        let Some(merged) = self.memory.pulls.get(head).and_then(|record| record.merged.as_ref()) else {
+            return "merged".into();
+        };
+        let by = if merged.by.is_empty() { String::new() } else { format!(", as {} asked", wording::code(&merged.by)) };
+        format!("#{} was merged as {}{by}", merged.number, merged.commit)
     }
 
     /// What keeps a pull request from being merged, as far as butler can see. Being on a bypass list is no permission.
-    async fn missing_for_merge(&self, pull: &Pull) -> Result<Option<String>, WorkError> {
+    async fn missing_for_merge(&self, pull: &Pull, rules: &BranchRules) -> Result<Option<String>, WorkError> {
         if pull.draft {
             return Ok(Some("it is a draft".into()));
         }
         if pull.mergeable == Some(false) {
             return Ok(Some("it conflicts with its base".into()));
         }
-        let rules = self.worker.forge.branch_rules(self.repo, &pull.base_ref).await?;
         if rules.required_approvals > 0 {
             let reviews = self.worker.forge.reviews(self.repo, pull.number).await?;
             let mut approvals = 0;
@@ -491,17 +551,21 @@ impl Session<'_> {
     /// Says again what became of merges that people asked for: those that wait, those that came to an end, and those that
     /// an earlier attempt did and did not live to tell.
     pub async fn restate_merges(&mut self) -> Result<(), WorkError> {
-        let merged = self.memory.pulls.iter().filter_map(|(head, record)| Some((head.clone(), record.merged.clone()?)));
-        let merged: Vec<(String, Merged)> = merged.collect();
-        for (head, Merged { number, comment, commit }) in merged {
-            self.mark_merged(&head, comment, &commit);
-            self.restate.insert(comment, number);
-        }
-        for (comment, number) in std::mem::take(&mut self.restate) {
-            let Some(decisions) = self.memory.commands.get(&comment).cloned() else { continue };
-            if decisions.iter().any(|decision| matches!(decision.outcome, Outcome::Merging { .. })) {
-                self.reply_to(number, comment, &decisions).await?;
-            }
+        let merged = self.memory.pulls.values().filter_map(|record| record.merged.as_ref());
+        let mut numbers: BTreeSet<u64> = merged.map(|merged| merged.number).collect();
+        numbers.append(&mut self.restate);
+        let asked_for = |decisions: &[Decision]| {
+            decisions.iter().find_map(|decision| match decision.outcome {
+                Outcome::Merging { number, .. } if numbers.contains(&number) => Some(number),
+                _ => None,
+            })
+        };
+        let commands = self.memory.commands.iter();
+        let due: Vec<(u64, u64, Vec<Decision>)> = commands
+            .filter_map(|(comment, decisions)| Some((asked_for(decisions)?, *comment, decisions.clone())))
+            .collect();
+        for (number, comment, decisions) in due {
+            self.reply_to(number, comment, &decisions).await?;
         }
         Ok(())
     }
@@ -510,5 +574,5 @@ impl Session<'_> {
 /// Somebody turned the pull request to another branch: what it is merged into is theirs to decide.
 fn retargeted(pull: &Pull) -> String {
     let base = wording::code(&pull.base_ref);
-    format!("#{} was turned to {base}; butler leaves it alone, close it to have another", pull.number)
+    format!("#{} was turned to {base}; butler leaves it alone until it is turned back or closed", pull.number)
 }

@@ -127,7 +127,9 @@ impl Worker {
             heard: BTreeSet::new(),
             standings: BTreeMap::new(),
             pulls: BTreeMap::new(),
-            restate: BTreeMap::new(),
+            restate: BTreeSet::new(),
+            declined: BTreeSet::new(),
+            merge_methods: info.merge_methods.clone(),
             findings: Vec::new(),
             look_again: false,
         };
@@ -149,13 +151,17 @@ impl Worker {
         session.settle_pulls().await?;
         session.hear_what_was_missed().await?;
         let comments = session.decide_commands().await?;
-        session.delete_left_heads().await?;
-        session.index_images().await?;
-        let mut moved = session.update_all().await?;
-        moved |= session.promote_all().await?;
-        session.tell_findings().await?;
-        session.restate_merges().await?;
-        session.finish(&comments).await?;
+        // What is decided for good is answered whatever becomes of the rest.
+        let (shown, settled) = comments.into_iter().partition::<Vec<_>, _>(|comment| session.shows_work(comment));
+        session.finish(&settled).await?;
+        let moved = match session.work().await {
+            Ok(moved) => moved,
+            Err(error) => {
+                session.answer_in_spite(&shown, &error).await?;
+                return Err(error);
+            }
+        };
+        session.finish(&shown).await?;
         if moved {
             return Ok(None);
         }
@@ -261,6 +267,17 @@ impl Session<'_> {
             }
         }
         Ok(self.worker.store.index_images(self.repo, &images).await?)
+    }
+
+    /// Makes everything as it should be. Returns whether branches moved by butler's own hand.
+    async fn work(&mut self) -> Result<bool, WorkError> {
+        self.delete_left_heads().await?;
+        self.index_images().await?;
+        let mut moved = self.update_all().await?;
+        moved |= self.promote_all().await?;
+        self.tell_findings().await?;
+        self.restate_merges().await?;
+        Ok(moved)
     }
 
     /// Answers these comments: the replies are in the journal before the inbox forgets them.

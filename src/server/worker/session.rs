@@ -4,7 +4,7 @@ use super::{Held, WorkError, Worker};
 use crate::{
     adapters::{
         git::{BranchState, Heads, Identity, Mirror},
-        github::AppIdentity,
+        github::{AppIdentity, MergeMethod},
     },
     engine::{
         config::Config,
@@ -40,8 +40,12 @@ pub struct Session<'a> {
     pub standings: BTreeMap<String, Standing>,
     /// butler's pull requests that are open, by head branch.
     pub pulls: BTreeMap<String, crate::adapters::github::Pull>,
-    /// Comments that asked for a merge, with the number that they stand on: their replies are to be said again.
-    pub restate: BTreeMap<u64, u64>,
+    /// Pull requests that people asked to be merged: the replies to them are to be said again.
+    pub restate: BTreeSet<u64>,
+    /// What was declined and keeps something from moving: the environment, and the decline's sentence.
+    pub declined: BTreeSet<(String, String)>,
+    /// How pull requests may be merged here, the first choice first.
+    pub merge_methods: Vec<MergeMethod>,
     /// What keeps lines from being updated, for the check run.
     pub findings: Vec<wording::Finding>,
     /// Something could not be asked: look again soon.

@@ -8,7 +8,7 @@ use crate::{
     },
     engine::{
         config::{Environment, Merge, UnparsedFiles, UpdateMode},
-        memory::{Decline, line_key},
+        memory::{Decline, line_file, line_key},
         plan::{Change, Fact, Need, Planned, Scope, UpdateInputs, UpdatePlan, plan_hash, update},
         wording::{self, Finding, update_commit, update_commits},
     },
@@ -19,6 +19,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 /// More rounds of questions than this are a bug in the planner.
 pub const ROUNDS: usize = 8;
+/// How many commits are searched for who set a line back.
+const LATELY: usize = 50;
 /// The store's scope of what the check run said last, and on which commit.
 const FINDINGS_TOLD: &str = "findings-told";
 /// How long a list of tags that no event made stale is used again: many pushes in a row cost one question.
@@ -56,7 +58,9 @@ impl Session<'_> {
             );
             self.findings.extend(Finding::of(&environment.name, skip));
         }
-        self.note_hand_edits(&plan.hand_edits).await?;
+        let declined = plan.skipped.iter().filter(|skip| skip.code == "declined");
+        self.declined.extend(declined.map(|skip| (environment.name.clone(), skip.reason.clone())));
+        self.note_hand_edits(&plan.hand_edits, &branch).await?;
 
         let ours = plan.changes.iter().filter(|change| change.written_by.is_none());
         let (careful, direct): (Vec<Change>, Vec<Change>) = ours.cloned().partition(|change| change.downgrade);
@@ -162,7 +166,7 @@ impl Session<'_> {
         }
         let automatic = self.config.updates.pull_request.merge == Merge::Auto && !down;
         let (waits, merged) = self.merge_if_asked(&head, branch, automatic, &title).await?;
-        let sentence = if merged { "merged".into() } else { waits.unwrap_or(stands.sentence) };
+        let sentence = if merged { self.merged_in_words(&head) } else { waits.unwrap_or(stands.sentence) };
         self.note_standing(head, None, environment.name.clone(), sentence);
         Ok(merged)
     }
@@ -268,16 +272,29 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Lines that a person set back are remembered as declined.
-    pub async fn note_hand_edits(&mut self, declines: &[Decline]) -> Result<(), WorkError> {
+    /// Lines of a branch that a person set back are remembered as declined.
+    pub async fn note_hand_edits(&mut self, declines: &[Decline], branch: &str) -> Result<(), WorkError> {
         if declines.is_empty() {
             return Ok(());
         }
         let mut memory = self.memory.clone();
-        for Decline { what, value, why, at, .. } in declines.iter().cloned() {
-            memory.decline(what, value, why, at);
+        for decline in declines {
+            let by = self.last_other_author(branch, line_file(&decline.what)).await?;
+            memory.decline(Decline { by, ..decline.clone() });
         }
         self.remember(memory, &format!("decline: {} lines set back by hand", declines.len())).await
+    }
+
+    /// Who changed a file last, butler aside; as the commit says, so for people to read and for nothing else.
+    async fn last_other_author(&self, branch: &str, file: &str) -> Result<Option<String>, WorkError> {
+        let Some(head) = self.head(branch).cloned() else { return Ok(None) };
+        let (mirror, file, own) = (self.mirror.clone(), file.to_owned(), self.identity.commit_email());
+        Self::blocking(move || {
+            let versions = mirror.file_history(&head, &file, LATELY)?;
+            let others = versions.into_iter().find(|version| version.commit.author.email != own);
+            Ok(others.map(|version| version.commit.author.name))
+        })
+        .await
     }
 
     /// A check run on the default branch's head says what keeps lines from being updated: once for each set of findings,

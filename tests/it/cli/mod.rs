@@ -4,6 +4,7 @@ mod explain;
 mod lint;
 mod plan;
 mod policy;
+mod serve;
 mod set;
 
 use crate::support::binary::Folder;
@@ -64,7 +65,7 @@ fn arguments_that_cannot_be_are_2_and_help_is_0() {
         (&["plan", "nowhere"], 2, "expected a folder or a file, found nothing at nowhere"),
         (&["lint", "nowhere"], 2, "expected a folder or a file, found nothing at nowhere"),
         (&["set", "nowhere", "--policy", "a:b=c:1"], 2, "found nothing at nowhere"),
-        (&["set"], 2, "--policy"),
+        (&["set"], 2, "--policy <NS:NAME=IMAGE:TAG[@DIGEST]>|--image <IMAGE:TAG[@DIGEST]>|--object <NS:KIND/NAME"),
         (&["policy", "--semver", "*"], 2, "--image"),
     ];
     for (arguments, code, says) in cases {
@@ -72,6 +73,34 @@ fn arguments_that_cannot_be_are_2_and_help_is_0() {
         assert_eq!(ran.code, *code, "{arguments:?}: {}{}", ran.out, ran.err);
         assert!(format!("{}{}", ran.out, ran.err).contains(says), "{arguments:?}: {}{}", ran.out, ran.err);
         assert!(!format!("{}{}", ran.out, ran.err).contains('\x1b'), "{arguments:?}: plain text in a pipe");
+    }
+}
+
+#[test]
+fn help_fits_a_terminal() {
+    let folder = repository();
+    let pages = [
+        "",
+        "plan",
+        "set",
+        "policy",
+        "lint",
+        "serve",
+        "config",
+        "config check",
+        "memory",
+        "memory reset",
+        "sandbox",
+        "sandbox push",
+        "sandbox comment",
+        "sandbox show",
+        "sandbox status",
+    ];
+    for page in pages {
+        let arguments: Vec<&str> = page.split_whitespace().chain(["--help"]).collect();
+        let ran = folder.run(&arguments);
+        let wide = ran.text().lines().filter(|line| line.chars().count() > 80);
+        assert_eq!(wide.collect::<Vec<_>>(), [""; 0], "{page}");
     }
 }
 

@@ -89,14 +89,16 @@ fn tags_that_cannot_be() {
         ("{\"example.com/app\": [\n  {\"tagg\": \"1\"}]}", "tags.json:2:"),
         ("{\"example.com/app\": [\n  {\"tag\": 1}]}", "tags.json:2:11: "),
         ("{\"example.com/app\": [{\"tag\": \"1\", \"pushed_at\": \"yesterday\"}]}", "tags.json:1:"),
-        ("[]", "tags.json:1:0: "),
-        ("{\"Example/App:1\": []}", "Example/App:1"),
+        ("[]", "tags.json:1:1: expected {\"IMAGE\": [{\"tag\": \"1.2.3\"}]}: "),
+        ("{\"Example/App:1\": []}", "tags.json: \"Example/App:1\""),
     ];
     for (text, says) in files {
         folder.put("tags.json", text.as_bytes());
         let ran = folder.run(&["plan", "--tags", "tags.json"]);
         assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{text}");
         assert!(ran.err.starts_with("error: ") && ran.err.contains(says), "{text}: {}", ran.err);
+        // The place stands there once.
+        assert!(!ran.err.contains(" at line "), "{text}: {}", ran.err);
     }
     for (argument, says) in [
         (["--tag", "example.com/app"], "expected IMAGE:TAG, found \"example.com/app\" without a tag"),
@@ -211,6 +213,42 @@ async fn a_registry_on_this_machine_is_asked() {
     let document = tokio::task::spawn_blocking(move || plan(&folder, &[])).await.unwrap();
     assert_eq!(document["changes"], json!([]));
     assert_eq!(document["skipped"][0]["code"], "registry-unavailable", "{document}");
+}
+
+/// The code is 0, and what was not asked is said apart from the plan.
+#[test]
+fn registries_that_do_not_answer_are_named() {
+    let folder = repository();
+    let closed = "127.0.0.1:1/team/app";
+    folder.put("flux/policy.yaml", POLICY.replace("example.com/app", closed).as_bytes());
+    for format in ["text", "json", "diff"] {
+        let ran = folder.run(&["plan", "-o", format]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert_eq!(
+            ran.err,
+            format!(
+                "warning: no registry answered, so nothing is known of {closed}; give their tags with --tag or --tags\n"
+            )
+        );
+    }
+    // Tags given by hand are not asked for.
+    assert_eq!(folder.run(&["plan", "--tag", "example.com/other:1"]).err, "");
+}
+
+#[test]
+fn a_faulty_butler_yaml_says_its_place_once() {
+    for (text, place) in [("version: [\n", "1:10"), ("version: 1\nenvironments:\n  prod: {pathh: apps}\n", "3:10")] {
+        let folder = repository();
+        folder.put("butler.yaml", text.as_bytes());
+        let ran = folder.run(&["plan", "--tag", "example.com/app:1.1.0"]);
+        assert_eq!(ran.code, 2, "{}", ran.err);
+        for line in ran.err.trim_start_matches("error: ").lines() {
+            assert!(line.starts_with("butler.yaml:"), "{line}");
+            assert_eq!(line.matches("butler.yaml").count(), 1, "{line}");
+            assert!(!line.contains(" line ") && !line.contains("byte"), "{line}");
+        }
+        assert!(ran.err.contains(&format!("butler.yaml:{place}: ")), "{}", ran.err);
+    }
 }
 
 #[test]

@@ -37,9 +37,22 @@ fn tags_from_standard_input() {
     let folder = tags();
     let arguments = ["policy", "--semver", "*", "--tags", "-", "-o", "json"];
     assert_eq!(butler_reading(folder.path(), &arguments, r#"["1.0.0"]"#).json(0)["selected"], "1.0.0");
-    let ran = butler_reading(folder.path(), &arguments, "[1]");
-    assert_eq!(ran.code, 2);
-    assert!(ran.err.starts_with("error: <stdin>:1:2: "), "{}", ran.err);
+    let expected = r#"expected a list of tags, ["1.2.3", …], or of objects, [{"tag": "1.2.3"}, …]"#;
+    for (input, place) in [
+        ("[1]", "1:2"),
+        ("{}", "1:1"),
+        ("{\"example.com/app\": [{\"tag\": \"1.0.0\"}]}", "1:1"),
+        ("\"1.0.0\"", "1:7"),
+        ("null", "1:4"),
+        ("[\"1.0.0\",\n {\"name\": \"2.0.0\"}]", "2:8"),
+        ("", "1:1"),
+    ] {
+        let ran = butler_reading(folder.path(), &arguments, input);
+        assert_eq!(ran.code, 2, "{input}");
+        assert!(ran.err.starts_with(&format!("error: <stdin>:{place}: {expected}: ")), "{input}: {}", ran.err);
+        // The place stands there once.
+        assert!(!ran.err.contains(" at line "), "{input}: {}", ran.err);
+    }
 }
 
 #[test]

@@ -62,6 +62,56 @@ fn by_policy_image_and_object() {
     }
 }
 
+/// (arguments, why no line answers to them)
+#[test]
+fn an_argument_that_no_line_answers_to_is_told() {
+    #[rustfmt::skip]
+    let cases: &[(&str, &str, &str)] = &[
+        ("--policy", "flux-system:ap=example.com/app:2", "no line carries a marker of the policy flux-system:ap; did you mean flux-system:app?"),
+        ("--policy", "other:app=example.com/app:2", "no line carries a marker of the policy other:app; did you mean flux-system:app?"),
+        ("--policy", "other:thing=example.com/app:2", "no line carries a marker of the policy other:thing"),
+        ("--image", "example.com/proxi:2", "no line runs the image example.com/proxi; did you mean example.com/proxy?"),
+        ("--image", "registry.example.net/team/app:2", "no line runs the image registry.example.net/team/app; did you mean example.com/app?"),
+        ("--image", "nginx:2", "no line runs the image docker.io/library/nginx"),
+        ("--object", "prd:Deployment/app=example.com/app:2", "no line stands in an object prd:Deployment/app; did you mean prod:Deployment/app?"),
+        ("--object", "prod:StatefulSet/app=example.com/app:2", "no line stands in an object prod:StatefulSet/app; did you mean prod:Deployment/app?"),
+        ("--object", "prod:Deployment/app:none=example.com/app:2", "prod:Deployment/app has no container none; it has app, sidecar"),
+        ("--object", "prod:Deployment/app=nginx:2", "prod:Deployment/app runs no docker.io/library/nginx; name the container to put it there: it has app, sidecar"),
+    ];
+    for (option, text, reason) in cases {
+        let folder = repository();
+        assert_eq!(
+            set(&folder, &[option, text]),
+            json!({"changes": [], "skipped": [{
+                "file": null, "line": null, "code": "no-line", "reason": reason, "policy": null,
+                "argument": format!("{option} {text}"),
+            }]})
+        );
+        let shown = folder.run(&["set", option, text]);
+        assert_eq!(
+            shown.text(),
+            format!(
+                "{option} {text}\n  no-line: {reason}\n0 lines would change, 0 lines skipped, 1 argument without a line\n"
+            )
+        );
+        // A diff has no place for it.
+        let diff = folder.run(&["set", option, text, "-o", "diff"]);
+        assert_eq!((diff.text(), diff.err.as_str()), ("", format!("warning: {option} {text}: {reason}\n").as_str()));
+    }
+    // Told for each, beside what the others do, and apart from a line that has it already.
+    let folder = repository();
+    let ran =
+        folder.run(&["set", "--image", "example.com/app:1.0.0", "--image", "a.io/x:1", "--policy", "b:c=a.io/x:1"]);
+    let last = ran.text().lines().last();
+    assert_eq!(
+        last,
+        Some("0 lines would change, 0 lines skipped, 1 line already as asked, 2 arguments without a line")
+    );
+    // What a narrower argument has taken is there all the same.
+    let both = ["--image", "example.com/app:2", "--policy", "flux-system:app=example.com/app:3"];
+    assert_eq!(set(&folder, &both)["skipped"], json!([]));
+}
+
 #[test]
 fn an_objects_namespace_may_come_from_its_kustomization() {
     let bare = DEPLOYMENT.replace("  namespace: prod\n", "");

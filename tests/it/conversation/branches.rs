@@ -88,7 +88,17 @@ promotions:
     world.comment("rita", issue, "/butler promote").await;
     insta::assert_snapshot!(world.reply(issue), @"Not done: this takes `write` permission on the repository, and you have `read`; whoever has that role or a higher one may.");
     world.comment("rita", issue, "/butler status").await;
-    insta::assert_snapshot!(world.reply(issue), @"- `development` → `staging`: waits for `/promote`: `app 1.0.0 -> 1.1.0`.");
+    insta::assert_snapshot!(world.reply(issue), @r"
+    | component | `development` | `staging` |
+    | --- | --- | --- |
+    | `app` | **`1.1.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT |
+
+    **On the way**
+
+    - `development` → `staging`: waits for `/promote`: `app 1.0.0 -> 1.1.0`.
+
+    Nothing is held or declined.
+    ");
     world.comment("dan", issue, "/butler promote").await;
     insta::assert_snapshot!(world.reply(issue), @"- `development` → `staging`: committed as COMMIT: `app 1.0.0 -> 1.1.0`.");
     assert_eq!(world.tag("staging"), "1.1.0");

@@ -59,8 +59,16 @@ async fn what_is_no_command_gets_no_answer() {
     assert!(world.written().starts_with(before.split("\n[").next().unwrap()), "no ref moved");
     world.comment("ann", other, "/butler status").await;
     insta::assert_snapshot!(world.reply(other), @r"
+    | component | `development` | `staging` | `production` |
+    | --- | --- | --- | --- |
+    | `app` | **`1.1.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT |
+
+    **On the way**
+
     - `development` → `staging`: #1 is open: `app 1.0.0 -> 1.1.0`.
     - `staging` → `production`: nothing to promote: `production` runs what `staging` runs.
+
+    Nothing is held or declined.
     ");
     world.finish().await;
 }
@@ -130,7 +138,7 @@ promotions:
 async fn a_slip_gets_the_nearest_command() {
     let (world, number) = proposed().await;
     let said = world.comment("rita", number, "/butler mrege").await;
-    insta::assert_snapshot!(world.reply(number), @"Not done: there is no command `mrege`; did you mean `merge`?");
+    insta::assert_snapshot!(world.reply(number), @"Not done: there is no command `mrege`; did you mean `/merge`?");
     assert_eq!(world.reactions(number, said), ["eyes", "confused"]);
     world.comment("dan", number, "/hold stagin").await;
     insta::assert_snapshot!(world.reply(number), @r#"Not done: "stagin" names no component or environment; did you mean "staging"?"#);
@@ -147,16 +155,25 @@ async fn a_slip_gets_the_nearest_command() {
 async fn a_hold_stops_updates_and_promotions_until_it_ends() {
     let (world, number) = proposed().await;
     world.comment("dan", number, "/hold app staging until 2h waiting for QA").await;
-    insta::assert_snapshot!(world.reply(number), @"Held: `app in staging`. Nothing is updated or promoted there until `2026-03-02T11:00:02Z` or `/resume`.");
+    insta::assert_snapshot!(world.reply(number), @"Held: `app` in `staging`, by `dan` since 2026-03-02 09:00 UTC, until 2026-03-02 11:00 UTC (waiting for QA). butler updates and promotes nothing there. `/butler resume app staging` ends that.");
     world.push_image("1.2.0").await;
     assert_eq!(world.tag("development"), "1.2.0", "development is not held");
     assert_eq!(world.open_pulls(), [number], "it waits as it is");
     assert_eq!(world.tag_at("butler/promote/to-staging", "staging"), "1.1.0");
     world.comment("rita", number, "/status").await;
     insta::assert_snapshot!(world.reply(number), @r"
-    - `development` → `staging`: #1 stays as it is, `held by dan until 2026-03-02T11:00:02Z: waiting for QA`.
+    | component | `development` | `staging` | `production` |
+    | --- | --- | --- | --- |
+    | `app` | **`1.2.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT |
+
+    **On the way**
+
+    - `development` → `staging`: #1 stays as it is: `app` in `staging` is held by `dan` since 2026-03-02 09:00 UTC, until 2026-03-02 11:00 UTC (waiting for QA); `/butler resume app staging` ends that.
     - `staging` → `production`: nothing to promote: `production` runs what `staging` runs.
-    - `app in staging: held by dan until 2026-03-02T11:00:02Z: waiting for QA`
+
+    **Held or declined**
+
+    - `app` in `staging` is held by `dan` since 2026-03-02 09:00 UTC, until 2026-03-02 11:00 UTC (waiting for QA); `/butler resume app staging` ends that.
     ");
 
     world.later(SignedDuration::from_hours(2)).await;
@@ -164,13 +181,21 @@ async fn a_hold_stops_updates_and_promotions_until_it_ends() {
     assert_eq!(world.tag_at("butler/promote/to-staging", "staging"), "1.2.0", "the hold is over");
 
     world.comment("dan", number, "/hold development").await;
-    insta::assert_snapshot!(world.reply(number), @"Held: `everything in development`. Nothing is updated or promoted there until `/resume`.");
+    insta::assert_snapshot!(world.reply(number), @"Held: everything in `development`, by `dan` since 2026-03-02 11:00 UTC. butler updates and promotes nothing there. `/butler resume development` ends that.");
     world.push_image("1.3.0").await;
     assert_eq!(world.tag("development"), "1.2.0");
     world.comment("dan", number, "/resume staging").await;
-    insta::assert_snapshot!(world.reply(number), @"Resumed: `everything in staging`.");
+    insta::assert_snapshot!(world.reply(number), @"Not done: nothing is held or declined for everything in `staging`.");
     world.comment("dan", number, "/resume development").await;
-    insta::assert_snapshot!(world.reply(number), @"Resumed: `everything in development`.");
+    insta::assert_snapshot!(world.reply(number), @r"
+    Resumed: everything in `development`.
+
+    - No longer held: everything in `development`, by `dan` since 2026-03-02 11:00 UTC.
+
+    Now:
+
+    - `development` → `staging`: #1 is open: `app 1.0.0 -> 1.3.0`.
+    ");
     assert_eq!(world.tag("development"), "1.3.0");
     world.finish().await;
 }
@@ -181,14 +206,25 @@ async fn a_hold_stops_a_merge_as_well() {
     world.comment("dan", number, "/hold staging release freeze").await;
     world.reply(number);
     let said = world.comment("ann", number, "/merge").await;
-    insta::assert_snapshot!(world.reply(number), @"Merging as soon as it may be: #1 stays as it is, `held by dan: release freeze`.");
+    insta::assert_snapshot!(world.reply(number), @"Merging as soon as it may be: #1 stays as it is: everything in `staging` is held by `dan` since 2026-03-02 09:00 UTC (release freeze); `/butler resume staging` ends that.");
     assert_eq!(world.reactions(number, said), ["eyes", "rocket"]);
     assert_eq!(world.tag("staging"), "1.0.0");
+    // The pull request itself is not held: what is, and the word that ends it, is said.
     world.comment("dan", number, "/resume").await;
+    insta::assert_snapshot!(world.reply(number), @"Not done: nothing is held or declined for the promotion from `development` to `staging`; everything in `staging` is held by `dan` since 2026-03-02 09:00 UTC (release freeze); `/butler resume staging` ends that.");
+    assert_eq!(world.tag("staging"), "1.0.0");
+    world.comment("dan", number, "/resume staging").await;
     insta::assert_snapshot!(world.replies(number).join("\n---\n"), @r"
     Merged as COMMIT.
     ---
-    Resumed: `everything`.
+    Resumed: everything in `staging`.
+
+    - No longer held: everything in `staging`, by `dan` since 2026-03-02 09:00 UTC (release freeze).
+
+    Now:
+
+    - `development` → `staging`: #1 was merged as COMMIT, as `ann` asked.
+    - `staging` → `production`: nothing to promote: `production` runs what `staging` runs.
     ");
     assert_eq!(world.tag("staging"), "1.1.0");
     world.finish().await;
@@ -201,40 +237,40 @@ async fn help_says_what_a_person_may() {
     insta::assert_snapshot!(world.reply(number), @r"
     | command | does | takes |
     | --- | --- | --- |
-    | `promote [component…] [to <env>] [version]` | open or refresh a promotion | write (not you) |
-    | `merge` | merge this pull request, or say what is missing | maintain (not you) |
-    | `hold [component] [env] [until <when>] [reason]` | stop updates and promotions of a component, an environment, or everything | write (not you) |
-    | `resume [component] [env]` | end a hold, or take a declined version after all | write (not you) |
-    | `status` | what runs where, what waits and why | read |
-    | `help` | list what you may do here | read |
+    | `/promote [component…] [to <env>] [version]` | open or refresh a promotion | write (not you) |
+    | `/merge` | merge this pull request, or say what is missing | maintain (not you) |
+    | `/hold [component] [env] [until <when>] [reason]` | stop this pull request's promotion; or a component, an environment, `all` | write (not you) |
+    | `/resume [component] [env]` | end what `hold` stopped, or take a declined version after all | write (not you) |
+    | `/status` | what runs where since when, what is on the way, what is held | read |
+    | `/help` | list what you may do here | read |
 
-    On other pull requests and issues, begin with `/butler`.
+    On other pull requests and issues, begin with `/butler`: `/butler status`. `<when>` is `2h`, `3d`, `2026-12-24` or `2026-12-24T18:00Z`.
     ");
     world.comment("dan", number, "/butler").await;
     insta::assert_snapshot!(world.reply(number), @r"
     | command | does | takes |
     | --- | --- | --- |
-    | `promote [component…] [to <env>] [version]` | open or refresh a promotion | write |
-    | `merge` | merge this pull request, or say what is missing | maintain (not you) |
-    | `hold [component] [env] [until <when>] [reason]` | stop updates and promotions of a component, an environment, or everything | write |
-    | `resume [component] [env]` | end a hold, or take a declined version after all | write |
-    | `status` | what runs where, what waits and why | read |
-    | `help` | list what you may do here | read |
+    | `/promote [component…] [to <env>] [version]` | open or refresh a promotion | write |
+    | `/merge` | merge this pull request, or say what is missing | maintain (not you) |
+    | `/hold [component] [env] [until <when>] [reason]` | stop this pull request's promotion; or a component, an environment, `all` | write |
+    | `/resume [component] [env]` | end what `hold` stopped, or take a declined version after all | write |
+    | `/status` | what runs where since when, what is on the way, what is held | read |
+    | `/help` | list what you may do here | read |
 
-    On other pull requests and issues, begin with `/butler`.
+    On other pull requests and issues, begin with `/butler`: `/butler status`. `<when>` is `2h`, `3d`, `2026-12-24` or `2026-12-24T18:00Z`.
     ");
     world.comment("ann", number, "/butler help").await;
     insta::assert_snapshot!(world.reply(number), @r"
     | command | does | takes |
     | --- | --- | --- |
-    | `promote [component…] [to <env>] [version]` | open or refresh a promotion | write |
-    | `merge` | merge this pull request, or say what is missing | maintain |
-    | `hold [component] [env] [until <when>] [reason]` | stop updates and promotions of a component, an environment, or everything | write |
-    | `resume [component] [env]` | end a hold, or take a declined version after all | write |
-    | `status` | what runs where, what waits and why | read |
-    | `help` | list what you may do here | read |
+    | `/promote [component…] [to <env>] [version]` | open or refresh a promotion | write |
+    | `/merge` | merge this pull request, or say what is missing | maintain |
+    | `/hold [component] [env] [until <when>] [reason]` | stop this pull request's promotion; or a component, an environment, `all` | write |
+    | `/resume [component] [env]` | end what `hold` stopped, or take a declined version after all | write |
+    | `/status` | what runs where since when, what is on the way, what is held | read |
+    | `/help` | list what you may do here | read |
 
-    On other pull requests and issues, begin with `/butler`.
+    On other pull requests and issues, begin with `/butler`: `/butler status`. `<when>` is `2h`, `3d`, `2026-12-24` or `2026-12-24T18:00Z`.
     ");
     world.finish().await;
 }
@@ -246,7 +282,7 @@ async fn several_commands_get_one_reply() {
     insta::assert_snapshot!(world.reply(number), @r"
     `/hold production`
 
-    Held: `everything in production`. Nothing is updated or promoted there until `/resume`.
+    Held: everything in `production`, by `dan` since 2026-03-02 09:00 UTC. butler updates and promotes nothing there. `/butler resume production` ends that.
 
     `/merge`
 
@@ -254,9 +290,18 @@ async fn several_commands_get_one_reply() {
 
     `/status`
 
+    | component | `development` | `staging` | `production` |
+    | --- | --- | --- | --- |
+    | `app` | **`1.1.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT |
+
+    **On the way**
+
     - `development` → `staging`: #1 is open: `app 1.0.0 -> 1.1.0`.
     - `staging` → `production`: nothing to promote: `production` runs what `staging` runs.
-    - `everything in production: held by dan`
+
+    **Held or declined**
+
+    - everything in `production` is held by `dan` since 2026-03-02 09:00 UTC; `/butler resume production` ends that.
     ");
     assert_eq!(world.reactions(number, said), ["eyes", "confused"]);
     assert_eq!(world.tag("staging"), "1.0.0");
@@ -284,14 +329,14 @@ promotions:
     insta::assert_snapshot!(world.reply(number), @r"
     | command | does | takes |
     | --- | --- | --- |
-    | `promote [component…] [to <env>] [version]` | open or refresh a promotion | write (not you) |
-    | `merge` | merge this pull request, or say what is missing | maintain (not you) |
-    | `hold [component] [env] [until <when>] [reason]` | stop updates and promotions of a component, an environment, or everything | maintain (not you) |
-    | `resume [component] [env]` | end a hold, or take a declined version after all | write (not you) |
-    | `status` | what runs where, what waits and why | write (not you) |
-    | `help` | list what you may do here | read |
+    | `/promote [component…] [to <env>] [version]` | open or refresh a promotion | write (not you) |
+    | `/merge` | merge this pull request, or say what is missing | maintain (not you) |
+    | `/hold [component] [env] [until <when>] [reason]` | stop this pull request's promotion; or a component, an environment, `all` | maintain (not you) |
+    | `/resume [component] [env]` | end what `hold` stopped, or take a declined version after all | write (not you) |
+    | `/status` | what runs where since when, what is on the way, what is held | write (not you) |
+    | `/help` | list what you may do here | read |
 
-    On other pull requests and issues, begin with `/butler`.
+    On other pull requests and issues, begin with `/butler`: `/butler status`. `<when>` is `2h`, `3d`, `2026-12-24` or `2026-12-24T18:00Z`.
     ");
     world.finish().await;
 }

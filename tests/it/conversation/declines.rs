@@ -15,8 +15,18 @@ async fn a_promotion_that_was_closed_stays_closed() {
     assert!(world.open_pulls().is_empty());
     world.comment("rita", number, "/butler status").await;
     insta::assert_snapshot!(world.reply(number), @r"
+    | component | `development` | `staging` | `production` |
+    | --- | --- | --- | --- |
+    | `app` | **`1.1.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT |
+
+    **On the way**
+
     - `development` → `staging`: nothing to promote: `REGISTRY/acme/app:1.1.0 was declined (#1 was closed); a newer version, /resume or /promote ends that`.
     - `staging` → `production`: nothing to promote: `production` runs what `staging` runs.
+
+    **Held or declined**
+
+    - `REGISTRY/acme/app:1.1.0` in `staging` was declined by `dan`, seen 2026-03-02 09:00 UTC (#‍1 was closed); a newer version or `/butler resume staging` ends that.
     ");
 
     world.push_image("1.2.0").await;
@@ -74,7 +84,15 @@ async fn resume_takes_a_declined_version_after_all() {
     world.reply(number);
     let issue = world.person("dan").opens_issue(REPO, "Back to 1.1.0").unwrap();
     world.comment("dan", issue, "/butler resume development").await;
-    insta::assert_snapshot!(world.reply(issue), @"Resumed: `everything in development`.");
+    insta::assert_snapshot!(world.reply(issue), @r"
+    Resumed: everything in `development`.
+
+    - No longer declined: `REGISTRY/acme/app:1.1.0`.
+
+    Now:
+
+    - `development` → `staging`: #3 is open: `app 1.0.0 -> 1.1.0`.
+    ");
     assert_eq!(world.tag("development"), "1.1.0");
     // And back once more: that is a new decision.
     world.set_tag("dan", "main", "development", "1.0.0").await;
@@ -115,8 +133,18 @@ async fn a_revert_of_a_merged_promotion_declines_it() {
     insta::assert_snapshot!(world.reply(next), @"Nothing is left to carry: the target has these versions, or they were declined or held.");
     world.comment("dan", number, "/butler status").await;
     insta::assert_snapshot!(world.reply(number), @r"
+    | component | `development` | `staging` | `production` |
+    | --- | --- | --- | --- |
+    | `app` | **`1.1.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT |
+
+    **On the way**
+
     - `development` → `staging`: nothing to promote: `REGISTRY/acme/app:1.1.0 was declined (set back by hand after #1); a newer version, /resume or /promote ends that`.
     - `staging` → `production`: nothing to promote: `production` runs what `staging` runs.
+
+    **Held or declined**
+
+    - `REGISTRY/acme/app:1.1.0` in `staging` was declined by `dan`, seen 2026-03-02 09:00 UTC (set back by hand after #‍1); a newer version or `/butler resume staging` ends that.
     ");
     world.push_image("1.2.0").await;
     insta::assert_snapshot!(world.pull(only_pull(&world)).lines().next().unwrap(), @"promote(staging): app 1.0.0 -> 1.2.0");

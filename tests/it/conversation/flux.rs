@@ -31,6 +31,7 @@ async fn a_suspended_automation_says_how_commits_look() {
     assert_eq!(words, "apps: 1 change\n\nflux-system:app");
     assert!(trailers.contains("Butler-Plan: "), "{}", head.message);
     assert_eq!((head.author.name.as_str(), head.author.email.as_str()), ("Flux Bot", "flux@example.org"));
+    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,6 +42,7 @@ async fn a_template_that_does_not_work_gives_way() {
 
     let subject = world.shown(&world.log("main")[0]);
     assert_eq!(subject, "update(development): flux-system:app REGISTRY/acme/app 1.0.0 -> 1.1.0");
+    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,6 +50,7 @@ async fn an_active_automation_writes_and_butler_only_looks() {
     let world = World::with(|files| files.push(automation("apps", "./deploy", false, ""))).await;
     world.push_image("1.1.0").await;
     assert_eq!(world.tag("development"), "1.0.0");
+    world.finish().await;
 
     // Of another branch, it has no say here.
     let other = World::with(|files| {
@@ -57,6 +60,7 @@ async fn an_active_automation_writes_and_butler_only_looks() {
     .await;
     other.push_image("1.1.0").await;
     assert_eq!(other.tag("development"), "1.1.0");
+    other.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,4 +73,5 @@ async fn butler_takes_over_where_it_is_told_to() {
     .await;
     world.push_image("1.1.0").await;
     assert_eq!(world.tag("development"), "1.1.0");
+    world.finish().await;
 }

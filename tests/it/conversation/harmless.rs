@@ -9,15 +9,24 @@ async fn hold_reasons_and_words_from_outside() {
     world
         .comment("dan", number, "/hold production @acme/everybody <img src=x> [here](https://evil.example) `x` |")
         .await;
-    insta::assert_snapshot!(world.reply(number), @"Held: `everything in production`. Nothing is updated or promoted there until `/resume`.");
+    insta::assert_snapshot!(world.reply(number), @r"Held: everything in `production`, by `dan` since 2026-03-02 09:00 UTC (@‍acme/everybody &lt;img src=x&gt; \[here\]\(https:‍//evil.example\) \`x\` \|). butler updates and promotes nothing there. `/butler resume production` ends that.");
     world.comment("rita", number, "/status").await;
     insta::assert_snapshot!(world.reply(number), @r"
+    | component | `development` | `staging` | `production` |
+    | --- | --- | --- | --- |
+    | `app` | **`1.1.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT |
+
+    **On the way**
+
     - `development` → `staging`: #1 is open: `app 1.0.0 -> 1.1.0`.
     - `staging` → `production`: nothing to promote: `production` runs what `staging` runs.
-    - ``everything in production: held by dan: @acme/everybody <img src=x> [here](https://evil.example) `x` \|``
+
+    **Held or declined**
+
+    - everything in `production` is held by `dan` since 2026-03-02 09:00 UTC (@‍acme/everybody &lt;img src=x&gt; \[here\]\(https:‍//evil.example\) \`x\` \|); `/butler resume production` ends that.
     ");
     world.comment("rita", number, "/butler @everybody<b>").await;
-    insta::assert_snapshot!(world.reply(number), @"Not done: there is no command `@everybody<b>`.");
+    insta::assert_snapshot!(world.reply(number), @"Not done: there is no command `@everybody<b>`; `/butler help` lists what there is.");
     world.comment("dan", number, "/promote `@everybody` <!--x-->").await;
     insta::assert_snapshot!(world.reply(number), @"Not done: `` `@everybody` `` is neither an environment nor a component here.");
     world.finish().await;
@@ -79,7 +88,7 @@ environments:
     insta::assert_snapshot!(world.message("butler/update/development"), @r"
     update(development): flux-system:app REGISTRY/acme/app 1.0.0 -> 1.1.0
 
-    - deploy/development/@everybody ![x](https:__evil.example) <b>`|`.yaml:12 1.0.0 -> 1.1.0
+    - deploy/development/@‍everybody ![x](https:__evil.example) <b>`|`.yaml:12 1.0.0 -> 1.1.0
     - deploy/development/app.yaml:12 1.0.0 -> 1.1.0
 
     Butler-Policy: flux-system:app

@@ -2,6 +2,7 @@
 
 use super::{REPO, World, only_pull, proposed};
 use butler::sandbox::github::{Fault, Protection, Role};
+use jiff::SignedDuration;
 
 fn ruleset() -> Protection {
     Protection {
@@ -137,6 +138,105 @@ promotions:
     world.push_image("1.1.0").await;
     assert_eq!(world.tag("staging"), "1.1.0");
     assert!(world.open_pulls().is_empty());
+    world.finish().await;
+}
+
+const HEAD: &str = "butler/promote/to-staging";
+const AUTO: &str = "\
+version: 1
+environments:
+  development: {path: deploy/development}
+  staging: {path: deploy/staging, update: none}
+promotions:
+  - {name: to-staging, from: development, to: staging, pull-request: {merge: auto}}
+updates: {pull-request: {merge: auto}}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn merge_auto_does_not_go_down_by_itself() {
+    let world = World::configured(AUTO).await;
+    // A promotion: somebody put something newer into the target.
+    world.set_tag("dan", "main", "staging", "1.9.0").await;
+    world.push_image("1.1.0").await;
+    let number = only_pull(&world);
+    assert!(world.pull(number).starts_with("promote(staging): app 1.9.0 -> 1.1.0\n"), "{}", world.pull(number));
+    world.later(SignedDuration::from_mins(10)).await;
+    assert_eq!((world.tag("staging"), world.open_pulls()), ("1.9.0".into(), vec![number]));
+    world.comment("ann", number, "/merge").await;
+    insta::assert_snapshot!(world.reply(number), @"Merged as COMMIT.");
+    assert_eq!(world.tag("staging"), "1.1.0");
+
+    // An update: the policy allows less than what runs.
+    world.edit("dan", "main", "deploy/policies.yaml", |text| text.replace("range: 1.x", "range: 1.0.x")).await;
+    let number = only_pull(&world);
+    assert!(world.pull(number).contains("**Downgrade**: `app` goes `1.1.0 -> 1.0.0`"), "{}", world.pull(number));
+    world.later(SignedDuration::from_mins(10)).await;
+    assert_eq!((world.tag("development"), world.open_pulls()), ("1.1.0".into(), vec![number]));
+    world.comment("ann", number, "/merge").await;
+    world.replies(number);
+    assert_eq!(world.tag("development"), "1.0.0");
+    for number in world.open_pulls() {
+        world.replies(number);
+    }
+    world.finish().await;
+}
+
+/// Nothing goes into main without `ci`, but for butler's own pushes.
+fn guarded(world: &World) {
+    let check = Protection { required_checks: vec!["ci".into()], as_ruleset: true, ..Protection::default() };
+    let bypass = Protection { bypass: [world.github.app_login()].into(), ..check };
+    world.github.protect(REPO, "main", Some(bypass)).unwrap();
+}
+
+/// Dan turns a pull request that waits for `ci` to another branch: whatever comes, butler does nothing to it.
+async fn turned_away(world: &World, number: u64) {
+    let main = world.github.branch(REPO, "main").unwrap();
+    world.person("dan").resets(REPO, "release", &main).unwrap();
+    world.person("dan").retargets(REPO, number, "release").unwrap();
+    world.settle().await;
+    let (judged, seen) = (world.github.branch(REPO, HEAD), world.pull(number));
+    assert!(seen.contains("butler/promote/to-staging -> release\n"), "{seen}");
+    world.github.check(REPO, HEAD, "ci", Some("success")).unwrap();
+    world.settle().await;
+    world.push_image("1.2.0").await;
+    assert_eq!(world.open_pulls(), [number], "neither merged nor doubled");
+    assert_eq!((world.github.branch(REPO, HEAD), world.pull(number)), (judged, seen), "not overwritten");
+    assert_eq!(world.tag("staging"), "1.0.0");
+    assert_eq!(world.github.branch(REPO, "release").unwrap(), main);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_that_waits_does_not_follow_to_another_branch() {
+    let (world, number) = proposed().await;
+    guarded(&world);
+    world.comment("ann", number, "/merge").await;
+    insta::assert_snapshot!(world.reply(number), @"Merging as soon as it may be: #1 waits: the check `ci` has not succeeded.");
+    turned_away(&world, number).await;
+    insta::assert_snapshot!(world.reply(number), @"Merging as soon as it may be: #1 was turned to `release`; butler leaves it alone until it is turned back or closed.");
+    world.person("dan").retargets(REPO, number, "main").unwrap();
+    world.settle().await;
+    insta::assert_snapshot!(world.replies(number).join("\n---\n"), @r"
+    Merged as COMMIT.
+    ---
+    There is something newer: `app 1.0.0 -> 1.2.0`. This pull request stays as it is while it is under review or waits to be merged.
+    ");
+    assert_eq!(world.tag("staging"), "1.1.0", "what ann asked for, where she asked for it");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn merge_auto_does_not_follow_to_another_branch() {
+    let world = World::configured(AUTO).await;
+    guarded(&world);
+    world.push_image("1.1.0").await;
+    let number = only_pull(&world);
+    turned_away(&world, number).await;
+    world.person("dan").retargets(REPO, number, "main").unwrap();
+    world.settle().await;
+    assert_eq!(world.tag_at(HEAD, "staging"), "1.2.0", "butler's again");
+    world.github.check(REPO, HEAD, "ci", Some("success")).unwrap();
+    world.settle().await;
+    assert_eq!((world.tag("staging"), world.open_pulls()), ("1.2.0".into(), vec![]));
     world.finish().await;
 }
 

@@ -10,9 +10,11 @@ mod consent;
 mod declines;
 mod flux;
 mod harmless;
+mod holds;
 mod main_job;
 mod memory;
 mod merging;
+mod methods;
 mod pulls;
 mod trouble;
 

@@ -121,8 +121,16 @@ async fn somebody_elses_pull_request_from_that_head_is_not_adopted() {
     insta::assert_snapshot!(world.reply(theirs), @"Not done: only butler's own pull requests can be merged this way.");
     world.comment("ann", theirs, "/butler status").await;
     insta::assert_snapshot!(world.reply(theirs), @r"
+    | component | `development` | `staging` | `production` |
+    | --- | --- | --- | --- |
+    | `app` | **`1.1.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT |
+
+    **On the way**
+
     - `development` → `staging`: the branch `butler/promote/to-staging` is not butler's; delete or rename it.
     - `staging` → `production`: nothing to promote: `production` runs what `staging` runs.
+
+    Nothing is held or declined.
     ");
     world.person("dan").closes(REPO, theirs).unwrap();
     world.person("dan").deletes_branch(REPO, "butler/promote/to-staging").unwrap();

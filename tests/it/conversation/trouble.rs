@@ -1,8 +1,8 @@
 //! Bad input and bad luck, each with its message.
 
-use super::{REPO, World};
+use super::{REPO, World, only_pull, proposed};
 use crate::support::world::replace;
-use butler::sandbox::github::Fault;
+use butler::sandbox::github::{Fault, Protection};
 use jiff::SignedDuration;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,6 +152,111 @@ async fn a_branch_that_is_not_there() {
     failure: there is no branch nowhere
 
     - Environment `development` is on the branch `nowhere`, which is not there. Push it, or correct `branch` in butler.yaml.
+    ");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_branch_that_butler_may_not_push_stops_that_promotion_alone() {
+    let config = "\
+version: 1
+environments:
+  development: {path: deploy/development}
+  staging: {path: deploy/staging, update: none}
+  production: {path: deploy/production, update: none}
+promotions:
+  - {name: to-staging, from: development, to: staging}
+  - {name: to-production, from: development, to: production}
+";
+    let world = World::configured(config).await;
+    let locked = Protection { required_reviews: Some(1), ..Protection::default() };
+    world.github.protect(REPO, "butler/promote/to-staging", Some(locked)).unwrap();
+    world.push_image("1.1.0").await;
+    assert_eq!(world.tag("development"), "1.1.0", "the update is done");
+    let production = only_pull(&world);
+    assert_eq!(world.tag_at("butler/promote/to-production", "production"), "1.1.0", "and so is the other promotion");
+    insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @r"
+    failure: butler/promote/to-staging refuses butler's push
+
+    - The branch `butler/promote/to-staging` refuses butler's push: `hook declined: error: GH006: Protected branch update failed for refs/heads/butler/promote/to-staging. error: Changes must be made through a pull request. error: hook declined to update refs/heads/butler/promote/to-staging`. Let the App push to `butler/**`; until then this pull request is not opened or refreshed.
+    ");
+    world.comment("rita", production, "/status").await;
+    insta::assert_snapshot!(world.reply(production), @r"
+    | component | `development` | `staging` | `production` |
+    | --- | --- | --- | --- |
+    | `app` | **`1.1.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT |
+
+    **On the way**
+
+    - `development` → `staging`: `butler/promote/to-staging` refuses butler's push (`hook declined: error: GH006: Protected branch update failed for refs/heads/butler/promote/to-staging. error: Changes must be made through a pull request. error: hook declined to update refs/heads/butler/promote/to-staging`): `app 1.0.0 -> 1.1.0`.
+    - `development` → `production`: #1 is open: `app 1.0.0 -> 1.1.0`.
+
+    Nothing is held or declined.
+    ");
+    world.comment("ann", production, "/merge").await;
+    insta::assert_snapshot!(world.reply(production), @"Merged as COMMIT.");
+
+    // Trying again leaves no trace, until it succeeds.
+    let state = world.github.refs(REPO).remove("refs/butler/state");
+    world.later(SignedDuration::from_mins(10)).await;
+    assert_eq!(world.github.refs(REPO).remove("refs/butler/state"), state);
+    world.github.protect(REPO, "butler/promote/to-staging", None).unwrap();
+    world.later(SignedDuration::from_mins(10)).await;
+    assert_eq!(world.tag_at("butler/promote/to-staging", "staging"), "1.1.0");
+    assert!(world.check("main", "butler/update").unwrap().starts_with("success: "));
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_are_answered_though_the_work_stops() {
+    let (world, number) = proposed().await;
+    let forbidden = Fault::refuse(403, "Permission to acme/config.git denied");
+    // The two decisions are remembered; the push of the update is refused.
+    world.github.fail_nth("POST /acme/config.git/git-receive-pack", 3, forbidden).unwrap();
+    let (held, asked) = (
+        world.person("dan").comments(REPO, number, "/hold production").unwrap(),
+        world.person("rita").comments(REPO, number, "/status").unwrap(),
+    );
+    world.push_image("1.2.0").await;
+    assert_eq!(world.tag("development"), "1.1.0");
+    let said = world.replies(number).join("\n---\n").replace(world.github.url(), "GITHUB");
+    insta::assert_snapshot!(said, @r#"
+    Held: everything in `production`, by `dan` since 2026-03-02 09:00 UTC. butler updates and promotes nothing there. `/butler resume production` ends that.
+    ---
+    | component | `development` | `staging` | `production` |
+    | --- | --- | --- | --- |
+    | `app` | **`1.1.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT |
+
+    **On the way**
+
+    - `development` → `staging`: butler stopped before this: `GITHUB/acme/config.git: not allowed (403): {"documentation_url":"https://docs.github.com/rest","message":"Permission to acme/config.git denied","status":"403"}; check the App's permissions on this repository`.
+    - `staging` → `production`: butler stopped before this: `GITHUB/acme/config.git: not allowed (403): {"documentation_url":"https://docs.github.com/rest","message":"Permission to acme/config.git denied","status":"403"}; check the App's permissions on this repository`.
+
+    **Held or declined**
+
+    - everything in `production` is held by `dan` since 2026-03-02 09:00 UTC; `/butler resume production` ends that.
+    "#);
+    assert_eq!(world.reactions(number, held), ["eyes", "rocket"]);
+    assert_eq!(world.reactions(number, asked), ["eyes", "rocket"]);
+    let parked = world.store().parked().await.unwrap();
+    assert_eq!(parked.len(), 1, "{parked:?}");
+
+    // Whatever happens next has it tried again.
+    world.push("ann", "main", "notes.md", "Mended\n").await;
+    assert_eq!(world.tag("development"), "1.2.0");
+    insta::assert_snapshot!(world.reply(number), @r"
+    | component | `development` | `staging` | `production` |
+    | --- | --- | --- | --- |
+    | `app` | **`1.2.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT | **`1.0.0`**<br>since 2026-03-02 09:00 UTC by COMMIT |
+
+    **On the way**
+
+    - `development` → `staging`: #1 is open: `app 1.0.0 -> 1.2.0`.
+    - `staging` → `production`: nothing to promote: `production` runs what `staging` runs.
+
+    **Held or declined**
+
+    - everything in `production` is held by `dan` since 2026-03-02 09:00 UTC; `/butler resume production` ends that.
     ");
     world.finish().await;
 }

@@ -4,8 +4,16 @@
 use serde_json::Value;
 use std::{
     fs,
+    io::{self, Write},
     path::{Path, PathBuf},
+    thread,
 };
+
+/// Says why a test, or a part of it, does not run: even where the output of tests that pass is not shown.
+pub fn skipped(why: &str) {
+    let test = thread::current().name().unwrap_or_default().to_owned();
+    let _ = writeln!(io::stderr(), "skipped: {test}: {why}");
+}
 
 /// A file or folder of the test data; `None`, with the reason printed, where it is absent.
 pub fn data(name: &str) -> Option<PathBuf> {
@@ -13,7 +21,7 @@ pub fn data(name: &str) -> Option<PathBuf> {
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
     let path = root.join(name);
     if !path.exists() {
-        println!("skipped: {} is not there (set BUTLER_TEST_DATA)", path.display());
+        skipped(&format!("{} is not there (set BUTLER_TEST_DATA)", path.display()));
         return None;
     }
     Some(path)

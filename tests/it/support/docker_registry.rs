@@ -1,5 +1,6 @@
 //! Debian's docker-registry as a child process: the real thing, with its own notifications.
 
+use super::data::skipped;
 use serde_json::json;
 use std::{
     io::{BufRead, BufReader},
@@ -25,8 +26,8 @@ impl DockerRegistry {
     /// token as `Authorization: Bearer …`. Says why, and gives `None`, where there is no such program.
     pub fn start(notify_url: Option<String>, token: &str) -> Option<Self> {
         let Some(program) = program() else {
-            println!(
-                "skipped: no docker-registry on PATH; `apt-get install docker-registry`, or name the program with BUTLER_DOCKER_REGISTRY"
+            skipped(
+                "no docker-registry on PATH; `apt-get install docker-registry`, or name the program with BUTLER_DOCKER_REGISTRY",
             );
             return None;
         };

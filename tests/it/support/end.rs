@@ -2,7 +2,7 @@
 
 use super::world::REPO;
 use butler::sandbox::github::Github;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The tag that a stage's manifest runs on a branch; empty where there is no such branch.
 pub fn tag_of(github: &Github, branch: &str, stage: &str) -> String {
@@ -71,4 +71,40 @@ impl End {
             holds: count("holds"),
         }
     }
+}
+
+/// Everything of butler's that is there more than once though it is meant to be there once; empty where all is well.
+pub fn doubled(github: &Github) -> Vec<String> {
+    let mut seen = BTreeMap::<String, usize>::new();
+    let mut saw = |what: String| *seen.entry(what).or_default() += 1;
+    let own = github.app_login();
+    let history = github.history(REPO, "main");
+    for commit in &history {
+        let subject = commit.message.lines().next().unwrap_or_default();
+        match commit.parents.as_slice() {
+            // One version comes to one place once, and one head is merged once.
+            [_, head] => saw(format!("merge of {head}")),
+            _ if commit.message.contains("\nButler-Plan: ") => saw(format!("commit {subject}")),
+            _ => {}
+        }
+    }
+    for issue in github.pulls(REPO) {
+        if let Some(pull) = issue.pull.filter(|_| issue.open) {
+            saw(format!("open pull request {} -> {}", pull.head_ref, pull.base_ref));
+        }
+        for comment in github.comments(REPO, issue.number) {
+            if comment.author == own {
+                saw(format!("comment {} on #{}", comment.body.lines().last().unwrap_or_default(), issue.number));
+            }
+            for reaction in comment.reactions {
+                saw(format!("reaction {} of {} to {}", reaction.content, reaction.author, comment.id));
+            }
+        }
+    }
+    for commit in &history {
+        for check in github.checks(REPO, &commit.id) {
+            saw(format!("check {} {} on {}", check.name, check.external_id, commit.id));
+        }
+    }
+    seen.into_iter().filter(|(_, count)| *count > 1).map(|(what, count)| format!("{what}: {count} times")).collect()
 }

@@ -19,7 +19,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -122,6 +122,8 @@ pub struct Live {
     pub data: TempDir,
     pub port: u16,
     loss: Loss,
+    /// How long the log was when the process was started.
+    started_at: AtomicUsize,
     /// The requests that changed something, in the order of their answers.
     pub writes: Arc<Mutex<Vec<String>>>,
     /// How often it was started again.
@@ -163,6 +165,7 @@ impl Live {
             data,
             port,
             loss: Loss::Nothing,
+            started_at: AtomicUsize::new(0),
             writes: Arc::default(),
             restarts: AtomicU32::new(0),
         };
@@ -197,14 +200,19 @@ impl Live {
     }
 
     pub fn start(&self) {
+        self.started_at.store(self.log().len(), Ordering::SeqCst);
         self.process.start(&self.config(), &self.log_file());
     }
 
     /// Starts it, and waits until it listens.
     pub async fn start_and_wait(&self) {
-        let before = self.log().matches("butler serves").count();
         self.start();
-        self.until("butler listens", |live| live.log().matches("butler serves").count() > before).await;
+        self.until("butler listens", Live::listens).await;
+    }
+
+    /// Whether the process that was started last has said that it serves.
+    fn listens(&self) -> bool {
+        self.log().get(self.started_at.load(Ordering::SeqCst)..).is_some_and(|log| log.contains("butler serves"))
     }
 
     /// Kills the process as told.
@@ -292,10 +300,11 @@ impl Live {
         format!("{}\n{refs:#?}\n{:#?}", lines[lines.len().saturating_sub(60)..].join("\n"), self.writes.lock().unwrap())
     }
 
-    /// Stops it with SIGTERM, and waits for its end. Where it is killed while it finishes, it is started again first.
+    /// Stops it with SIGTERM, and waits for its end. Where it is killed while it finishes, it is started again first. A
+    /// process that has hardly begun is not told: before it listens for signals they end it.
     pub async fn stop(&self) -> ExitStatus {
         loop {
-            self.until("butler runs", |live| !live.process.was_killed()).await;
+            self.until("butler listens", |live| !live.process.was_killed() && live.listens()).await;
             self.process.terminate();
             let over = || self.process.was_killed() || self.process.ended().is_some();
             eventually("butler stops", PATIENCE, over, || self.tail()).await;

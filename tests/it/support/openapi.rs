@@ -2,6 +2,7 @@
 //! packages them (`@octokit/openapi`, `@octokit/openapi-webhooks`). They are fetched once, into the target folder; where
 //! they cannot be had, [`Description::get`] prints why.
 
+use super::data::skipped;
 use butler::sandbox::github::{Delivery, Record};
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
@@ -38,7 +39,7 @@ impl Description {
             nullable_to_type(&mut rest);
             Ok(Description { rest, webhooks: fetch(WEBHOOKS)?, compiled: Mutex::default() })
         };
-        let report = |why: String| eprintln!("skipped: GitHub's description cannot be had: {why}");
+        let report = |why: String| skipped(&format!("GitHub's description cannot be had: {why}"));
         DESCRIPTION.get_or_init(|| load().map_err(report).ok()).as_ref()
     }
 

@@ -1,10 +1,11 @@
 //! butler's own commits of a history, with what each changed: looked through once a head, whichever files are asked for.
 
-use super::super::{ChangedPath, CommitInfo, GitError, Mirror};
+use super::{
+    super::{ChangedPath, CommitInfo, GitError, Mirror},
+    HISTORY,
+};
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
-/// How many commits of a branch are searched for butler's own.
-const HISTORY: usize = 300;
 /// Histories that are kept.
 const KEPT: usize = 16;
 

@@ -3,7 +3,7 @@
 use super::update::{DIGEST, now};
 use crate::engine::{
     config::PathPattern,
-    memory::{Hold, Memory, PullRecord, promotion_key},
+    memory::{Decline, Hold, Memory, PullRecord, Reach, Way, promotion_key},
     plan::{Fact, Facts, Planned, PromotionInputs, PromotionPlan, Side, promotion},
     testing::{Files, only_line},
 };
@@ -37,20 +37,28 @@ impl Edge {
     }
 
     fn held(mut self, environment: &str) -> Self {
-        self.memory.holds.push(Hold {
-            component: None,
-            environment: Some(environment.into()),
-            until: None,
-            reason: String::new(),
-            by: "ann".into(),
-            at: now(),
-        });
+        let scope = Reach { environment: Some(environment.into()), ..Reach::default() };
+        self.memory.holds.push(Hold { scope, until: None, reason: String::new(), by: "ann".into(), at: now() });
         self
+    }
+
+    /// Only the promotion of that name is held.
+    fn held_itself(self, name: &str) -> Self {
+        let mut edge = self.held("prod");
+        edge.memory.holds[0].scope.way = Some(Way::Promotion { name: name.into(), from: "dev".into() });
+        edge
     }
 
     fn declined(mut self, value: &str) -> Self {
         let line = only_line(&self.files.snapshot(), "prod/a.yaml");
-        self.memory.decline(promotion_key(NAME, &line), value.into(), "#7 closed by ann".into(), now());
+        self.memory.decline(Decline {
+            what: promotion_key(NAME, &line),
+            value: value.into(),
+            why: "#7 closed by ann".into(),
+            by: None,
+            at: now(),
+            ended: None,
+        });
         self
     }
 
@@ -134,8 +142,10 @@ fn one_line() {
         ("kustomize's digest", Edge::of(&[("dev/kustomization.yaml", &digest), ("prod/kustomization.yaml", &old_digest)]), &to_digest),
         ("kustomizations of other folders", Edge::of(&[("dev/x/kustomization.yaml", &tag("v2")), ("prod/y/kustomization.yaml", &tag("v1"))]), ""),
         ("kustomize's other image", Edge::of(&[("dev/kustomization.yaml", &tag("v2").replace("example.com/app", "example.com/api")), ("prod/kustomization.yaml", &tag("v1"))]), ""),
-        ("held in the target", same().held("prod"), "held: held by ann"),
-        ("held in the source", same().held("dev"), "held: held by ann"),
+        ("held in the target", same().held("prod"), "held: held by ann since 2026-03-01 12:00 UTC"),
+        ("held in the source", same().held("dev"), "held: held by ann since 2026-03-01 12:00 UTC"),
+        ("held itself", same().held_itself(NAME), "held: held by ann since 2026-03-01 12:00 UTC"),
+        ("another promotion held", same().held_itself("other"), "prod/a.yaml -> example.com/app:2"),
         ("held elsewhere", same().held("test"), "prod/a.yaml -> example.com/app:2"),
         ("declined", same().declined("example.com/app:2"), "declined: example.com/app:2 was declined (#7 closed by ann); a newer version, /resume or /promote ends that"),
         ("an older one declined", same().declined("example.com/app:1.5"), "prod/a.yaml -> example.com/app:2"),

@@ -5,7 +5,7 @@ use crate::engine::{
     dialect::bind,
     image::{Repository, Tag},
     manifest::{FileKind, scan},
-    memory::{Decline, Hold, Memory, PullRecord, line_key},
+    memory::{Decline, Hold, Memory, PullRecord, Reach, line_key},
     plan::{Entry, EntryKind, Fact, Facts, Need, OwnWrite, Planned, Scope, Snapshot, UpdateInputs, UpdatePlan, update},
     testing::{Files, only_line},
 };
@@ -192,8 +192,11 @@ impl World {
 
     fn held(mut self, environment: Option<&str>, component: Option<&str>, until: Option<Timestamp>) -> Self {
         self.memory.holds.push(Hold {
-            component: component.map(str::to_owned),
-            environment: environment.map(str::to_owned),
+            scope: Reach {
+                component: component.map(str::to_owned),
+                environment: environment.map(str::to_owned),
+                way: None,
+            },
             until,
             reason: "fair".into(),
             by: "ann".into(),
@@ -213,7 +216,14 @@ impl World {
 
     fn declined(mut self, value: &str, ended: bool) -> Self {
         let line = only_line(&self.snapshot(), "apps/dev/app.yaml");
-        self.memory.decline(line_key(&line), value.into(), "by hand".into(), now());
+        self.memory.decline(Decline {
+            what: line_key(&line),
+            value: value.into(),
+            why: "by hand".into(),
+            by: None,
+            at: now(),
+            ended: None,
+        });
         if ended {
             self.memory.declines[0].ended = Some(now());
         }
@@ -286,8 +296,8 @@ fn one_line() {
         ("down, allowed", World { downgrade: Downgrade::Allow, ..lower() }, moves),
         ("down, denied", World { downgrade: Downgrade::Deny, ..lower() }, "downgrade: example.com/app:1.2.0 is lower than example.com/app:1.9.0…"),
         // People.
-        ("held", world().held(None, None, None), "held: held by ann: fair"),
-        ("held here", world().held(Some("dev"), Some("web"), Some(later)), "held: held by ann until 2026-03-01T13:00:00Z: fair"),
+        ("held", world().held(None, None, None), "held: held by ann since 2026-03-01 12:00 UTC: fair"),
+        ("held here", world().held(Some("dev"), Some("web"), Some(later)), "held: held by ann since 2026-03-01 12:00 UTC until 2026-03-01 13:00 UTC: fair"),
         ("held elsewhere", world().held(Some("prod"), None, None), moves),
         ("another component held", world().held(None, Some("api"), None), moves),
         ("no longer held", world().held(None, None, Some(earlier)), moves),
@@ -369,6 +379,7 @@ fn a_hand_edit_is_told_once() {
         what: line_key(&line),
         value: "example.com/app:1.2.0".into(),
         why: "set back by hand after 0123456".into(),
+        by: None,
         at: now(),
         ended: None,
     };
