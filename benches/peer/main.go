@@ -60,7 +60,7 @@ func repository(dir string) error {
 			return err
 		}
 		read++
-		reader := kio.ByteReader{Reader: bytes.NewReader(content), OmitReaderAnnotations: true, PreserveSeqIndent: true}
+		reader := kio.ByteReader{Reader: bytes.NewReader(content), PreserveSeqIndent: true}
 		nodes, err := reader.Read()
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
