@@ -178,7 +178,7 @@ fn cluster_files(group: usize) -> Vec<File> {
         let name = format!("group-{group:04}");
         let text = flux_kustomization(&name, &path, &substitute);
         files.push(file(format!("clusters/{environment}/{name}.yaml"), text));
-        if group % 2 == 0 {
+        if group.is_multiple_of(2) {
             let apps: Vec<String> = (group * GROUP..(group + 1) * GROUP).map(|n| format!("app-{n:06}")).collect();
             files.push(file(format!("{path}/kustomization.yaml"), kustomization(&apps)));
         }
@@ -221,7 +221,7 @@ fn files_of(app: &App, policies: usize, random: &mut Random) -> [File; 10] {
             true => format!(" # {{\"$imagepolicy\": \"flux-system:app-{policy:05}{part}\"}}"),
             false => String::new(),
         };
-        let tag = tag(policy, if policy % 10 == 0 { TAGS - 2 } else { TAGS - 1 });
+        let tag = tag(policy, if policy.is_multiple_of(10) { TAGS - 2 } else { TAGS - 1 });
         (image(policy), tag, marker(":tag"), marker(""))
     };
     let mut workload = |kind: &str, suffix: &str, marked: bool| {
