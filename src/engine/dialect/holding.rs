@@ -182,7 +182,7 @@ mod tests {
             ("apps/app.yaml", other(MARKED, "app:1", "other:1"), false),
             ("apps/app.yaml", other(MARKED, "default:app", "default:other"), false),
             ("apps/app.yaml", other(MARKED, "default:app", "default:app:tag"), false),
-            ("apps/app.yaml", format!("{MARKED}tag: x\n"), false),
+            ("apps/app.yaml", format!("{MARKED}web: {{image: r.io/x:1}}\n"), false),
             ("apps/kustomization.yaml", other(LISTED, "v1", "v1.2.3"), true),
             ("apps/kustomization.yaml", other(LISTED, "resources", "namespace: team\nresources"), false),
             ("apps/native.yaml", other(NATIVE, "native:1", "native:2"), true),
