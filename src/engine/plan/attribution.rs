@@ -25,12 +25,12 @@ pub(super) fn shared(
     if others.is_empty() {
         return Ok(Vec::new());
     }
-    const ADVICE: &str = "give each environment a value of its own (a patch, or `images` in its kustomization)";
+    const ADVICE: &str = "give each environment a value of its own, in a patch";
     let by_hand: Vec<&str> =
         others.iter().filter(|other| !other.automatic || !follows(other.name)).map(|other| other.name).collect();
     if !by_hand.is_empty() {
         return Err(format!(
-            "{} this file too, and not automatically; {ADVICE}, or update the line by hand",
+            "{} this file too, and not by itself; {ADVICE}, or update both by hand",
             render(&by_hand)
         ));
     }

@@ -125,9 +125,9 @@ environments:
     world.push_image("1.1.0").await;
     assert_eq!(world.tag("development"), "1.0.0");
     insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @r"
-    failure: deploy/development/app.yaml:12:18: environment staging renders this file too; give each environment a value of its own, or update both by hand
+    failure: deploy/development/app.yaml:12:18: environment staging renders this file too, and not by itself; give each environment a value of its own, in a patch, or update both by hand
 
-    - `deploy/development/app.yaml:12:18` in `base` (`flux-system:app`): `environment staging renders this file too; give each environment a value of its own, or update both by hand`
+    - `deploy/development/app.yaml:12:18` in `base` (`flux-system:app`): `environment staging renders this file too, and not by itself; give each environment a value of its own, in a patch, or update both by hand`
     ");
     world.finish().await;
 }
