@@ -25,6 +25,8 @@ const SHARES: [usize; 2] = [1, 10];
 #[derive(Default)]
 struct Asked {
     files: Option<usize>,
+    /// Tenths of the files that are marked, where one repository is profiled.
+    marked: Option<usize>,
     write: Option<PathBuf>,
     /// Only to be a process whose memory is measured: reads and plans the repository in this folder.
     peak: Option<PathBuf>,
@@ -41,11 +43,12 @@ fn main() -> Result<ExitCode, Failure> {
             // What cargo adds.
             "--bench" => {}
             "--files" => asked.files = Some(value()?.parse()?),
+            "--marked" => asked.marked = Some(value()?.parse()?),
             "--write" => asked.write = Some(value()?.into()),
             "--peak" => asked.peak = Some(value()?.into()),
             "--profile" => asked.profile = Some(value()?),
             other => {
-                eprintln!("expected --files N, --write DIR or --profile cold|push, found {other}");
+                eprintln!("expected --files N, --write DIR or --profile cold|push [--marked 1|10], found {other}");
                 return Ok(ExitCode::from(2));
             }
         }
@@ -63,7 +66,7 @@ fn main() -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(what) = asked.profile {
-        measure::profile(Shape { files: sizes[0], marked: SHARES[0] }, &what)?;
+        measure::profile(Shape { files: sizes[0], marked: asked.marked.unwrap_or(SHARES[0]) }, &what)?;
         return Ok(ExitCode::SUCCESS);
     }
     println!("{}", Measured::HEAD);

@@ -29,10 +29,7 @@ pub(super) fn shared(
     let by_hand: Vec<&str> =
         others.iter().filter(|other| !other.automatic || !follows(other.name)).map(|other| other.name).collect();
     if !by_hand.is_empty() {
-        return Err(format!(
-            "{} this file too, and not by itself; {ADVICE}, or update both by hand",
-            render(&by_hand)
-        ));
+        return Err(format!("{} this file too, and not by itself; {ADVICE}, or update both by hand", render(&by_hand)));
     }
     let names: Vec<&str> = others.iter().map(|other| other.name).collect();
     if let Some(other) = inputs.bindings.disagreement(policy, &planned.line.file) {

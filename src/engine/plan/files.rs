@@ -65,6 +65,10 @@ impl<T> Files<T> {
         self.iter().map(|(_, value)| value)
     }
 
+    pub fn lookup(&self) -> Lookup<'_, T> {
+        Lookup { files: self, run: 0, at: 0 }
+    }
+
     /// The run that holds `path`, or would.
     fn run_of(&self, path: &str) -> usize {
         self.runs.partition_point(|run| run.first().is_some_and(|(first, _)| first.as_str() <= path)).saturating_sub(1)
@@ -103,6 +107,40 @@ impl<T: Clone> Files<T> {
             self.runs.remove(index);
         }
         Some(value)
+    }
+}
+
+/// Looks up paths, quickest where they come in their order: each is found from where the one before stood.
+pub struct Lookup<'a, T> {
+    files: &'a Files<T>,
+    run: usize,
+    at: usize,
+}
+
+impl<'a, T> Lookup<'a, T> {
+    pub fn get(&mut self, path: &str) -> Option<&'a T> {
+        let runs = &self.files.runs;
+        let behind = |run: &Arc<Vec<(String, T)>>| run.last().is_none_or(|(last, _)| last.as_str() < path);
+        if runs.get(self.run).is_some_and(behind) {
+            self.run += 1;
+            if runs.get(self.run).is_some_and(behind) {
+                self.run += runs[self.run..].partition_point(behind);
+            }
+            self.at = 0;
+        }
+        let Some(ahead) = runs.get(self.run).and_then(|run| run.get(self.at..)) else { return self.files.get(path) };
+        if let [(known, value), ..] = ahead
+            && known == path
+        {
+            return Some(value);
+        }
+        match place(ahead, path) {
+            Ok(found) => {
+                self.at += found;
+                ahead.get(found).map(|(_, value)| value)
+            }
+            Err(_) => self.files.get(path),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     Change, Fact, Facts, Need, Planned, Skip, Snapshot, attribution, component_of,
     history::{History, Stays, because, heed},
     times::with_times,
-    value::{change, untouchable, value_for},
+    value::{change, untouchable, untouchable_entry, value_for},
 };
 use crate::engine::{
     config::Downgrade,
@@ -86,14 +86,17 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
             plan.hand_edits.push(*edit);
         }
     };
+    // Lines are bound in the order of their files.
+    let (mut scans, mut entries) = (inputs.snapshot.scans.lookup(), inputs.snapshot.entries.lookup());
     for bound in inputs.bindings.lines.chunk_by(|a, b| (&a.file, a.line) == (&b.file, b.line)) {
         let bound: Vec<&Binding> = bound.iter().filter(|binding| binding.holds_for(inputs.environment.name)).collect();
         let Some(binding) = bound.first().filter(|binding| ours(&binding.file)) else { continue };
-        let Some(scan) = inputs.snapshot.scans.get(&binding.file) else { continue };
+        let Some(scan) = scans.get(&binding.file) else { continue };
         let Some(line) = scan.lines.get(binding.line) else { continue };
-        let outcome = match conflict(&bound) {
-            Some(why) => because("policy-conflict", why),
-            None => decide(&choices, binding, scan, line),
+        let outcome = match (conflict(&bound), untouchable_entry(entries.get(&binding.file), scan)) {
+            (Some(why), _) => because("policy-conflict", why),
+            (None, Some((code, reason))) => because(code, reason),
+            (None, None) => decide(&choices, binding, scan, line),
         };
         sort(outcome, &binding.file, line.position, &binding.key, &mut plan);
     }
@@ -121,9 +124,6 @@ fn skip(file: &str, position: Position, key: &PolicyKey, code: &'static str, rea
 /// One line: its change, `None` where it is current, or why it stays.
 fn decide(choices: &Choices<'_>, binding: &Binding, scan: &Scan, line: &ImageLine) -> Result<Option<Change>, Stays> {
     let inputs = choices.inputs;
-    if let Some((code, reason)) = untouchable(inputs.snapshot, &binding.file, scan) {
-        return because(code, reason);
-    }
     if line.unparsed && !inputs.edit_unparsed {
         return because("unparsed-file", "the file is no YAML; `dialects.unparsed-files: edit` allows marked lines");
     }
@@ -161,6 +161,11 @@ fn wanted(choices: &Choices<'_>, policy: &Arc<Policy>, part: Part, line: &ImageL
             return because("policy-invalid", format!("{}:{}: {why}", policy.file, policy.position));
         }
     };
+    // What a marker puts there depends on the value alone, unless digests or times count.
+    let alike = line.marker.is_some() && policy.digest == DigestReflection::Never && !tags.by_time();
+    if alike && choices.of(policy, repository, tags)?.is_current(part, &line.value) {
+        return Ok(None);
+    }
     let Some(Selected { chosen, digest, lower }) = select(choices, policy, repository, tags, line)? else {
         return Ok(None);
     };
@@ -171,6 +176,12 @@ fn wanted(choices: &Choices<'_>, policy: &Arc<Policy>, part: Part, line: &ImageL
     let Some(value) = value else {
         return because("no-digest", format!("policy {} has no digest to write", policy.key));
     };
+    if value == line.value {
+        if alike {
+            chosen.current.replace(Some((part, value)));
+        }
+        return Ok(None);
+    }
     Ok(Some(Wanted { chosen, value, lower }))
 }
 
@@ -224,9 +235,6 @@ fn decide_addition(choices: &Choices<'_>, addition: &Addition) -> Result<Option<
         return because(code, reason);
     }
     let Some(wanted) = wanted(choices, &addition.policy, addition.part, line)? else { return Ok(None) };
-    if wanted.value == line.value {
-        return Ok(None);
-    }
     let id = addition.line_id();
     let size = addition.end.size;
     let planned = Change {
@@ -327,6 +335,8 @@ struct Chosen {
     image: Reference,
     tag: Tag,
     reason: Arc<str>,
+    /// A marked value that was found to be what is wanted: the next line most often holds the same.
+    current: RefCell<Option<(Part, String)>>,
 }
 
 impl Chosen {
@@ -336,7 +346,11 @@ impl Chosen {
             Err(error) => return because("policy-invalid", error.to_string()),
         };
         image.tag = Some(tag.name.clone());
-        Ok(Rc::new(Chosen { image, tag: tag.clone(), reason }))
+        Ok(Rc::new(Chosen { image, tag: tag.clone(), reason, current: RefCell::default() }))
+    }
+
+    fn is_current(&self, part: Part, value: &str) -> bool {
+        self.current.borrow().as_ref().is_some_and(|(known, current)| *known == part && current == value)
     }
 }
 

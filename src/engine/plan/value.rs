@@ -1,6 +1,6 @@
 //! The value that a line takes for a new image: whole reference, name, tag or digest, in the author's spelling.
 
-use super::{Change, Skip, Snapshot, promotion::image_of};
+use super::{Change, Entry, EntryKind, Skip, Snapshot, promotion::image_of};
 use crate::engine::{
     dialect::{PolicyKey, kustomize::Inclusions},
     image::{Reference, Repository},
@@ -207,11 +207,16 @@ pub fn assign(snapshot: &Snapshot, assignments: &[Assignment]) -> Assigned {
 
 /// Files whose bytes are never changed, whatever they follow.
 pub(super) fn untouchable(snapshot: &Snapshot, file: &str, scan: &Scan) -> Option<(&'static str, String)> {
+    untouchable_entry(snapshot.entries.get(file), scan)
+}
+
+/// The same, of an entry that was looked up.
+pub(super) fn untouchable_entry(entry: Option<&Entry>, scan: &Scan) -> Option<(&'static str, String)> {
     if scan.sops {
         return Some(("sops", "the file is encrypted with SOPS; any change would break its MAC".into()));
     }
-    match snapshot.entries.get(file).map(|entry| entry.kind) {
-        Some(super::EntryKind::File) => None,
+    match entry.map(|entry| entry.kind) {
+        Some(EntryKind::File) => None,
         _ => Some(("symlink", "the file is a symbolic link; butler edits only the file itself".into())),
     }
 }
