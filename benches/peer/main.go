@@ -1,15 +1,12 @@
-// Peer times what Flux's update rests on, over the input that butler's own bench generates: kyaml, which reads and
-// writes the manifests, and Masterminds/semver and Go's regexp, which choose the tag. It is a lower bound of Flux's
-// controllers: they do this and more (copies of the tree, OpenAPI setters, a commit). Beside each time stands how much
-// longer it is than butler's, which does more of it: it also resolves markers and looks for what the files render.
-// See docs/performance.md.
+// Peer times Flux's updater over the input that butler's own bench generates: pkg/update of its
+// image-automation-controller, in v0.26.0, where other modules could still import it; and Masterminds/semver and Go's
+// regexp, as Flux's policies use them to choose a tag. Beside each time stands how much longer it is than butler's,
+// which reads a mirror and not a checkout, and finds policies by itself. See docs/performance.md.
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,8 +16,9 @@ import (
 	"time"
 
 	"github.com/Masterminds/semver/v3"
-	"sigs.k8s.io/kustomize/kyaml/kio"
-	"sigs.k8s.io/kustomize/kyaml/yaml"
+	"github.com/fluxcd/image-automation-controller/pkg/update"
+	reflector "github.com/fluxcd/image-reflector-controller/api/v1beta1"
+	"github.com/go-logr/logr"
 )
 
 func main() {
@@ -28,7 +26,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: peer DIR...   (folders that `cargo bench -- --write` made)")
 		os.Exit(2)
 	}
-	fmt.Println("| repository | files read | values set | time | ÷ butler | peak memory |\n|---|--:|--:|--:|--:|--:|")
+	fmt.Println("| repository | files changed | time | ÷ butler | peak memory |\n|---|--:|--:|--:|--:|")
 	for _, dir := range os.Args[1:] {
 		if err := repository(dir); err != nil {
 			fmt.Fprintln(os.Stderr, dir, err)
@@ -39,7 +37,7 @@ func main() {
 	tags(butler(os.Args[1]))
 }
 
-// repository reads each file with a marker, sets the marked values, and writes the file to memory.
+// repository has Flux's updater set every marked value, and write the changed files into another folder.
 func repository(dir string) error {
 	text, err := os.ReadFile(filepath.Join(dir, "newest.json"))
 	if err != nil {
@@ -49,32 +47,24 @@ func repository(dir string) error {
 	if err := json.Unmarshal(text, &newest); err != nil {
 		return err
 	}
+	var policies []reflector.ImagePolicy
+	for name, image := range newest {
+		policy := reflector.ImagePolicy{}
+		policy.Namespace, policy.Name, policy.Status.LatestImage = "flux-system", name, image
+		policies = append(policies, policy)
+	}
+	out, err := os.MkdirTemp("", "peer")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(out)
 	start := time.Now()
-	read, set := 0, 0
-	err = filepath.WalkDir(filepath.Join(dir, "checkout"), func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		content, err := os.ReadFile(path)
-		if err != nil || !bytes.Contains(content, []byte("$imagepolicy")) {
-			return err
-		}
-		read++
-		reader := kio.ByteReader{Reader: bytes.NewReader(content), PreserveSeqIndent: true}
-		nodes, err := reader.Read()
-		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		for _, node := range nodes {
-			set += visit(node.YNode(), newest)
-		}
-		return kio.ByteWriter{Writer: &bytes.Buffer{}}.Write(nodes)
-	})
+	result, err := update.UpdateWithSetters(logr.Discard(), filepath.Join(dir, "checkout"), out, policies)
 	if err != nil {
 		return err
 	}
 	took := ms(start)
-	fmt.Printf("| %s | %d | %d | %.1f ms | %.1f | %s |\n", filepath.Base(dir), read, set, took, took/butler(dir)["repository"], peak())
+	fmt.Printf("| %s | %d | %.1f ms | %.1f | %s |\n", filepath.Base(dir), len(result.Files), took, took/butler(dir)["repository"], peak())
 	return nil
 }
 
@@ -89,24 +79,6 @@ func butler(dir string) map[string]float64 {
 		fmt.Fprintln(os.Stderr, "without butler's times:", err)
 	}
 	return times
-}
-
-var marker = regexp.MustCompile(`^# \{"\$imagepolicy": "[^:]+:([^:"]+)(:[a-z]+)?"\}$`)
-
-func visit(node *yaml.Node, newest map[string]string) int {
-	set := 0
-	if found := marker.FindStringSubmatch(node.LineComment); found != nil && node.Kind == yaml.ScalarNode {
-		image := newest[found[1]]
-		if found[2] == ":tag" {
-			image = image[strings.LastIndex(image, ":")+1:]
-		}
-		node.Value = image
-		set++
-	}
-	for _, child := range node.Content {
-		set += visit(child, newest)
-	}
-	return set
 }
 
 const count = 100_000
