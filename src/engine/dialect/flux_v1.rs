@@ -254,6 +254,10 @@ impl<'a> Object<'a> {
             let why = format!("{} updates by a command, and butler runs none: use patchUpdated", scope.file);
             return Target::Nowhere { code: "command-updated", why };
         };
+        if let Some(why) = &scope.obstacle {
+            let why = format!("{} sends updates to {patch}: {why}", scope.file);
+            return Target::Nowhere { code: "patch-file-invalid", why };
+        }
         if let Some(patched) = patched {
             let same = |candidate: &crate::engine::manifest::ImageLine| {
                 candidate.document == patched.number && candidate.path == *path

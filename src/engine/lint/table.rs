@@ -192,6 +192,12 @@ pub const LINTS: &[Lint] = &[
         summary: "a patch of a kustomization could not be followed",
     },
     Lint {
+        code: "patch-file-invalid",
+        severity: Error,
+        fixable: false,
+        summary: ".flux.yaml names a patch file that is not to be written",
+    },
+    Lint {
         code: "patch-incomplete",
         severity: Warning,
         fixable: false,

@@ -15,6 +15,8 @@ pub(super) struct Scope {
     folder: String,
     /// `None`: updates are made by a command.
     pub patch: Option<String>,
+    /// Why the patch file cannot be written.
+    pub obstacle: Option<String>,
     /// The folders that are given to `kustomize build`; none: every manifest of the folder counts.
     roots: BTreeSet<String>,
 }
@@ -40,12 +42,29 @@ impl Scopes {
                             .to_owned(),
                     });
                 }
+                // Where it leads out of the repository there is no path to call it by.
+                let path = generator.patch_file.as_deref().map(|patch| join(folder, patch).ok_or(patch));
+                let obstacle = path.as_ref().and_then(|path| match path {
+                    Ok(path) => snapshot.obstacle(path),
+                    Err(_) => Some("it leads out of the repository".to_owned()),
+                });
+                if let (Some(why), Some(patch)) = (&obstacle, &generator.patch_file) {
+                    bindings.problems.push(Problem {
+                        code: "patch-file-invalid",
+                        file: file.clone(),
+                        position: document.position,
+                        message: format!(
+                            "{patch}: {why}: nothing is written there; name a file below the folder of .flux.yaml"
+                        ),
+                    });
+                }
                 let roots = generator.commands.iter().filter_map(|command| built_folder(command));
                 scopes.push(Scope {
                     file: file.clone(),
                     folder: folder.to_owned(),
-                    patch: generator.patch_file.as_deref().map(|patch| join(folder, patch)),
-                    roots: roots.map(|root| join(folder, root)).collect(),
+                    patch: path.map(|path| path.unwrap_or_else(str::to_owned)),
+                    obstacle,
+                    roots: roots.filter_map(|root| join(folder, root)).collect(),
                 });
             }
         }

@@ -169,3 +169,23 @@ fn what_is_not_built_stays() {
     let problems = repo.problems();
     assert!(problems.len() == 1 && problems[0].starts_with("dev/b.yaml:1:1 flux1-not-rendered"), "{problems:?}");
 }
+
+#[test]
+fn patch_files_are_files_of_the_repository() {
+    #[rustfmt::skip]
+    let cases = [
+        ("../../pwn.yaml", "it leads out of the repository"),
+        ("../.git/hooks/x.yaml", "git keeps its own files there"),
+        ("../base", "base is a folder"),
+        ("../base/a.yaml/x.yaml", "base/a.yaml is a file"),
+    ];
+    for (patch, why) in cases {
+        let (repo, outcome) = generated(&[("dev/.flux.yaml", &GENERATED.replace("flux-patch.yaml", patch))]);
+        assert_eq!((outcome.codes(), outcome.files == repo.files), (vec!["patch-file-invalid"], true), "{patch}");
+        let problems = repo.problems();
+        assert!(
+            problems[0].starts_with(&format!("dev/.flux.yaml:1:1 patch-file-invalid {patch}: {why}")),
+            "{problems:?}"
+        );
+    }
+}
