@@ -103,6 +103,19 @@ impl<'a> Inclusions<'a> {
         self.parents.iter().map(|(path, files)| (path.as_str(), files.iter().copied()))
     }
 
+    /// The files that kustomizations name as patches.
+    pub(super) fn patches(&self) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        for (folder, kustomization) in self.folders() {
+            for patch in &kustomization.patches {
+                if let PatchSource::File(file) = &patch.source {
+                    found.extend(join(folder, file));
+                }
+            }
+        }
+        found
+    }
+
     /// Whether some kustomization names this path.
     pub(super) fn includes(&self, path: &str) -> bool {
         self.parents.contains_key(path)

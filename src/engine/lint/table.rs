@@ -78,6 +78,12 @@ pub const LINTS: &[Lint] = &[
         fixable: false,
         summary: "an annotation that must be \"true\" is something else",
     },
+    Lint {
+        code: "flux1-patch-unclear",
+        severity: Warning,
+        fixable: false,
+        summary: "a kustomization patches an automated object in a way that butler cannot follow",
+    },
     Lint { code: "flux1-pattern-invalid", severity: Error, fixable: false, summary: "a Flux v1 pattern is none" },
     Lint {
         code: "follows-policy",

@@ -38,7 +38,7 @@ pub fn is_candidate(kind: FileKind, bytes: &[u8]) -> bool {
     // `image` covers markers, Flux's image group, workloads, kustomize's and most charts' images; the others are
     // chart values without that word (`repository: a/b:v1`), objects known by annotations, patches (JSON6902
     // ones have an `op`), what objects follow, sources, and charts that depend on others of the repository.
-    const NEEDLES: [&str; 15] = [
+    const NEEDLES: [&str; 17] = [
         "image",
         "Image",
         "tag",
@@ -47,7 +47,9 @@ pub fn is_candidate(kind: FileKind, bytes: &[u8]) -> bool {
         " op:",
         "{op:",
         "\"op\"",
-        "toolkit.fluxcd",
+        "fluxcd.io/",
+        "flux.weave.works/",
+        "$patch",
         "file://",
         "argoproj",
         "newTag",
@@ -111,6 +113,8 @@ mod tests {
             (FileKind::Yaml, "- op: replace\n  path: /spec/update/path\n  value: ./a", true),
             (FileKind::Yaml, "kind: ConfigMap\ndata: {zone: dev}", true),
             (FileKind::Yaml, "kind: GitRepository\napiVersion: source.toolkit.fluxcd.io/v1", true),
+            (FileKind::Yaml, "kind: Deployment\nmetadata: {annotations: {fluxcd.io/locked: 'true'}}", true),
+            (FileKind::Yaml, "kind: Deployment\n$patch: delete", true),
             (FileKind::Yaml, "kind: Namespace\nmetadata:\n  name: a\n", false),
             (FileKind::Yaml, "", false),
         ];

@@ -171,6 +171,7 @@ impl<'s, 'a> Walk<'s, 'a> {
                 .then(|| kustomization::kustomization(&Data::of(root, self.index))),
             brings: brings(kind, root),
             containers: found.containers,
+            has_directives: self.text.get(root.span.clone()).is_some_and(|text| text.contains("$patch")),
             generator: if self.kind == FileKind::FluxYaml {
                 Generator::read(&Data::of(root, self.index))
             } else {

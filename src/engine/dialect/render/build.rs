@@ -307,7 +307,7 @@ fn is_target(object: &Object<'_>, target: Option<&PatchTarget>, document: &Data)
 }
 
 /// A target's field: empty is any, else a regular expression for the whole text.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(in crate::engine::dialect) fn matches(pattern: &str, text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_/".contains(c);
     if pattern.is_empty() || pattern == text {
         return true;

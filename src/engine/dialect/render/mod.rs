@@ -16,6 +16,7 @@ use crate::engine::{
     manifest::{Data, FluxKustomization, Position},
     plan::Snapshot,
 };
+pub(super) use build::matches;
 use build::{Builder, COMPONENT_DEPTH, Object, Transformer};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
