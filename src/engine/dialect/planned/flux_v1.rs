@@ -119,6 +119,9 @@ fn updates_go_to_the_patch_file() {
         ("edited, the annotation of the patch counts", Some(PATCH.replace("TAG", "master-0").replace("  namespace: ns\n", "  namespace: ns\n  annotations: {fluxcd.io/locked: \"true\"}\n")), String::new()),
         ("as it is", Some(new.clone()), new.clone()),
         ("grown", Some(other.to_owned()), format!("{other}\n{new}")),
+        ("filled, empty", Some(String::new()), new.clone()),
+        ("filled, with a comment", Some("# by robots".to_owned()), format!("# by robots\n{new}")),
+        ("filled, with a separator", Some("---\n".to_owned()), format!("---\n{new}")),
         ("grown, with its own line breaks", Some(format!("{other}\n").replace('\n', "\r\n")), format!("{other}\n{new}").replace('\n', "\r\n")),
         ("incomplete", Some(PATCH.replace("      tag: TAG\n", "      pullPolicy: Always\n")), String::new()),
     ];
