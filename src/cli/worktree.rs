@@ -5,11 +5,12 @@ use crate::engine::{
     manifest::{FileKind, is_candidate, scan},
     plan::{Change, Entry, EntryKind, Snapshot, rewritten},
 };
-use anyhow::Context;
+use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -26,12 +27,13 @@ pub struct Worktree {
 impl Worktree {
     /// Reads a folder, or a single file (as YAML, whatever its name).
     pub fn read(path: &Path) -> Result<Self, Failure> {
-        let metadata = fs::metadata(path).map_err(|error| match error.kind() {
+        let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => {
                 Failure::Usage(format!("expected a folder or a file, found nothing at {}", path.display()))
             }
             _ => Failure::Other(anyhow::Error::new(error).context(format!("cannot read {}", path.display()))),
-        })?;
+        };
+        let metadata = fs::metadata(path).map_err(failed)?;
         let mut tree = Worktree { root: path.to_owned(), snapshot: Snapshot::default() };
         if metadata.is_dir() {
             tree.walk("")?;
@@ -42,6 +44,10 @@ impl Worktree {
         tree.root = path.parent().unwrap_or(Path::new("")).to_owned();
         let kind = FileKind::of(&name).unwrap_or(FileKind::Yaml);
         tree.add_file(&name, kind)?;
+        // A folder may be given by a link; a file is shown, and never written through one.
+        if fs::symlink_metadata(path).map_err(failed)?.is_symlink() {
+            tree.snapshot.entries.insert(name, Entry { blob: String::new(), kind: EntryKind::Symlink });
+        }
         Ok(tree)
     }
 
@@ -107,12 +113,81 @@ impl Worktree {
         fs::read(&full).with_context(|| format!("cannot read {}", full.display()))
     }
 
-    /// Writes the files in place.
+    /// Writes the files in place. No link is followed below the root, and nothing is written into `.git`.
     pub fn write(&self, files: &BTreeMap<String, (Vec<u8>, Vec<u8>)>) -> anyhow::Result<()> {
         for (file, (_, after)) in files {
-            let full = self.root.join(file);
-            fs::write(&full, after).with_context(|| format!("cannot write {}", full.display()))?;
+            self.put(file, after).with_context(|| format!("cannot write {}", self.root.join(file).display()))?;
         }
         Ok(())
+    }
+
+    fn put(&self, file: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        let outside = |part: &str| matches!(part, "" | "." | "..") || part.eq_ignore_ascii_case(".git");
+        if file.split('/').any(outside) {
+            bail!("it is no path for files of the repository");
+        }
+        let (folders, name) = file.rsplit_once('/').map_or((None, file), |(folders, name)| (Some(folders), name));
+        let mut here = self.root.clone();
+        for folder in folders.into_iter().flat_map(|folders| folders.split('/')) {
+            here.push(folder);
+            match fs::symlink_metadata(&here) {
+                Ok(found) if found.is_dir() => {}
+                Ok(_) => bail!("expected a folder at {}, found a link or a file", here.display()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir(&here)?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let full = here.join(name);
+        let permissions = match fs::symlink_metadata(&full) {
+            Ok(found) if found.is_file() => Some(found.permissions()),
+            Ok(_) => bail!("expected a file, found a link or a folder"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error.into()),
+        };
+        // A new file that takes the old one's place: neither step follows a link that somebody puts there meanwhile.
+        let beside = here.join(format!(".{name}.butler-{}", std::process::id()));
+        let mut new = fs::OpenOptions::new().write(true).create_new(true).open(&beside)?;
+        let written = new.write_all(bytes).and_then(|()| match permissions {
+            Some(permissions) => new.set_permissions(permissions),
+            None => Ok(()),
+        });
+        if let Err(error) = written.and_then(|()| fs::rename(&beside, &full)) {
+            // What failed is told; the remains are of no use.
+            fs::remove_file(&beside).ok();
+            return Err(error.into());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn only_files_of_the_folder_are_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, out) = (folder.path().join("root"), folder.path().join("out"));
+        fs::create_dir_all(root.join("a")).unwrap();
+        fs::create_dir_all(&out).unwrap();
+        fs::write(out.join("x.yaml"), "kept").unwrap();
+        symlink(&out, root.join("a/link")).unwrap();
+        symlink(out.join("x.yaml"), root.join("a/file.yaml")).unwrap();
+        fs::write(root.join("a/tool.yaml"), "old").unwrap();
+        fs::set_permissions(root.join("a/tool.yaml"), fs::Permissions::from_mode(0o755)).unwrap();
+        let tree = Worktree { root: root.clone(), snapshot: Snapshot::default() };
+        let write = |file: &str| tree.write(&BTreeMap::from([(file.to_owned(), (Vec::new(), b"new".to_vec()))]));
+        for file in ["a/link/y.yaml", "a/file.yaml", ".git/hooks/x", "a/.GIT/x", "../out/y.yaml", "/y.yaml", "a", ""] {
+            assert!(write(file).is_err(), "{file}");
+        }
+        assert_eq!(fs::read_dir(&out).unwrap().count(), 1);
+        assert_eq!(fs::read_to_string(out.join("x.yaml")).unwrap(), "kept");
+        for file in ["a/tool.yaml", "b/c/new.yaml"] {
+            write(file).unwrap();
+            assert_eq!(fs::read_to_string(root.join(file)).unwrap(), "new", "{file}");
+        }
+        assert_eq!(fs::metadata(root.join("a/tool.yaml")).unwrap().permissions().mode() & 0o777, 0o755);
+        assert_eq!(fs::read_dir(root.join("a")).unwrap().count(), 3, "nothing is left beside them");
     }
 }

@@ -2,18 +2,21 @@
 //! <https://fluxcd.io/legacy/flux/references/automated-image-update/>,
 //! <https://fluxcd.io/legacy/flux/references/fluxyaml-config-files/>
 
+mod build;
 mod generated;
 
 use super::{
-    Addition, Binding, Bindings, DigestReflection, Policy, PolicyKey, PolicyState, Problem, addition::can_be_patched,
-    kustomize::Inclusions,
+    Addition, Binding, Bindings, DigestReflection, Policy, PolicyKey, PolicyState, Problem,
+    addition::can_be_patched,
+    kustomize::{DEFAULT_NAMESPACE, Inclusions},
 };
 use crate::engine::{
-    image::Reference,
-    manifest::{Annotation, Container, Document, FileEnd, ObjectId, Part, Position, Scan},
+    image::{Reference, ReferenceError},
+    manifest::{Container, Document, FileEnd, ImageLine, ObjectId, Part, Position, Scan},
     plan::Snapshot,
     policy::{Memo, Order},
 };
+use build::{Built, Given, annotate};
 use generated::{Reach, Scope, Scopes};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,44 +26,46 @@ use std::{
 /// The older prefix comes first: where both say something, the newer one has the last word.
 const PREFIXES: [&str; 2] = ["flux.weave.works/", "fluxcd.io/"];
 const FILTER_PREFIX: &str = "filter.fluxcd.io/";
+/// All of Flux v1's own.
+const ANNOTATION_PREFIXES: [&str; 3] = [PREFIXES[0], PREFIXES[1], FILTER_PREFIX];
 /// What holds for a container without a pattern.
 const ANY_TAG: &str = "glob:*";
 
 /// What an object's annotations say.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Rules {
-    /// Values by Flux v1's name of the policy: `automated`, `tag.app`, `locked_msg`.
-    policies: BTreeMap<String, (String, Position)>,
-    problems: Vec<(&'static str, Position, String)>,
+struct Rules {
+    /// Values by Flux v1's name of the policy (`automated`, `tag.app`, `locked_msg`), with file and place.
+    policies: BTreeMap<String, (String, String, Position)>,
+    problems: Vec<(&'static str, String, Position, String)>,
 }
 
 impl Rules {
-    /// `patched`: annotations of a patch, which replace those of the same name.
-    pub(super) fn read(annotations: &[Annotation], patched: &[Annotation]) -> Self {
+    fn read(annotations: &[Given<'_>]) -> Self {
         let mut rules = Rules::default();
-        for prefix in PREFIXES.into_iter().chain([FILTER_PREFIX]) {
-            for annotation in annotations.iter().chain(patched) {
+        for prefix in ANNOTATION_PREFIXES {
+            for Given { file, annotation } in annotations {
                 let Some(name) = annotation.key.strip_prefix(prefix).filter(|name| !name.is_empty()) else { continue };
                 let name = if prefix == FILTER_PREFIX { format!("tag.{name}") } else { name.to_owned() };
-                let given = (annotation.value.clone(), annotation.position);
-                if let Some((before, _)) = rules.policies.insert(name.clone(), given)
+                let given = (annotation.value.clone(), (*file).to_owned(), annotation.position);
+                if let Some((before, ..)) = rules.policies.insert(name.clone(), given)
                     && before != annotation.value
                 {
                     let message = format!(
                         "{name} is {before:?} under an older prefix and {:?} in {}: the latter counts; remove the other",
                         annotation.value, annotation.key
                     );
-                    rules.problems.push(("flux1-annotations-differ", annotation.position, message));
+                    let place = ((*file).to_owned(), annotation.position);
+                    rules.problems.push(("flux1-annotations-differ", place.0, place.1, message));
                 }
             }
         }
         for name in ["automated", "ignore", "locked"] {
-            if let Some((value, position)) = rules.policies.get(name)
+            if let Some((value, file, position)) = rules.policies.get(name)
                 && !["true", "false"].contains(&value.as_str())
             {
                 let message =
                     format!("expected {name} to be \"true\", found {value:?}, which is not: it has no effect");
-                rules.problems.push(("flux1-not-true", *position, message));
+                rules.problems.push(("flux1-not-true", file.clone(), *position, message));
             }
         }
         rules
@@ -71,14 +76,14 @@ impl Rules {
     }
 
     fn get(&self, name: &str) -> Option<&str> {
-        self.policies.get(name).map(|(value, _)| value.as_str())
+        self.policies.get(name).map(|(value, ..)| value.as_str())
     }
 
     /// The pattern of a container's tags, with its place where it is given.
-    fn pattern(&self, container: &str) -> (&str, Option<Position>) {
+    fn pattern(&self, container: &str) -> (&str, Option<(&str, Position)>) {
         self.policies
             .get(&format!("tag.{container}"))
-            .map_or((ANY_TAG, None), |(pattern, position)| (pattern, Some(*position)))
+            .map_or((ANY_TAG, None), |(pattern, file, position)| (pattern, Some((file, *position))))
     }
 
     /// Why an automated object is left alone all the same.
@@ -97,30 +102,29 @@ impl Rules {
 
 pub(super) fn bind(snapshot: &Snapshot, included: &Inclusions<'_>, bindings: &mut Bindings) {
     let scopes = Scopes::of(snapshot, bindings);
+    let builds = scopes.build(snapshot, included);
+    let patches = included.patches();
     for (file, scan) in &snapshot.scans {
-        if scopes.is_patch(file) {
+        // A patch is no object of its own.
+        if scopes.is_patch(file) || patches.contains(file) {
             continue;
         }
-        for (number, document) in scan.documents.iter().enumerate() {
-            let Some(object) = &document.object else { continue };
-            if document.containers.is_empty() {
-                continue;
-            }
-            let base = Object { file, scan, document, number, object, memo: &snapshot.memo };
-            match scopes.over(file, bindings) {
-                Reach::Direct => base.bind(None, snapshot, included, bindings),
-                Reach::Rendered(scopes) => {
-                    for scope in scopes {
-                        base.bind(Some(scope), snapshot, included, bindings);
+        for base in (0..scan.documents.len()).filter_map(|number| Built::of(file, scan, number)) {
+            match scopes.over(&base, &builds) {
+                Reach::Direct => Object { built: base, memo: &snapshot.memo }.bind(None, snapshot, included, bindings),
+                Reach::Rendered(over) => {
+                    for (scope, built) in over {
+                        Object { built, memo: &snapshot.memo }.bind(Some(scope), snapshot, included, bindings);
                     }
                 }
                 Reach::LeftOut(scope) => {
-                    if Rules::read(&document.annotations, &[]).has("automated") {
+                    if Rules::read(&base.annotations).has("automated") {
+                        let name = base.document.object.as_ref().map(ToString::to_string).unwrap_or_default();
                         bindings.problems.push(Problem {
                             code: "flux1-not-rendered",
                             file: file.clone(),
-                            position: document.position,
-                            message: format!("{object} is automated, but {} does not build it: it stays", scope.file),
+                            position: base.document.position,
+                            message: format!("{name} is automated, but {} does not build it: it stays", scope.file),
                         });
                     }
                 }
@@ -129,14 +133,18 @@ pub(super) fn bind(snapshot: &Snapshot, included: &Inclusions<'_>, bindings: &mu
     }
 }
 
-/// An object with containers.
+/// An object with containers, as one `.flux.yaml` builds it.
 struct Object<'a> {
+    built: Built<'a>,
+    memo: &'a Memo,
+}
+
+/// The patch of an object in a patch file.
+struct Patched<'a> {
     file: &'a str,
     scan: &'a Scan,
-    document: &'a Document,
     number: usize,
-    object: &'a ObjectId,
-    memo: &'a Memo,
+    document: &'a Document,
 }
 
 /// Where a container's tag is written.
@@ -154,33 +162,41 @@ impl<'a> Object<'a> {
         included: &Inclusions<'_>,
         bindings: &mut Bindings,
     ) {
+        let Built { file, scan, document, images, unclear, .. } = &self.built;
+        let Some(id) = self.id() else { return };
         let patch = scope.and_then(|scope| scope.patch.as_deref());
         let patched = patch.and_then(|file| self.patched_in(file, snapshot));
-        let annotations = patched.as_ref().map_or(&[][..], |patched| &patched.document.annotations);
-        let rules = Rules::read(&self.document.annotations, annotations);
-        for (code, position, message) in &rules.problems {
-            let (file, message) = (self.file.to_owned(), format!("{}: {message}", self.object));
-            bindings.problems.push(Problem { code, file, position: *position, message });
+        let mut annotations = self.built.annotations.clone();
+        if let Some(patched) = &patched {
+            annotate(&mut annotations, patched.file, &patched.document.annotations);
+        }
+        let rules = Rules::read(&annotations);
+        for (code, file, position, message) in &rules.problems {
+            let (file, message) = (file.clone(), format!("{id}: {message}"));
+            report(bindings, Problem { code, file, position: *position, message });
         }
         if !rules.has("automated") {
             return;
         }
-        for container in &self.document.containers {
-            let Some(image) = &container.image else { continue };
-            let own = container.tag_line().and_then(|start| line_at(self.scan, start));
+        for (container, image) in document.containers.iter().zip(images) {
+            let Some(image) = image else { continue };
+            let own = container.tag_line().and_then(|start| line_at(scan, start));
             let part = if container.tag.is_some() { Part::Tag } else { Part::Reference };
-            let target = match (own, scope) {
-                (None, _) => Target::Nowhere {
+            let target = match (own, scope, unclear) {
+                (None, ..) => Target::Nowhere {
                     code: "value-not-editable",
                     why: format!("the tag of {image} is not written as one plain or quoted value"),
                 },
-                (Some(line), None) => Target::Line { file: self.file, line },
-                (Some(line), Some(scope)) => self.target(line, scope, patched.as_ref(), snapshot),
+                (Some(line), None, _) => Target::Line { file, line },
+                (Some(_), Some(_), Some(why)) => {
+                    Target::Nowhere { code: "flux1-patch-unclear", why: format!("{id}: {why}") }
+                }
+                (Some(line), Some(scope), None) => self.target(line, scope, patched.as_ref(), snapshot),
             };
-            // What a patch says of the image counts.
+            // What a patch file says of the image counts.
             let current = match &target {
-                Target::Line { file, line } if *file != self.file => {
-                    let Some(line) = snapshot.scans.get(file).and_then(|scan| scan.lines.get(*line)) else { continue };
+                Target::Line { file: other, line } if other != file => {
+                    let Some(line) = snapshot.scans.get(other).and_then(|scan| scan.lines.get(*line)) else { continue };
                     match part {
                         Part::Tag => Reference::parse(image).map(|image| Reference {
                             tag: Some(line.value.clone()),
@@ -192,77 +208,86 @@ impl<'a> Object<'a> {
                 }
                 _ => Reference::parse(image),
             };
-            let key = self.key(container, included);
-            let policy = self.policy(&key, container, &rules, current, &target, bindings);
-            let policy = Arc::new(policy);
+            let key = self.key(container, scope, included);
+            let policy = Arc::new(self.policy(&key, container, &rules, current, &target, bindings));
             bindings.policies.push(policy.clone());
+            let bound = |file: &str, line| Binding {
+                file: file.to_owned(),
+                line,
+                part,
+                policy: Ok(policy.clone()),
+                key: key.clone(),
+                automations: None,
+                environments: Vec::new(),
+            };
             match (target, own) {
-                (Target::Line { file, line }, _) => bindings.lines.push(Binding {
-                    file: file.to_owned(),
-                    line,
-                    part,
-                    policy: Ok(policy),
-                    key,
-                    automations: None,
-                    environments: Vec::new(),
-                }),
+                (Target::Line { file, line }, _) => bindings.lines.push(bound(file, line)),
                 (Target::Addition { file, end }, Some(line)) => bindings.additions.push(Addition {
                     file: file.to_owned(),
                     end,
-                    key,
-                    policy,
+                    policy: policy.clone(),
+                    key: key.clone(),
                     part,
-                    api_version: self.document.api_version.clone(),
-                    object: self.object.clone(),
-                    patched: self.scan.lines[line].clone(),
+                    api_version: document.api_version.clone(),
+                    object: id.clone(),
+                    patched: running(&scan.lines[line], part, image),
                 }),
                 // Said at the line that would be patched.
-                (_, Some(line)) => bindings.lines.push(Binding {
-                    file: self.file.to_owned(),
-                    line,
-                    part,
-                    policy: Ok(policy),
-                    key,
-                    automations: None,
-                    environments: Vec::new(),
-                }),
+                (_, Some(line)) => bindings.lines.push(bound(file, line)),
                 (_, None) => {}
             }
         }
     }
 
-    /// The patch of this object, in a patch file.
-    fn patched_in(&self, file: &'a str, snapshot: &'a Snapshot) -> Option<Object<'a>> {
+    /// The object as it is built.
+    fn id(&self) -> Option<ObjectId> {
+        let kind = self.built.document.object.as_ref()?.kind.clone();
+        Some(ObjectId { kind, namespace: self.built.namespace.clone(), name: self.built.name.clone() })
+    }
+
+    /// The patch of this object, in a patch file. One that names no namespace is meant for any.
+    fn patched_in<'s>(&self, file: &'s str, snapshot: &'s Snapshot) -> Option<Patched<'s>> {
         let scan = snapshot.scans.get(file)?;
+        let own = self.id()?;
         let namespace = |object: &ObjectId| match object.namespace.as_str() {
-            "" => "default".to_owned(),
+            "" => DEFAULT_NAMESPACE.to_owned(),
             namespace => namespace.to_owned(),
         };
-        scan.documents.iter().enumerate().find_map(|(number, document)| {
-            let object = document.object.as_ref()?;
-            let same = object.kind == self.object.kind
-                && object.name == self.object.name
-                && namespace(object) == namespace(self.object);
-            same.then_some(Object { file, scan, document, number, object, memo: self.memo })
-        })
+        let named = |of: &dyn Fn(&ObjectId) -> bool| {
+            scan.documents.iter().enumerate().find_map(|(number, document)| {
+                let object = document.object.as_ref()?;
+                let same = object.kind == own.kind && object.name == own.name && of(object);
+                same.then_some(Patched { file, scan, number, document })
+            })
+        };
+        named(&|object| namespace(object) == namespace(&own)).or_else(|| named(&|object| object.namespace.is_empty()))
     }
 
     /// Where the value of one of this object's lines is written when a `.flux.yaml` stands above it.
-    fn target(&self, line: usize, scope: &'a Scope, patched: Option<&Object<'a>>, snapshot: &Snapshot) -> Target<'a> {
-        let path = &self.scan.lines[line].path;
+    fn target<'s>(
+        &self,
+        line: usize,
+        scope: &'s Scope,
+        patched: Option<&Patched<'s>>,
+        snapshot: &'s Snapshot,
+    ) -> Target<'s> {
+        let path = &self.built.scan.lines[line].path;
         let Some(patch) = scope.patch.as_deref() else {
             let why = format!("{} updates by a command, and butler runs none: use patchUpdated", scope.file);
             return Target::Nowhere { code: "command-updated", why };
         };
+        if let Some(why) = &scope.obstacle {
+            let why = format!("{} sends updates to {patch}: {why}", scope.file);
+            return Target::Nowhere { code: "patch-file-invalid", why };
+        }
+        let object = self.id().map(|id| id.to_string()).unwrap_or_default();
         if let Some(patched) = patched {
-            let same = |candidate: &crate::engine::manifest::ImageLine| {
-                candidate.document == patched.number && candidate.path == *path
-            };
+            let same = |candidate: &ImageLine| candidate.document == patched.number && candidate.path == *path;
             return match patched.scan.lines.iter().position(same) {
                 Some(line) => Target::Line { file: patched.file, line },
                 None => Target::Nowhere {
                     code: "patch-incomplete",
-                    why: format!("{patch} has {} without {path}: add that field to it", patched.object),
+                    why: format!("{patch} has {object} without {path}: add that field to it"),
                 },
             };
         }
@@ -277,18 +302,20 @@ impl<'a> Object<'a> {
             }
             _ => Target::Nowhere {
                 code: "patch-incomplete",
-                why: format!("{patch} holds something else than objects: write the patch of {} there", self.object),
+                why: format!("{patch} holds something else than objects: write the patch of {object} there"),
             },
         }
     }
 
     /// As Flux v1 names it: `default:helmrelease/radix-operator:chart-image`.
-    fn key(&self, container: &Container, included: &Inclusions<'_>) -> PolicyKey {
-        let namespaces = included.namespaces(self.file, &self.object.namespace);
-        PolicyKey {
-            namespace: namespaces.into_iter().next().unwrap_or_default(),
-            name: format!("{}/{}:{}", self.object.kind.to_lowercase(), self.object.name, container.name),
-        }
+    fn key(&self, container: &Container, scope: Option<&Scope>, included: &Inclusions<'_>) -> PolicyKey {
+        let Built { file, document, namespace, name, .. } = &self.built;
+        let namespace = match (scope.is_some_and(Scope::builds), namespace.as_str()) {
+            (true, "") => DEFAULT_NAMESPACE.to_owned(),
+            (true, namespace) => namespace.to_owned(),
+            (false, written) => included.namespaces(file, written).into_iter().next().unwrap_or_default(),
+        };
+        PolicyKey { namespace, name: format!("{}/{name}:{}", document.kind.to_lowercase(), container.name) }
     }
 
     fn policy(
@@ -296,14 +323,14 @@ impl<'a> Object<'a> {
         key: &PolicyKey,
         container: &Container,
         rules: &Rules,
-        current: Result<Reference, crate::engine::image::ReferenceError>,
+        current: Result<Reference, ReferenceError>,
         target: &Target<'_>,
         bindings: &mut Bindings,
     ) -> Policy {
-        let (pattern, position) = rules.pattern(&container.name);
-        let position = position.unwrap_or(self.document.position);
+        let (pattern, place) = rules.pattern(&container.name);
+        let (file, position) = place.unwrap_or((self.built.file, self.built.document.position));
         let mut problem = |code, message: String| {
-            bindings.problems.push(Problem { code, file: self.file.to_owned(), position, message });
+            report(bindings, Problem { code, file: file.to_owned(), position, message });
         };
         let mut image = String::new();
         let state = match current {
@@ -341,13 +368,34 @@ impl<'a> Object<'a> {
         };
         Policy {
             key: key.clone(),
-            file: self.file.to_owned(),
+            file: file.to_owned(),
             position,
             image,
             state,
             digest: DigestReflection::Never,
             roots: BTreeSet::new(),
         }
+    }
+}
+
+/// A line with what runs in its place once it is built.
+fn running(line: &ImageLine, part: Part, image: &str) -> ImageLine {
+    let mut line = line.clone();
+    match part {
+        Part::Tag => {
+            if let Some(tag) = Reference::parse(image).ok().and_then(|image| image.tag) {
+                line.value = tag;
+            }
+        }
+        _ => image.clone_into(&mut line.value),
+    }
+    line
+}
+
+/// A finding is told once, however many environments have it.
+fn report(bindings: &mut Bindings, problem: Problem) {
+    if !bindings.problems.contains(&problem) {
+        bindings.problems.push(problem);
     }
 }
 

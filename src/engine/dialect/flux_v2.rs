@@ -407,8 +407,8 @@ fn shared_folders(a: &str, b: &str) -> usize {
 }
 
 /// An automation's path as far as the repository tells it: what stands below a `${…}` that is filled in elsewhere may be
-/// anywhere, so the automation counts for all of it.
+/// anywhere, so the automation counts for all of it. One that leads out of the repository stays as written: nothing is there.
 fn known_part(path: &str) -> String {
     let segments: Vec<&str> = path.split('/').take_while(|segment| !segment.contains("${")).collect();
-    join("", &segments.join("/"))
+    join("", &segments.join("/")).unwrap_or_else(|| path.to_owned())
 }

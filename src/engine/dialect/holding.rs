@@ -72,6 +72,7 @@ fn same_document(a: &Document, b: &Document) -> bool {
         kustomization,
         brings,
         containers: _,
+        has_directives,
         generator,
     } = a;
     // Where an object stands matters only where something may be said of it.
@@ -83,6 +84,7 @@ fn same_document(a: &Document, b: &Document) -> bool {
     (api_version, object, kind, occurrence) == (&b.api_version, &b.object, &b.kind, &b.occurrence)
         && (!spoken_of || *position == b.position)
         && (annotations, content, brings, generator) == (&b.annotations, &b.content, &b.brings, &b.generator)
+        && *has_directives == b.has_directives
         && same_kustomization
 }
 
@@ -98,13 +100,14 @@ fn same_kustomization(a: &Kustomization, b: &Kustomization) -> bool {
         files,
         images: _,
         labels,
+        annotations,
         config_maps,
         component,
     } = a;
     (namespace, name_prefix, name_suffix, resources, components)
         == (&b.namespace, &b.name_prefix, &b.name_suffix, &b.resources, &b.components)
-        && (patches, files, labels, config_maps, component)
-            == (&b.patches, &b.files, &b.labels, &b.config_maps, &b.component)
+        && (patches, files, labels, annotations, config_maps, component)
+            == (&b.patches, &b.files, &b.labels, &b.annotations, &b.config_maps, &b.component)
 }
 
 fn same_line(a: &ImageLine, b: &ImageLine) -> bool {

@@ -35,7 +35,8 @@ impl<'a> Inclusions<'a> {
                 });
                 let parts = kustomization.resources.iter().chain(&kustomization.components);
                 for included in parts.chain(patches).chain(&kustomization.files) {
-                    let parents = found.parents.entry(join(folder(file), included)).or_default();
+                    let Some(included) = join(folder(file), included) else { continue };
+                    let parents = found.parents.entry(included).or_default();
                     // The files come in order.
                     if parents.last() != Some(&file.as_str()) {
                         parents.push(file);
@@ -102,6 +103,19 @@ impl<'a> Inclusions<'a> {
         self.parents.iter().map(|(path, files)| (path.as_str(), files.iter().copied()))
     }
 
+    /// The files that kustomizations name as patches.
+    pub(super) fn patches(&self) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        for (folder, kustomization) in self.folders() {
+            for patch in &kustomization.patches {
+                if let PatchSource::File(file) = &patch.source {
+                    found.extend(join(folder, file));
+                }
+            }
+        }
+        found
+    }
+
     /// Whether some kustomization names this path.
     pub(super) fn includes(&self, path: &str) -> bool {
         self.parents.contains_key(path)
@@ -128,21 +142,37 @@ pub(super) fn is_below(path: &str, folder: &str) -> bool {
     folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Resolves `relative` against `folder`, as kustomize does with local paths.
-pub(super) fn join(folder: &str, relative: &str) -> String {
+/// Resolves `relative` against `folder`, as kustomize does with local paths; `None` where it leads out of the repository.
+pub(super) fn join(folder: &str, relative: &str) -> Option<String> {
     let plain = |path: &str| path.split('/').all(|part| !matches!(part, "" | "." | ".."));
     if plain(relative) && plain(folder) {
-        return [folder, relative].join("/");
+        return Some([folder, relative].join("/"));
     }
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
     for part in relative.split('/') {
         match part {
             "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
+            ".." => drop(parts.pop()?),
             part => parts.push(part),
         }
     }
-    parts.join("/")
+    Some(parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::join;
+
+    #[test]
+    fn paths_stay_inside() {
+        #[rustfmt::skip]
+        let cases = [
+            ("a", "b.yaml", Some("a/b.yaml")), ("", "b.yaml", Some("b.yaml")), ("a/b", "../c", Some("a/c")),
+            ("a", "./b/../c", Some("a/c")), ("a", "..", Some("")), ("a", "/b", Some("a/b")),
+            ("a", "../..", None), ("", "..", None), ("a", "../../a/b", None), ("a/b", "../../../b", None),
+        ];
+        for (folder, relative, expected) in cases {
+            assert_eq!(join(folder, relative).as_deref(), expected, "{folder} {relative}");
+        }
+    }
 }

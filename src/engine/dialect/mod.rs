@@ -230,6 +230,8 @@ impl PolicyState {
                 PolicyState::Usable { repository, policy },
                 PolicyState::Usable { repository: other_repository, policy: other_policy },
             ) => repository == other_repository && policy.describe() == other_policy.describe(),
+            // They stay for one reason, in whatever environment.
+            (PolicyState::Blocked { code, .. }, PolicyState::Blocked { code: other, .. }) => code == other,
             _ => false,
         }
     }

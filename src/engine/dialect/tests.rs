@@ -79,6 +79,7 @@ fn what_a_marker_means() {
         ("an overlay without one keeps the inner", vec![("base/p.yaml", bare.clone()), ("base/kustomization.yaml", k("ns", "p.yaml")), ("top/kustomization.yaml", k("", "../base")), ("line.yaml", LINE.into())], "base/p.yaml: example.com/app"),
         ("a base of two overlays lands in both", vec![("base/p.yaml", bare.clone()), ("base/kustomization.yaml", k("", "p.yaml")), ("a/kustomization.yaml", k("other", "../base")), ("b/kustomization.yaml", k("ns", "../base")), ("line.yaml", LINE.into())], "base/p.yaml: example.com/app"),
         ("kustomizations that include each other", vec![("a/p.yaml", both.clone()), ("a/kustomization.yaml", k("", "p.yaml, ../b")), ("b/kustomization.yaml", k("", "../a")), ("line.yaml", LINE.into())], "a/p.yaml: example.com/app"),
+        ("by aliases", vec![("r.yaml", REPOSITORY.into()), ("p.yaml", POLICY.replace("{name: app, namespace: ns}", "{labels: {app: &n app}, name: *n, namespace: ns}").replace("imageRepositoryRef: {name: app}", "imageRepositoryRef: {name: *n}")), ("line.yaml", LINE.into())], "p.yaml: example.com/app"),
         // Several of one name.
         ("the nearest", vec![("eu/p.yaml", both.clone()), ("us/p.yaml", other_app.clone()), ("us/apps/line.yaml", LINE.into())], "us/p.yaml: example.com/other"),
         ("its own cluster's repository", vec![("eu/p.yaml", both.clone()), ("us/r.yaml", REPOSITORY.replace("com/app", "com/other")), ("us/p.yaml", POLICY.into()), ("us/line.yaml", LINE.into())], "us/p.yaml: example.com/other"),

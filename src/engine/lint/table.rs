@@ -78,6 +78,12 @@ pub const LINTS: &[Lint] = &[
         fixable: false,
         summary: "an annotation that must be \"true\" is something else",
     },
+    Lint {
+        code: "flux1-patch-unclear",
+        severity: Warning,
+        fixable: false,
+        summary: "a kustomization patches an automated object in a way that butler cannot follow",
+    },
     Lint { code: "flux1-pattern-invalid", severity: Error, fixable: false, summary: "a Flux v1 pattern is none" },
     Lint {
         code: "follows-policy",
@@ -190,6 +196,12 @@ pub const LINTS: &[Lint] = &[
         severity: Warning,
         fixable: false,
         summary: "a patch of a kustomization could not be followed",
+    },
+    Lint {
+        code: "patch-file-invalid",
+        severity: Error,
+        fixable: false,
+        summary: ".flux.yaml names a patch file that is not to be written",
     },
     Lint {
         code: "patch-incomplete",

@@ -38,7 +38,7 @@ pub fn is_candidate(kind: FileKind, bytes: &[u8]) -> bool {
     // `image` covers markers, Flux's image group, workloads, kustomize's and most charts' images; the others are
     // chart values without that word (`repository: a/b:v1`), objects known by annotations, patches (JSON6902
     // ones have an `op`), what objects follow, sources, and charts that depend on others of the repository.
-    const NEEDLES: [&str; 15] = [
+    const NEEDLES: [&str; 17] = [
         "image",
         "Image",
         "tag",
@@ -47,7 +47,9 @@ pub fn is_candidate(kind: FileKind, bytes: &[u8]) -> bool {
         " op:",
         "{op:",
         "\"op\"",
-        "toolkit.fluxcd",
+        "fluxcd.io/",
+        "flux.weave.works/",
+        "$patch",
         "file://",
         "argoproj",
         "newTag",
@@ -64,6 +66,15 @@ pub fn is_candidate(kind: FileKind, bytes: &[u8]) -> bool {
     let sought = FINDERS.iter().zip(NEEDLES).filter(|(_, needle)| small || *needle != CONFIG_MAP);
     matches!(kind, FileKind::Kustomization | FileKind::FluxYaml)
         || sought.into_iter().any(|(finder, _)| finder.find(bytes).is_some())
+        || (kind == FileKind::Yaml && is_blank(bytes))
+}
+
+/// Whether a file holds no document yet: a patch file that is to be filled may begin so.
+fn is_blank(bytes: &[u8]) -> bool {
+    /// In bytes: what a person writes at a file's head.
+    const LIMIT: usize = 4 << 10;
+    let blank = |line: &[u8]| matches!(line.trim_ascii(), [] | [b'#', ..] | b"---");
+    bytes.len() <= LIMIT && bytes.split(|byte| *byte == b'\n').all(blank)
 }
 
 #[cfg(test)]
@@ -111,8 +122,13 @@ mod tests {
             (FileKind::Yaml, "- op: replace\n  path: /spec/update/path\n  value: ./a", true),
             (FileKind::Yaml, "kind: ConfigMap\ndata: {zone: dev}", true),
             (FileKind::Yaml, "kind: GitRepository\napiVersion: source.toolkit.fluxcd.io/v1", true),
+            (FileKind::Yaml, "kind: Deployment\nmetadata: {annotations: {fluxcd.io/locked: 'true'}}", true),
+            (FileKind::Yaml, "kind: Deployment\n$patch: delete", true),
             (FileKind::Yaml, "kind: Namespace\nmetadata:\n  name: a\n", false),
-            (FileKind::Yaml, "", false),
+            (FileKind::Yaml, "", true),
+            (FileKind::Yaml, "# filled by a robot\n---\n", true),
+            (FileKind::Yaml, "# none\na: b\n", false),
+            (FileKind::Json, "", false),
         ];
         for (kind, text, expected) in cases {
             assert_eq!(is_candidate(kind, text.as_bytes()), expected, "{text}");

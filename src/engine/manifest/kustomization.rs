@@ -1,8 +1,8 @@
 //! What kustomizations say: kustomize's, Flux's, and those that Flux v1 runs.
 
 use super::{
-    Data, FluxKustomization, Generator, Kustomization, KustomizeImage, KustomizePatch, PatchSource, PatchTarget,
-    PostBuild, SourceRef, Value,
+    Annotation, Data, FluxKustomization, Generator, Kustomization, KustomizeImage, KustomizePatch, PatchSource,
+    PatchTarget, PostBuild, SourceRef, Value,
 };
 
 /// Reads a kustomization. What is not understood is left out: kustomize itself says what is wrong with it.
@@ -32,6 +32,11 @@ pub(super) fn kustomization(object: &Data) -> Kustomization {
     kustomization.images = list("images").iter().filter_map(image).collect();
     kustomization.labels = object.get("commonLabels").map(pairs).unwrap_or_default();
     kustomization.labels.extend(list("labels").iter().filter_map(|labels| labels.get("pairs")).flat_map(pairs));
+    let annotations = object.get("commonAnnotations").map(Data::entries).unwrap_or_default();
+    let annotation = |(key, value): &(String, Data)| {
+        Some(Annotation { key: key.clone(), value: value.as_str()?.to_owned(), position: value.position })
+    };
+    kustomization.annotations = annotations.iter().filter_map(annotation).collect();
     for generator in ["configMapGenerator", "secretGenerator"].into_iter().flat_map(list) {
         for key in ["files", "envs"] {
             let file = |text: String| text.split_once('=').map_or(text.clone(), |(_, file)| file.into());

@@ -41,6 +41,8 @@ pub struct Document {
     pub brings: Vec<String>,
     /// What Flux v1 knows as the object's containers.
     pub containers: Vec<Container>,
+    /// A `$patch` stands in it: it replaces or deletes what it patches.
+    pub has_directives: bool,
     /// Of a `.flux.yaml`.
     pub generator: Option<Generator>,
 }
@@ -177,6 +179,8 @@ pub struct Kustomization {
     pub images: Vec<KustomizeImage>,
     /// `commonLabels` and the pairs of `labels`.
     pub labels: Vec<(String, String)>,
+    /// `commonAnnotations`
+    pub annotations: Vec<Annotation>,
     /// ConfigMaps that it generates, as far as their values stand in it: (name, keys and values).
     pub config_maps: Vec<(String, Vec<(String, String)>)>,
     /// It is a `kind: Component`: it has no objects of its own, but changes those of its includer.

@@ -303,7 +303,7 @@ mod tests {
                 "spec: {image: 17}",
                 "4:15 expected a string at spec.image, found a number, boolean or date",
             ),
-            ("ImageRepository", "spec: {image: *x}", "4:15 expected a string at spec.image, found an alias"),
+            ("ImageRepository", "spec: {image: *x}", "4:15 expected a string at spec.image, found an alias of nothing"),
             (
                 "ImageRepository",
                 "spec: {image: a, suspend: 'true'}",

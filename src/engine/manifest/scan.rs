@@ -138,7 +138,13 @@ impl<'s, 'a> Walk<'s, 'a> {
         let text = |path: &[&str]| root.at(path).and_then(Node::as_str).unwrap_or_default();
         let (api_version, kind) = (text(&["apiVersion"]), text(&["kind"]));
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
-        let object = Some(text(&["metadata", "name"])).filter(|name| !name.is_empty() && !kind.is_empty());
+        // Where the object is read as data, its names may be aliases.
+        let content = self.content(root, group, kind);
+        let metadata = |key: &str| match &content {
+            Some(content) => content.text(&["metadata", key]).to_owned(),
+            None => text(&["metadata", key]).to_owned(),
+        };
+        let object = Some(metadata("name")).filter(|name| !name.is_empty() && !kind.is_empty());
         let mut place = match &root.kind {
             NodeKind::Mapping(_) if kind.is_empty() && api_version.is_empty() => Place::Values,
             NodeKind::Mapping(_) => Place::of_object(group, kind),
@@ -157,20 +163,17 @@ impl<'s, 'a> Walk<'s, 'a> {
         self.extras = found.extras;
         self.scan.documents.push(Document {
             api_version: api_version.into(),
-            object: object.map(|name| ObjectId {
-                kind: kind.into(),
-                namespace: text(&["metadata", "namespace"]).into(),
-                name: name.into(),
-            }),
+            object: object.map(|name| ObjectId { kind: kind.into(), namespace: metadata("namespace"), name }),
             kind: kind.into(),
             position: self.index.position(root.span.start),
             occurrence: 0,
             annotations,
-            content: self.content(root, group, kind),
+            content,
             kustomization: (place == Place::Kustomize)
                 .then(|| kustomization::kustomization(&Data::of(root, self.index))),
             brings: brings(kind, root),
             containers: found.containers,
+            has_directives: self.text.get(root.span.clone()).is_some_and(|text| text.contains("$patch")),
             generator: if self.kind == FileKind::FluxYaml {
                 Generator::read(&Data::of(root, self.index))
             } else {

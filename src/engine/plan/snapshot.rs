@@ -63,8 +63,59 @@ impl Snapshot {
         Some((scan, line))
     }
 
+    /// Why no file may be written at this path: it is not one of this tree's own, or leads through something that is no
+    /// folder. A symbolic link may lead anywhere, and what lies in `.git` is run.
+    pub fn obstacle(&self, path: &str) -> Option<String> {
+        let inside = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        if !inside {
+            return Some("it is no path inside the repository".to_owned());
+        }
+        if path.split('/').any(|part| part.eq_ignore_ascii_case(".git")) {
+            return Some("git keeps its own files there".to_owned());
+        }
+        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+        let prefixes = ends.filter_map(|end| path.get(..end));
+        let kinds = prefixes.filter_map(|prefix| Some((prefix, self.entries.get(prefix)?.kind)));
+        let what = |kind| match kind {
+            EntryKind::File => "a file",
+            EntryKind::Symlink => "a symbolic link",
+            EntryKind::Submodule => "a submodule",
+        };
+        let mut barred = kinds.filter(|(prefix, kind)| *prefix != path || *kind != EntryKind::File);
+        if let Some((prefix, kind)) = barred.next() {
+            return Some(format!("{prefix} is {}", what(kind)));
+        }
+        let below = format!("{path}/");
+        let folder = self.entries.range(&below).next().is_some_and(|(next, _)| next.starts_with(&below));
+        folder.then(|| format!("{path} is a folder"))
+    }
+
     /// The id of a file's blob; empty where there is no such file.
     pub fn blob(&self, file: &str) -> &str {
         self.entries.get(file).map_or("", |entry| entry.blob.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_files_may_be_written() {
+        let entry = |(path, kind): (&str, EntryKind)| (path.to_owned(), Entry { blob: String::new(), kind });
+        let entries = [("a/b.yaml", EntryKind::File), ("a/link", EntryKind::Symlink), ("sub", EntryKind::Submodule)];
+        let snapshot = Snapshot { entries: entries.into_iter().map(entry).collect(), ..Snapshot::default() };
+        #[rustfmt::skip]
+        let cases = [
+            ("a/b.yaml", ""), ("a/c.yaml", ""), ("new/c.yaml", ""), ("a/links/c.yaml", ""), ("a/.gitignore", ""),
+            ("a/link", "a/link is a symbolic link"), ("a/link/x/y.yaml", "a/link is a symbolic link"),
+            ("sub/x.yaml", "sub is a submodule"), ("a/b.yaml/c", "a/b.yaml is a file"), ("a", "a is a folder"),
+            (".git/hooks/x.yaml", "git keeps its own files there"), ("a/.GIT/x", "git keeps its own files there"),
+            ("../x.yaml", "it is no path inside the repository"), ("a//x", "it is no path inside the repository"),
+            ("/x", "it is no path inside the repository"), ("", "it is no path inside the repository"),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(snapshot.obstacle(path).unwrap_or_default(), expected, "{path}");
+        }
     }
 }

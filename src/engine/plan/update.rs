@@ -235,6 +235,9 @@ fn decide_addition(choices: &Choices<'_>, addition: &Addition) -> Result<Option<
         return because(code, reason);
     }
     let Some(wanted) = wanted(choices, &addition.policy, addition.part, line)? else { return Ok(None) };
+    if let Some(why) = inputs.snapshot.obstacle(file) {
+        return because("patch-file-invalid", format!("{file} cannot be written: {why}"));
+    }
     let id = addition.line_id();
     let size = addition.end.size;
     let planned = Change {

@@ -159,3 +159,13 @@ fn arguments_that_cannot_be() {
         assert!(ran.err.contains(says) && ran.err.contains(option), "{option} {text}: {}", ran.err);
     }
 }
+
+#[test]
+fn a_link_is_not_written_through() {
+    let folder = Folder::with(&[("app.yaml", DEPLOYMENT)]);
+    std::os::unix::fs::symlink("app.yaml", folder.path().join("link.yaml")).unwrap();
+    let document = set(&folder, &["link.yaml", "--policy", "flux-system:app=example.com/app:9.9.9", "--write"]);
+    assert_eq!((&document["changes"], &document["skipped"][0]["code"]), (&json!([]), &json!("symlink")));
+    assert_eq!(folder.text("app.yaml"), DEPLOYMENT);
+    assert!(folder.path().join("link.yaml").is_symlink());
+}

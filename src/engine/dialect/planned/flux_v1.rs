@@ -119,6 +119,9 @@ fn updates_go_to_the_patch_file() {
         ("edited, the annotation of the patch counts", Some(PATCH.replace("TAG", "master-0").replace("  namespace: ns\n", "  namespace: ns\n  annotations: {fluxcd.io/locked: \"true\"}\n")), String::new()),
         ("as it is", Some(new.clone()), new.clone()),
         ("grown", Some(other.to_owned()), format!("{other}\n{new}")),
+        ("filled, empty", Some(String::new()), new.clone()),
+        ("filled, with a comment", Some("# by robots".to_owned()), format!("# by robots\n{new}")),
+        ("filled, with a separator", Some("---\n".to_owned()), format!("---\n{new}")),
         ("grown, with its own line breaks", Some(format!("{other}\n").replace('\n', "\r\n")), format!("{other}\n{new}").replace('\n', "\r\n")),
         ("incomplete", Some(PATCH.replace("      tag: TAG\n", "      pullPolicy: Always\n")), String::new()),
     ];
@@ -168,4 +171,131 @@ fn what_is_not_built_stays() {
     assert_eq!(outcome.files["other/c.yaml"], RELEASE.replace("master-1", "master-2"), "no .flux.yaml is above it");
     let problems = repo.problems();
     assert!(problems.len() == 1 && problems[0].starts_with("dev/b.yaml:1:1 flux1-not-rendered"), "{problems:?}");
+}
+
+#[test]
+fn patch_files_are_files_of_the_repository() {
+    #[rustfmt::skip]
+    let cases = [
+        ("../../pwn.yaml", "it leads out of the repository"),
+        ("../.git/hooks/x.yaml", "git keeps its own files there"),
+        ("../base", "base is a folder"),
+        ("../base/a.yaml/x.yaml", "base/a.yaml is a file"),
+    ];
+    for (patch, why) in cases {
+        let (repo, outcome) = generated(&[("dev/.flux.yaml", &GENERATED.replace("flux-patch.yaml", patch))]);
+        assert_eq!((outcome.codes(), outcome.files == repo.files), (vec!["patch-file-invalid"], true), "{patch}");
+        let problems = repo.problems();
+        assert!(
+            problems[0].starts_with(&format!("dev/.flux.yaml:1:1 patch-file-invalid {patch}: {why}")),
+            "{problems:?}"
+        );
+    }
+}
+
+const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\n  annotations: {fluxcd.io/automated: \"AUTOMATED\", fluxcd.io/tag.c: semver:~1.0}\nspec: {template: {spec: {containers: [{name: c, image: \"r.io/d:1.0.0\"}]}}}\n";
+
+/// One environment with a base that is (not) automated; what is put into its patch file, and the codes.
+fn overlaid(automated: &str, kustomization: &str, files: &[(&str, &str)]) -> (Repo, Outcome) {
+    let base = DEPLOYMENT.replace("AUTOMATED", automated);
+    let kustomization = format!("resources: [../base]\n{kustomization}");
+    let mut all = vec![
+        ("base/kustomization.yaml", "resources: [d.yaml]\n"),
+        ("base/d.yaml", base.as_str()),
+        ("dev/.flux.yaml", GENERATED),
+        ("dev/kustomization.yaml", kustomization.as_str()),
+    ];
+    all.extend(files);
+    let repo = repo(&all).tags("r.io/d", "1.0.0 1.0.5 1.1.0 2.0.0").tags("r.io/e", "1.0.1 1.0.7");
+    let outcome = repo.plan();
+    (repo, outcome)
+}
+
+#[test]
+fn what_kustomize_builds_counts() {
+    let patch = |annotations: &str, more: &str| {
+        format!("apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: d, annotations: {{{annotations}}}}}\n{more}")
+    };
+    let image =
+        |image: &str| format!("spec: {{template: {{spec: {{containers: [{{name: c, image: \"{image}\"}}]}}}}}}\n");
+    let on = "fluxcd.io/automated: 'true'";
+    let merged = "patchesStrategicMerge: [p.yaml]";
+    let json = |operations: &str| format!("patches:\n- target: {{kind: Deployment}}\n  patch: |-\n    {operations}\n");
+    let inline = |text: &str| format!("patches:\n- patch: |-\n    {}", text.trim_end().replace('\n', "\n    "));
+    #[rustfmt::skip]
+    let cases: Vec<(&str, &str, String, String, &[&str], &[&str])> = vec![
+        // what, base automated, kustomization, p.yaml, values with a `!` where they are lower, codes
+        ("nothing", "true", String::new(), String::new(), &["r.io/d:1.0.5"], &[]),
+        ("switched on by a patch with an image: the base's pattern", "false", merged.into(), patch(on, &image("r.io/d:1.0.1")), &["r.io/d:1.0.5"], &[]),
+        ("the patch's pattern", "true", merged.into(), patch("fluxcd.io/tag.c: semver:~2", ""), &["r.io/d:2.0.0"], &[]),
+        ("switched off by a patch", "true", merged.into(), patch("fluxcd.io/automated: 'false'", ""), &[], &[]),
+        ("locked by a patch", "true", merged.into(), patch("fluxcd.io/locked: 'true'", ""), &[], &["locked"]),
+        ("named as a path", "true", "patches: [{path: p.yaml}]".into(), patch("fluxcd.io/locked: 'true'", ""), &[], &["locked"]),
+        ("of another object", "true", merged.into(), patch("fluxcd.io/locked: 'true'", "").replace("name: d", "name: e"), &["r.io/d:1.0.5"], &[]),
+        ("inline", "false", inline(&patch(on, &image("r.io/d:1.1.0"))), String::new(), &["!r.io/d:1.0.5"], &[]),
+        ("a directive", "true", merged.into(), patch("$patch: replace", ""), &[], &["flux1-patch-unclear"]),
+        ("deleted", "true", inline(&patch(on, "$patch: delete")), String::new(), &[], &["flux1-patch-unclear"]),
+        ("an operation on an annotation", "false", json("[{op: replace, path: /metadata/annotations/fluxcd.io~1automated, value: 'true'}]"), String::new(), &["r.io/d:1.0.5"], &[]),
+        ("one that removes it", "true", json("[{op: remove, path: /metadata/annotations/fluxcd.io~1automated}]"), String::new(), &[], &[]),
+        ("an operation on the image", "true", json("[{op: replace, path: /spec/template/spec/containers/0/image, value: 'r.io/e:1.0.1'}]"), String::new(), &["r.io/e:1.0.7"], &[]),
+        ("an operation beside it", "true", json("[{op: add, path: /spec/replicas, value: 2}, {op: add, path: /spec/template/spec/containers/-, value: {name: x}}]"), String::new(), &["r.io/d:1.0.5"], &[]),
+        ("an operation on what it stands in", "true", json("[{op: replace, path: /spec/template, value: {}}]"), String::new(), &[], &["flux1-patch-unclear"]),
+        ("a newer tag by images", "true", "images: [{name: r.io/d, newTag: 1.1.0}]".into(), String::new(), &["!r.io/d:1.0.5"], &[]),
+        ("another name by images", "true", "images: [{name: r.io/d, newName: r.io/e}]".into(), String::new(), &["r.io/e:1.0.7"], &[]),
+        ("a digest by images", "true", format!("images: [{{name: r.io/d, digest: 'sha256:{}'}}]", "0".repeat(64)), String::new(), &[], &["pinned-by-digest"]),
+        ("annotations for all", "false", format!("commonAnnotations: {{{on}}}"), String::new(), &["r.io/d:1.0.5"], &[]),
+        ("a lock for all", "true", "commonAnnotations: {fluxcd.io/locked: 'true'}".into(), String::new(), &[], &["locked"]),
+        ("a component", "true", "components: [../lock]".into(), String::new(), &[], &["locked"]),
+    ];
+    let lock = "kind: Component\ncommonAnnotations: {fluxcd.io/locked: 'true'}\n";
+    for (what, automated, kustomization, patch, values, codes) in cases {
+        let mut files = vec![("lock/kustomization.yaml", lock)];
+        if !patch.is_empty() {
+            files.push(("dev/p.yaml", patch.as_str()));
+        }
+        let (repo, outcome) = overlaid(automated, &kustomization, &files);
+        let changes = outcome.plan.changes.iter();
+        let found: Vec<String> =
+            changes.map(|change| format!("{}{}", if change.downgrade { "!" } else { "" }, change.new)).collect();
+        assert_eq!(
+            (found, outcome.codes()),
+            (values.iter().map(|v| (*v).to_owned()).collect(), codes.to_vec()),
+            "{what}"
+        );
+        let written: Vec<&str> = outcome.plan.changes.iter().map(|change| change.line.file.as_str()).collect();
+        assert!(written.iter().all(|file| *file == "dev/flux-patch.yaml"), "{what}: {written:?}");
+        let again = Repo { files: outcome.files, ..repo }.plan();
+        assert!(again.plan.changes.is_empty(), "{what}: planned again on its own output");
+    }
+}
+
+#[test]
+fn each_environment_has_its_namespace() {
+    let patch = |namespace: &str, tag: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\n{namespace}spec:\n  template:\n    spec:\n      containers:\n        - name: c\n          image: r.io/d:{tag}\n"
+        )
+    };
+    let (own, other) = ("  namespace: e2\n", "  namespace: e1\n");
+    #[rustfmt::skip]
+    let cases = [
+        ("none yet", None, format!("---\n{}", patch(own, "1.0.5"))),
+        ("its own", Some(patch(own, "1.0.0")), patch(own, "1.0.5")),
+        ("one for any namespace", Some(patch("", "1.0.0")), patch("", "1.0.5")),
+        ("its own goes first", Some(format!("{}---\n{}", patch("", "1.0.0"), patch(own, "1.0.0"))), format!("{}---\n{}", patch("", "1.0.0"), patch(own, "1.0.5"))),
+        ("another's", Some(patch(other, "1.0.0")), format!("{}---\n{}", patch(other, "1.0.0"), patch(own, "1.0.5"))),
+    ];
+    for (what, before, expected) in cases {
+        let files: Vec<(&str, &str)> = before.iter().map(|text| ("dev/flux-patch.yaml", text.as_str())).collect();
+        let (repo, outcome) = overlaid("true", "namespace: e2", &files);
+        assert_eq!(outcome.files["dev/flux-patch.yaml"], expected, "{what}: {:?}", outcome.skipped());
+        assert_eq!(outcome.plan.changes[0].policy.as_deref(), Some("e2:deployment/d:c"), "{what}");
+        let again = Repo { files: outcome.files, ..repo }.plan();
+        assert!(again.plan.changes.is_empty(), "{what}: planned again on its own output");
+    }
+    // Two environments, two policies.
+    let both = [("us/.flux.yaml", GENERATED), ("us/kustomization.yaml", "resources: [../base]\nnamespace: us\n")];
+    let (_, outcome) = overlaid("true", "namespace: eu", &both);
+    let policies: Vec<&str> = outcome.plan.changes.iter().filter_map(|change| change.policy.as_deref()).collect();
+    assert_eq!(policies, ["eu:deployment/d:c", "us:deployment/d:c"]);
 }

@@ -174,7 +174,7 @@ impl<'a> Builder<'a> {
     ) {
         let here = folder(file);
         for resource in &kustomization.resources {
-            let path = join(here, resource);
+            let Some(path) = join(here, resource) else { continue };
             match self.kustomizations.in_folder(&path) {
                 Some(_) => objects.extend(self.folder(&path).iter().cloned()),
                 None => objects.extend(self.file(&path)),
@@ -193,7 +193,8 @@ impl<'a> Builder<'a> {
     /// Components work on the objects of whoever includes them.
     pub fn components(&mut self, here: &str, components: &[String], objects: &mut Vec<Object<'a>>, depth: usize) {
         for component in components {
-            if let Some((file, kustomization)) = self.kustomizations.in_folder(&join(here, component))
+            if let Some((file, kustomization)) =
+                join(here, component).and_then(|folder| self.kustomizations.in_folder(&folder))
                 && depth > 0
             {
                 self.collect(file, kustomization, objects, depth - 1);
@@ -216,7 +217,7 @@ impl<'a> Builder<'a> {
             let documents: Vec<&Data> = match &patch.source {
                 PatchSource::Inline(documents) => documents.iter().collect(),
                 PatchSource::File(file) => {
-                    let scan = self.snapshot.scans.get(&join(here, file));
+                    let scan = join(here, file).and_then(|path| self.snapshot.scans.get(&path));
                     let documents = scan.map(|scan| scan.documents.as_slice()).unwrap_or_default();
                     from_file = documents.iter().filter_map(|document| document.content.as_ref()).collect();
                     from_file
@@ -306,7 +307,7 @@ fn is_target(object: &Object<'_>, target: Option<&PatchTarget>, document: &Data)
 }
 
 /// A target's field: empty is any, else a regular expression for the whole text.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(in crate::engine::dialect) fn matches(pattern: &str, text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_/".contains(c);
     if pattern.is_empty() || pattern == text {
         return true;

@@ -16,6 +16,7 @@ use crate::engine::{
     manifest::{Data, FluxKustomization, Position},
     plan::Snapshot,
 };
+pub(super) use build::matches;
 use build::{Builder, COMPONENT_DEPTH, Object, Transformer};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -96,7 +97,9 @@ impl Rendering {
                 // Charts name their dependencies from their own folder, all else from the root.
                 let from = if document.kind.is_empty() { folder(file) } else { "" };
                 for path in &document.brings {
-                    out.brought.entry(join(from, path)).or_default().insert(file.clone());
+                    if let Some(brought) = join(from, path) {
+                        out.brought.entry(brought).or_default().insert(file.clone());
+                    }
                 }
             }
         }
@@ -237,7 +240,7 @@ impl<'a> Renderer<'a> {
         if spec.path.contains("${") {
             return None;
         }
-        let path = join("", &spec.path);
+        let path = join("", &spec.path)?;
         if let Some(own) = own.filter(|own| *own != source.name) {
             let (ours, theirs) = (self.urls.get(own), self.urls.get(source.name.as_str()));
             let other = matches!((ours, theirs), (Some(ours), Some(theirs)) if ours.is_disjoint(theirs));
