@@ -3,6 +3,7 @@
 pub mod clock;
 mod data_dir;
 pub mod facts;
+pub mod http;
 pub mod intake;
 pub mod settings;
 pub mod worker;
@@ -118,16 +119,7 @@ impl Server {
             listener.local_addr().map_err(|source| StartError::Listen { address: settings.listen, source })?;
         let router = intake::router(IntakeState::new(worker.store.clone(), settings, clock.source()));
         let (shutdown, stopping) = watch::channel(false);
-        let mut closing = stopping.clone();
-        let serving = tokio::spawn(async move {
-            let stopped = async move {
-                // The sender is gone: stop as well.
-                let _ = closing.wait_for(|stop| *stop).await;
-            };
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
-                tracing::error!(%error, "the HTTP server ended");
-            }
-        });
+        let serving = tokio::spawn(http::serve(listener, router, http::Limits::default(), stopping.clone()));
         let working = tokio::spawn(worker.clone().run(stopping));
         let grace = settings.worker.grace;
         Ok(Server { address, worker, shutdown, serving, grace, working: Some(working), _data: data })
