@@ -37,6 +37,8 @@ use worker::{Worker, WorkerOptions};
 pub enum StartError {
     #[error("github.private-key: {0}")]
     Key(#[from] AppKeyError),
+    #[error("github.previous-private-keys[{index}]: {source}")]
+    PreviousKey { index: usize, source: AppKeyError },
     #[error("github.api-url: {0}")]
     ApiUrl(String),
     #[error("{0}")]
@@ -68,10 +70,15 @@ pub struct Server {
 /// The parts of a server, put together but not at work: tests pump the worker themselves.
 pub async fn assemble(settings: &Settings, clock: Clock, patience: Patience) -> Result<Arc<Worker>, StartError> {
     git::init();
-    let pem = settings.github.private_key.expose_secret().as_bytes();
+    let key = AppKey::from_pem(settings.github.private_key.expose_secret().as_bytes())?;
+    let mut seals = vec![Key::derive(key.der())];
+    for (index, pem) in settings.github.previous_private_keys.iter().enumerate() {
+        let key = AppKey::from_pem(pem.expose_secret().as_bytes());
+        seals.push(Key::derive(key.map_err(|source| StartError::PreviousKey { index, source })?.der()));
+    }
     let forge = Forge::new(ForgeSettings {
         app_id: settings.github.app_id,
-        key: AppKey::from_pem(pem)?,
+        key,
         api_url: settings
             .github
             .api_url
@@ -100,7 +107,7 @@ pub async fn assemble(settings: &Settings, clock: Clock, patience: Patience) -> 
         sweep: settings.worker.sweep,
         count: settings.worker.count as usize,
     };
-    Ok(Arc::new(Worker::new(store, forge, registry, clock, vec![Key::derive(pem)], owner, options)))
+    Ok(Arc::new(Worker::new(store, forge, registry, clock, seals, owner, options)))
 }
 
 impl Server {
