@@ -37,6 +37,8 @@ pub struct World {
     pub registry: RegistryServer,
     pub worker: Arc<Worker>,
     pub clock: Clock,
+    /// Where webhooks go.
+    pub webhooks: String,
     /// butler's comments that the test has read, as they were when it did.
     read: Mutex<BTreeMap<u64, String>>,
     finished: bool,
@@ -99,7 +101,16 @@ impl World {
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         github.set_webhook(Some(Webhook { url: format!("{url}/webhooks/github"), secret: SECRET.into() }));
         registry.notify(Some(Notify { url: format!("{url}/webhooks/registry/sandbox"), token: TOKEN.into() }));
-        World { github, registry, worker, clock, read: Mutex::default(), finished: false, data }
+        World {
+            github,
+            registry,
+            worker,
+            clock,
+            webhooks: format!("{url}/webhooks/github"),
+            read: Mutex::default(),
+            finished: false,
+            data,
+        }
     }
 
     /// butler is started again with other settings, over the same data.
