@@ -51,7 +51,8 @@ impl Database {
                 .map_err(|e| failed(format!("its folder {} could not be created: {e}", folder.display())))?;
         }
         // SQLite gives the files beside it the same mode.
-        private::options().truncate(false).open(path).map_err(|e| failed(e.to_string()))?;
+        let made = private::options().truncate(false).open(path);
+        made.map_err(|e| failed(format!("unable to open database file: {e}")))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
