@@ -21,7 +21,10 @@ pub mod visitor;
 pub mod walk;
 
 use crate::{
-    adapters::store::{Store, StoreError},
+    adapters::{
+        private,
+        store::{Store, StoreError},
+    },
     server::{
         Server, StartError,
         settings::{Settings, SettingsError},
@@ -88,7 +91,7 @@ impl Folder {
                 tempfile::Builder::new().prefix("butler-sandbox-").tempdir_in(&above).map_err(failed(&above))?;
             return Ok(Folder { path: temporary.path().to_owned(), temporary: Some(temporary) });
         };
-        fs::create_dir_all(dir).map_err(failed(dir))?;
+        private::create_dir_all(dir).map_err(failed(dir))?;
         if fs::read_dir(dir).map_err(failed(dir))?.next().is_some() {
             return Err(SandboxError::NotEmpty(dir.to_owned()));
         }
@@ -294,7 +297,7 @@ worker: {{count: 4, lease: 10s}}
         token = quoted(&secrets.registry),
     );
     for (path, text) in [(&key, github.private_key()), (&file, text.as_str())] {
-        fs::write(path, text).map_err(|source| SandboxError::Folder { path: path.clone(), source })?;
+        private::write(path, text).map_err(|source| SandboxError::Folder { path: path.clone(), source })?;
     }
     Ok(Settings::load(Some(&file), &|_| None)?)
 }

@@ -3,8 +3,9 @@
 //! The name is in the leases of jobs. A process that was killed left some behind; the next one to own the folder knows
 //! that their holder is dead, because the operating system gave up the dead one's lock, and need not wait for them.
 
+use crate::adapters::private;
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
 };
@@ -32,8 +33,8 @@ impl DataDir {
     pub fn open(folder: &Path) -> Result<DataDir, DataDirError> {
         let path = folder.join(FILE);
         let open = || {
-            fs::create_dir_all(folder)?;
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)
+            private::create_dir_all(folder)?;
+            private::options().read(true).truncate(false).open(&path)
         };
         let file = open().map_err(|source| DataDirError::Io { path: path.clone(), source })?;
         Ok(DataDir { path, file })
@@ -75,6 +76,18 @@ impl DataDir {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_else_reads_it() {
+        use std::{fs, os::unix::fs::PermissionsExt};
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data");
+        let data = DataDir::open(&path).unwrap();
+        data.owner().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(&path.join(FILE))), (0o700, 0o600));
+    }
 
     #[test]
     fn a_folder_is_one_owner_s_at_a_time_and_keeps_its_name() {

@@ -20,7 +20,7 @@ use std::{collections::BTreeSet, sync::Arc};
 const CONCURRENCY: usize = 8;
 
 /// The scope of the images' times in the store's facts.
-const CREATED: &str = "created";
+pub(crate) const CREATED: &str = "created";
 
 /// Asks registries what the needs name, in parallel, and adds the answers. A failure is an answer too. `memory` is where
 /// images' times are remembered.

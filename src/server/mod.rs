@@ -3,6 +3,7 @@
 pub mod clock;
 mod data_dir;
 pub mod facts;
+pub mod http;
 pub mod intake;
 pub mod settings;
 pub mod worker;
@@ -36,6 +37,8 @@ use worker::{Worker, WorkerOptions};
 pub enum StartError {
     #[error("github.private-key: {0}")]
     Key(#[from] AppKeyError),
+    #[error("github.previous-private-keys[{index}]: {source}")]
+    PreviousKey { index: usize, source: AppKeyError },
     #[error("github.api-url: {0}")]
     ApiUrl(String),
     #[error("{0}")]
@@ -67,10 +70,15 @@ pub struct Server {
 /// The parts of a server, put together but not at work: tests pump the worker themselves.
 pub async fn assemble(settings: &Settings, clock: Clock, patience: Patience) -> Result<Arc<Worker>, StartError> {
     git::init();
-    let pem = settings.github.private_key.expose_secret().as_bytes();
+    let key = AppKey::from_pem(settings.github.private_key.expose_secret().as_bytes())?;
+    let mut seals = vec![Key::derive(key.der())];
+    for (index, pem) in settings.github.previous_private_keys.iter().enumerate() {
+        let key = AppKey::from_pem(pem.expose_secret().as_bytes());
+        seals.push(Key::derive(key.map_err(|source| StartError::PreviousKey { index, source })?.der()));
+    }
     let forge = Forge::new(ForgeSettings {
         app_id: settings.github.app_id,
-        key: AppKey::from_pem(pem)?,
+        key,
         api_url: settings
             .github
             .api_url
@@ -99,7 +107,7 @@ pub async fn assemble(settings: &Settings, clock: Clock, patience: Patience) -> 
         sweep: settings.worker.sweep,
         count: settings.worker.count as usize,
     };
-    Ok(Arc::new(Worker::new(store, forge, registry, clock, vec![Key::derive(pem)], owner, options)))
+    Ok(Arc::new(Worker::new(store, forge, registry, clock, seals, owner, options)))
 }
 
 impl Server {
@@ -118,16 +126,7 @@ impl Server {
             listener.local_addr().map_err(|source| StartError::Listen { address: settings.listen, source })?;
         let router = intake::router(IntakeState::new(worker.store.clone(), settings, clock.source()));
         let (shutdown, stopping) = watch::channel(false);
-        let mut closing = stopping.clone();
-        let serving = tokio::spawn(async move {
-            let stopped = async move {
-                // The sender is gone: stop as well.
-                let _ = closing.wait_for(|stop| *stop).await;
-            };
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
-                tracing::error!(%error, "the HTTP server ended");
-            }
-        });
+        let serving = tokio::spawn(http::serve(listener, router, http::Limits::default(), stopping.clone()));
         let working = tokio::spawn(worker.clone().run(stopping));
         let grace = settings.worker.grace;
         Ok(Server { address, worker, shutdown, serving, grace, working: Some(working), _data: data })

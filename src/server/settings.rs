@@ -8,6 +8,7 @@
 //! github:
 //!   app-id: 123456                  # BUTLER_GITHUB_APP_ID
 //!   private-key-file: app.pem       # or private-key; BUTLER_GITHUB_PRIVATE_KEY[_FILE]
+//!   previous-private-keys: [old.pem] # files; BUTLER_GITHUB_PREVIOUS_PRIVATE_KEYS, separated by commas
 //!   webhook-secrets-file: secrets   # one a line, or webhook-secrets, a list; BUTLER_GITHUB_WEBHOOK_SECRETS[_FILE]
 //!   api-url: https://api.github.com # BUTLER_GITHUB_API_URL
 //!   git-url: https://github.com     # BUTLER_GITHUB_GIT_URL
@@ -75,6 +76,8 @@ pub struct GithubSettings {
     pub app_id: u64,
     /// PEM.
     pub private_key: SecretString,
+    /// PEM; what they sealed is still believed.
+    pub previous_private_keys: Vec<SecretString>,
     /// At least one; any of them signs.
     pub webhook_secrets: Vec<SecretString>,
     /// Without a slash at its end.
@@ -318,8 +321,16 @@ fn database(d: &mut Decoder, node: &Node) -> Option<String> {
 }
 
 fn github(d: &mut Decoder, node: &Node) -> Option<GithubSettings> {
-    const KEYS: [&str; 7] =
-        ["app-id", "private-key", "private-key-file", "webhook-secrets", "webhook-secrets-file", "api-url", "git-url"];
+    const KEYS: [&str; 8] = [
+        "app-id",
+        "private-key",
+        "private-key-file",
+        "previous-private-keys",
+        "webhook-secrets",
+        "webhook-secrets-file",
+        "api-url",
+        "git-url",
+    ];
     let fields = d.fields(node, &KEYS)?;
     let app_id = fields.read(d, "app-id", |d, node| match &node.value {
         Value::Plain(text) if text.parse::<u64>().is_ok_and(|id| id > 0) => text.parse().ok(),
@@ -332,6 +343,9 @@ fn github(d: &mut Decoder, node: &Node) -> Option<GithubSettings> {
         missing(d, &fields, "app-id", "BUTLER_GITHUB_APP_ID");
     }
     let private_key = secret::read(d, &fields, "private-key", Some("BUTLER_GITHUB_PRIVATE_KEY"), secret::private_key);
+    let previous_private_keys = fields.read(d, "previous-private-keys", |d, node| {
+        d.list(node, "a list of files", |d, node| secret::file(d, node, secret::private_key))
+    });
     let webhook_secrets = secret::read_list(d, &fields, "webhook-secrets", "BUTLER_GITHUB_WEBHOOK_SECRETS");
     let url = |d: &mut Decoder, key, default: &str| match fields.get(key) {
         Some(node) => d.within(key, |d| base_url(d, node)),
@@ -341,6 +355,7 @@ fn github(d: &mut Decoder, node: &Node) -> Option<GithubSettings> {
     Some(GithubSettings {
         app_id: app_id?,
         private_key: private_key?,
+        previous_private_keys: previous_private_keys.unwrap_or_default(),
         webhook_secrets: webhook_secrets?,
         api_url: api_url?,
         git_url: git_url?,

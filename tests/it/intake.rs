@@ -5,7 +5,8 @@ use butler::{
     adapters::store::{Debounce, Pending, Store},
     engine::{event::Event, image::Repository},
     server::{
-        intake::{IntakeState, github, router},
+        http,
+        intake::{IntakeState, Room, github, router},
         settings::{RegistrySender, SenderKind},
     },
 };
@@ -14,20 +15,32 @@ use reqwest::RequestBuilder;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::watch,
+    time::timeout,
+};
 
 const NOW: i64 = 1_800_000_000;
+/// Longer than anything here takes that works.
+const PATIENCE: Duration = Duration::from_secs(8);
 const ROUTES: [&str; 2] = ["/webhooks/github", "/webhooks/registry/main"];
 
 /// A server on a port of its own.
 struct Intake {
     store: Store,
     address: SocketAddr,
+    _stop: watch::Sender<bool>,
     _folder: tempfile::TempDir,
 }
 
 impl Intake {
     async fn start() -> Self {
+        Self::start_with(http::Limits::default()).await
+    }
+
+    async fn start_with(limits: http::Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().join("butler.db").to_str().unwrap()).await.unwrap();
         let sender = RegistrySender {
@@ -41,11 +54,13 @@ impl Intake {
             registries: Arc::new([("main".to_owned(), sender)].into()),
             debounce: Debounce { quiet: Duration::from_secs(2), at_most: Duration::from_secs(30) },
             clock: Arc::new(|| Timestamp::from_second(NOW).unwrap()),
+            room: Room::default(),
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, router(state)).await });
-        Intake { store, address, _folder: folder }
+        let (stop, stopping) = watch::channel(false);
+        tokio::spawn(http::serve(listener, router(state), limits, stopping));
+        Intake { store, address, _stop: stop, _folder: folder }
     }
 
     fn url(&self, path: &str) -> String {
@@ -72,6 +87,13 @@ impl Intake {
             .body(body.into())
     }
 
+    /// A connection on which this was sent.
+    async fn connect(&self, sent: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        stream
+    }
+
     async fn recorded(&self) -> Vec<Event> {
         self.store.deliveries(100).await.unwrap().into_iter().map(|d| d.event).collect()
     }
@@ -79,6 +101,22 @@ impl Intake {
     async fn pending(&self) -> Pending {
         self.store.pending(Timestamp::from_second(NOW).unwrap()).await.unwrap()
     }
+}
+
+/// The head of a request that only its body can show to be a fraud, but for the line about its length.
+fn head(path: &str) -> String {
+    let signature = "0".repeat(64);
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: butler\r\nx-hub-signature-256: sha256={signature}\r\nx-github-event: push\r\n\
+         x-github-delivery: d\r\nauthorization: Bearer registry token\r\n"
+    )
+}
+
+/// What comes back first.
+async fn heard(stream: &mut TcpStream) -> String {
+    let mut answer = vec![0; 4096];
+    let n = timeout(PATIENCE, stream.read(&mut answer)).await.expect("an answer").unwrap();
+    String::from_utf8_lossy(&answer[..n]).into_owned()
 }
 
 async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
@@ -175,14 +213,9 @@ async fn what_cannot_be_read_is_refused_and_nothing_is_stored() {
 async fn a_body_above_the_limit_is_cut_off() {
     let t = Intake::start().await;
     for path in ROUTES {
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: butler\r\nx-hub-signature-256: sha256=00\r\nauthorization: Bearer registry token\r\n"
-        );
-        let mut told = tokio::net::TcpStream::connect(t.address).await.unwrap();
-        told.write_all(format!("{head}content-length: {}\r\n\r\n", 25 * 1024 * 1024 + 1).as_bytes()).await.unwrap();
-
-        let mut counted = tokio::net::TcpStream::connect(t.address).await.unwrap();
-        counted.write_all(format!("{head}transfer-encoding: chunked\r\n\r\n").as_bytes()).await.unwrap();
+        let head = head(path);
+        let told = t.connect(&format!("{head}content-length: {}\r\n\r\n", 25 * 1024 * 1024 + 1)).await;
+        let mut counted = t.connect(&format!("{head}transfer-encoding: chunked\r\n\r\n")).await;
         let mut chunk = b"100000\r\n".to_vec();
         chunk.resize(chunk.len() + 0x10_0000, b' ');
         chunk.extend_from_slice(b"\r\n");
@@ -192,14 +225,85 @@ async fn a_body_above_the_limit_is_cut_off() {
         counted.write_all(b"1\r\n \r\n").await.unwrap();
 
         for mut stream in [told, counted] {
-            let mut answer = vec![0; 4096];
-            let n = stream.read(&mut answer).await.unwrap();
-            let answer = String::from_utf8_lossy(&answer[..n]);
+            let answer = heard(&mut stream).await;
             assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
             assert!(answer.contains("{\"error\":\"expected a body of at most 25 MB\"}"), "{answer}");
         }
     }
     assert_eq!(t.recorded().await, []);
+}
+
+/// Bodies are kept before anybody knows whose they are. Those that never end take no more than they may, and give it back.
+#[tokio::test]
+async fn bodies_of_strangers_take_a_limited_room() {
+    let t = Intake::start().await;
+    let head = format!("{}content-length: {}\r\n\r\n", head("/webhooks/github"), 25 * 1024 * 1024);
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let mut stream = t.connect(&head).await;
+        stream.write_all(&vec![b' '; 24 * 1024 * 1024]).await.unwrap();
+        open.push(stream);
+    }
+    let third = || t.github("wrong", "d", "push", vec![b' '; 25 * 1024 * 1024]);
+    let refused = async {
+        loop {
+            // Until all of the two has arrived, a third may fit.
+            let response = third().send().await.unwrap();
+            if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+                break response;
+            }
+        }
+    };
+    let refused = timeout(PATIENCE, refused).await.expect("three bodies of 25 MB do not fit");
+    assert_eq!(refused.headers()[header::RETRY_AFTER], "10");
+    let why = "the bodies of other requests take all of 64 MB at the moment; send it again later";
+    assert_eq!(refused.json::<Value>().await.unwrap(), json!({"error": why}));
+    assert_eq!(answer(t.github("first", "d1", "push", push())).await.0, StatusCode::ACCEPTED, "a usual one fits");
+
+    drop(open);
+    let taken = async { while answer(third()).await.0 != StatusCode::UNAUTHORIZED {} };
+    timeout(PATIENCE, taken).await.expect("the room is given back");
+}
+
+/// The body is announced and never sent: whoever waited for it would not answer.
+#[tokio::test]
+async fn what_the_head_shows_is_answered_without_the_body() {
+    let t = Intake::start().await;
+    let whole = head("/webhooks/github");
+    let without =
+        |name: &str| -> String { whole.split_inclusive("\r\n").filter(|line| !line.starts_with(name)).collect() };
+    for (head, status, says) in [
+        (without("x-hub-signature-256"), 401, "expected the header X-Hub-Signature-256"),
+        (
+            whole.replace("sha256=0", "sha1=0"),
+            401,
+            "expected X-Hub-Signature-256 to be sha256= and 64 hexadecimal digits",
+        ),
+        (whole.replace("sha256=00", "sha256="), 401, "expected X-Hub-Signature-256 to be sha256="),
+        (whole.replace("sha256=00", "sha256=zz"), 401, "expected X-Hub-Signature-256 to be sha256="),
+        (without("x-github-delivery"), 400, "expected the header x-github-delivery"),
+        (without("x-github-event"), 400, "expected the header x-github-event"),
+        (whole.replace("event: push", "event: star"), 202, "butler has no use for \\\"star\\\" events"),
+    ] {
+        let mut stream = t.connect(&format!("{head}content-length: 1000000\r\n\r\n")).await;
+        let answer = heard(&mut stream).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(says), "{head}: {answer}");
+    }
+    assert_eq!(t.recorded().await, []);
+}
+
+#[tokio::test]
+async fn connections_are_limited_and_do_not_wait_for_ever() {
+    let limits = http::Limits { head: Duration::from_millis(200), connections: 1, ..http::Limits::default() };
+    let t = Intake::start_with(limits).await;
+    for sent in ["", "POST /webhooks/github HTTP/1.1\r\nx-slow: "] {
+        let mut slow = t.connect(sent).await;
+        // It waits for the one before, and no longer than that one may take.
+        assert_eq!(answer(t.github("first", "d1", "push", push())).await.0, StatusCode::ACCEPTED, "{sent:?}");
+        let mut rest = Vec::new();
+        timeout(PATIENCE, slow.read_to_end(&mut rest)).await.expect("it is closed").unwrap();
+        assert_eq!(rest, b"");
+    }
 }
 
 #[tokio::test]
@@ -236,7 +340,7 @@ async fn a_command_is_in_the_inbox_and_due_at_once() {
 async fn what_is_of_no_consequence_is_recorded_as_ignored() {
     let t = Intake::start().await;
     let table = [
-        ("star", json!({"action": "created"}).to_string(), "butler has no use for \"star\" events"),
+        ("ping", json!({"zen": "Keep it logically awesome."}).to_string(), "butler has no use for \"ping\" events"),
         ("issue_comment", comment("thank you"), "no line of the comment begins with a command"),
         ("push", "{}".into(), "a push event without what butler needs: missing field `repository`"),
     ];

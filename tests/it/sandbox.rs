@@ -366,3 +366,25 @@ fn what_the_sandbox_needs_is_said_up_front() {
     let mut there = butler(&home, &["--once", "--dir"]);
     insta::assert_snapshot!(said(there.arg(full.path())).replace(full.path().to_str().unwrap(), "FULL"), @"Some(2) error: expected a new or empty folder, found FULL with something in it; name another with --dir");
 }
+
+/// The key, the secrets in the settings, and the database are nobody else's to read.
+#[test]
+fn its_secrets_are_the_users_own() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let home = TempDir::new().unwrap();
+    let folder = home.path().join("all of it");
+    let output = run(&home, &["--once", "--dir", folder.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    for (path, expected) in [
+        ("", 0o700),
+        ("app.pem", 0o600),
+        ("settings.yaml", 0o600),
+        ("server", 0o700),
+        ("server/owner", 0o600),
+        ("server/butler.db", 0o600),
+    ] {
+        let mode = std::fs::metadata(folder.join(path)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, expected, "{path:?}");
+    }
+}

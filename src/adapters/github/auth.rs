@@ -43,6 +43,11 @@ impl AppKey {
     pub fn from_pem(pem: &[u8]) -> Result<AppKey, AppKeyError> {
         EncodingKey::from_rsa_pem(pem).map(AppKey).map_err(|_| AppKeyError)
     }
+
+    /// The key itself (PKCS #1 in DER), which is the same however its file writes it. As secret as the file.
+    pub fn der(&self) -> &[u8] {
+        self.0.inner()
+    }
 }
 
 impl fmt::Debug for AppKey {

@@ -149,6 +149,21 @@ impl Store {
         tx.commit().await.map_err(failed(DOING))
     }
 
+    /// Forgets the facts of a scope that are from before that time. Returns how many went.
+    pub async fn prune_facts(&self, scope: &str, before: Timestamp) -> Result<u64, StoreError> {
+        const DOING: &str = "prune facts";
+        let mut tx = self.database.write(DOING).await?;
+        let gone = sqlx::query("DELETE FROM facts WHERE scope = ? AND as_of < ?")
+            .bind(scope)
+            .bind(micros(before))
+            .execute(&mut *tx)
+            .await
+            .map_err(failed(DOING))?
+            .rows_affected();
+        tx.commit().await.map_err(failed(DOING))?;
+        Ok(gone)
+    }
+
     /// Keeps which images a config repository follows, in place of those it followed before.
     pub async fn index_images(&self, repo: &RepoName, images: &BTreeSet<Repository>) -> Result<(), StoreError> {
         const DOING: &str = "index images";

@@ -1,6 +1,7 @@
 //! The SQLite file: how it is opened, its two pools, and what its errors mean.
 
 use super::StoreError;
+use crate::adapters::private;
 use jiff::Timestamp;
 use sqlx::{
     Sqlite, SqlitePool, Transaction,
@@ -46,10 +47,12 @@ impl Database {
         }
         let path = Path::new(path);
         if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
-            tokio::fs::create_dir_all(folder)
-                .await
+            private::create_dir_all(folder)
                 .map_err(|e| failed(format!("its folder {} could not be created: {e}", folder.display())))?;
         }
+        // SQLite gives the files beside it the same mode.
+        let made = private::options().truncate(false).open(path);
+        made.map_err(|e| failed(format!("unable to open database file: {e}")))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)

@@ -33,7 +33,7 @@ pub enum SealError {
 }
 
 impl Key {
-    /// Derives a sealing key from a secret (the App's private key, as its file holds it).
+    /// Derives a sealing key from a secret (the App's private key, however its file writes it).
     pub fn derive(secret: &[u8]) -> Self {
         let bytes = hmac_sha256(secret, &[b"butler memory key v1"]);
         let id = hex::encode(&hmac_sha256(&bytes, &[b"key id"])[..4]);

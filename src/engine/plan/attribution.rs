@@ -1,8 +1,14 @@
 //! Which environments render a line: through kustomizations and their bases, Flux Kustomizations, charts.
 
-use super::{Change, Scope, UpdateInputs};
-use crate::engine::{dialect::Policy, memory::Way};
+use super::{Change, PromotionInputs, Scope, UpdateInputs};
+use crate::engine::{
+    config::Write,
+    dialect::{Bindings, Policy},
+    memory::Way,
+};
 use std::sync::Arc;
+
+const ADVICE: &str = "give each environment a value of its own, in a patch";
 
 /// The names of all environments that render the line, where there are more than the updated one; empty where there are
 /// not. `follows`: the environments for which the policy holds. A line has one value, so all of them must be content with the new one: they are updated without a person's word,
@@ -16,16 +22,10 @@ pub(super) fn shared(
     policy: &Arc<Policy>,
     follows: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<String>, String> {
-    if inputs.others.is_empty() {
-        return Ok(Vec::new());
-    }
-    let renderers = inputs.bindings.renderers(&planned.line.file);
-    let renders = |scope: &&Scope<'_>| renderers.iter().any(|file| (scope.contains)(file));
-    let others: Vec<&Scope<'_>> = inputs.others.iter().filter(renders).collect();
+    let others = rendering(inputs.others, inputs.bindings, &planned.line.file);
     if others.is_empty() {
         return Ok(Vec::new());
     }
-    const ADVICE: &str = "give each environment a value of its own, in a patch";
     let by_hand: Vec<&str> =
         others.iter().filter(|other| !other.automatic || !follows(other.name)).map(|other| other.name).collect();
     if !by_hand.is_empty() {
@@ -46,6 +46,42 @@ pub(super) fn shared(
         return Err(format!("{} this file too: {}", render(&[other.name]), hold.sentence()));
     }
     Ok(std::iter::once(inputs.environment.name).chain(names).map(String::from).collect())
+}
+
+/// The names of all environments that render a line that is promoted, where there are more than the target; empty where
+/// there are not. A pull request shows people that it changes all of them; a commit shows nobody. What is held in one of
+/// them is not changed by way of another.
+///
+/// # Errors
+/// A sentence that says which environment stands against it, and what to do.
+pub(super) fn promoted(inputs: &PromotionInputs<'_>, planned: &Change, way: &Way) -> Result<Vec<String>, String> {
+    let others = rendering(inputs.others, inputs.bindings, &planned.line.file);
+    if others.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<&str> = others.iter().map(|other| other.name).collect();
+    if inputs.write == Write::Commit {
+        return Err(format!(
+            "{} this file too; {ADVICE}, or promote by pull request (write: pull-request)",
+            render(&names)
+        ));
+    }
+    if let Some((other, hold)) = others
+        .iter()
+        .find_map(|other| Some((other, inputs.memory.hold_on(other.name, &planned.component, way, inputs.now)?)))
+    {
+        return Err(format!("{} this file too: {}", render(&[other.name]), hold.sentence()));
+    }
+    Ok(std::iter::once(inputs.to.environment).chain(names).map(String::from).collect())
+}
+
+/// Which of these environments render the file.
+fn rendering<'a>(others: &'a [Scope<'a>], bindings: &Bindings, file: &str) -> Vec<&'a Scope<'a>> {
+    if others.is_empty() {
+        return Vec::new();
+    }
+    let renderers = bindings.renderers(file);
+    others.iter().filter(|scope| renderers.iter().any(|file| (scope.contains)(file))).collect()
 }
 
 fn render(names: &[&str]) -> String {

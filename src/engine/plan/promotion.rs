@@ -4,12 +4,14 @@
 //! goes first. Only the version moves: the target keeps its own spelling of the name.
 
 use super::{
-    Change, Facts, Planned, Skip, Snapshot,
+    Change, Facts, Planned, Scope, Skip, Snapshot, attribution,
     hash::plan_hash,
     history::{History, Stays, because, heed},
     value::{change, untouchable, value_for},
 };
 use crate::engine::{
+    config::Write,
+    dialect::Bindings,
     image::{Reference, Repository},
     manifest::{FieldPath, ImageLine, LineId, ObjectId, Part, Scan},
     memory::{Decline, Memory, PullRecord, Way, promotion_key},
@@ -34,6 +36,11 @@ pub struct PromotionInputs<'a> {
     pub name: &'a str,
     pub from: Side<'a>,
     pub to: Side<'a>,
+    /// The other environments on the target's branch: a line that they render too is not promoted silently.
+    pub others: &'a [Scope<'a>],
+    /// Of the target's snapshot.
+    pub bindings: &'a Bindings,
+    pub write: Write,
     /// The target follows policies of its own: lines that do are left to them.
     pub target_updates: bool,
     pub memory: &'a Memory,
@@ -196,6 +203,8 @@ fn carry(
         }
     }
     let PromotionInputs { memory, facts, now, automatic, .. } = *inputs;
+    let environments =
+        attribution::promoted(inputs, &planned, &way).map_err(|reason| Stays::Because("shared-line", reason))?;
     let history = History { branch: inputs.to.branch, memory, facts, now, automatic };
     heed(&history, &planned, &promotion_key(inputs.name, &planned.line))?;
     let downgrade = version_of(line).is_some_and(|current| lower(&image, &current));
@@ -203,6 +212,7 @@ fn carry(
         image: target.or(image.repository),
         reason: format!("{} runs it", inputs.from.environment),
         downgrade,
+        environments,
         ..planned
     }))
 }

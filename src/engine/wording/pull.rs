@@ -5,6 +5,7 @@ use super::{
     escape::{code, fenced},
 };
 use crate::engine::plan::{Change, PromotionPlan, Skip, UpdatePlan, plan_hash};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// GitHub refuses bodies of 65,536 characters.
 const BODY_LIMIT: usize = 60_000;
@@ -20,7 +21,8 @@ pub struct PullText {
 
 /// The pull request of a promotion. `diff` is the unified diff of all files; `announcement` a newer plan that waits.
 pub fn promotion_pull(plan: &PromotionPlan, diff: &str, requested_by: Option<&str>) -> PullText {
-    let mut body = format!("Carries what {} runs to {}.\n\n", code(&plan.from), code(&plan.to));
+    let mut body = shared(plan);
+    body.push_str(&format!("Carries what {} runs to {}.\n\n", code(&plan.from), code(&plan.to)));
     body.push_str(&table(&plan.changes));
     body.push_str(&notes(&plan.changes));
     body.push_str(&format!(
@@ -34,6 +36,26 @@ pub fn promotion_pull(plan: &PromotionPlan, diff: &str, requested_by: Option<&st
     let commands = "\n`/merge` merges it when it may be merged, `/hold` stops it, `/status` says where things stand, \
                     `/help` lists the rest. Closing it declines these versions.\n";
     finish(subject(&plan.to, &plan.changes), body, diff, commands, &plan.hash)
+}
+
+/// What the lines change that other environments render, too.
+fn shared(plan: &PromotionPlan) -> String {
+    let mut lines: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for change in &plan.changes {
+        for environment in change.environments.iter().filter(|name| **name != plan.to) {
+            let line = format!("{}:{}", change.line.file, change.position.line);
+            lines.entry(environment).or_default().insert(code(&line));
+        }
+    }
+    let note = |(environment, lines): (&str, BTreeSet<String>)| {
+        let lines: Vec<String> = lines.into_iter().collect();
+        format!(
+            "> **Changes {0} too**: {0} renders {1}. butler does not merge this by itself.\n\n",
+            code(environment),
+            lines.join(", ")
+        )
+    };
+    lines.into_iter().map(note).collect()
 }
 
 /// The pull request of an update that may not be committed directly.

@@ -56,7 +56,7 @@ impl Need {
     }
 }
 
-/// A key pair for Apps, made once a process: making one takes a while.
+/// A key pair for Apps.
 #[derive(Debug)]
 pub struct AppKey {
     /// PKCS #8 in PEM, as GitHub's download is to be used.
@@ -65,18 +65,25 @@ pub struct AppKey {
     pub public_der: Vec<u8>,
 }
 
-/// The key pair of this process's Apps.
-pub fn app_key() -> Result<&'static AppKey, &'static str> {
-    static KEY: OnceLock<Option<AppKey>> = OnceLock::new();
-    let make = || {
+impl AppKey {
+    /// A new one; `None` where the machine has no randomness for it. It takes a while.
+    pub fn make() -> Option<AppKey> {
         let pair = KeyPair::generate(KeySize::Rsa2048).ok()?;
         let private: Pkcs8V1Der<'_> = pair.as_der().ok()?;
         let text = STANDARD.encode(private.as_ref());
         let lines: Vec<&str> = text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
         let private_pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"));
         Some(AppKey { private_pem, public_der: pair.public_key().as_ref().to_vec() })
-    };
-    KEY.get_or_init(make).as_ref().ok_or("the App's key pair could not be made")
+    }
+}
+
+/// What is said where there is no new key.
+pub const NO_KEY: &str = "the App's key pair could not be made";
+
+/// The key pair of this process's Apps, made once.
+pub fn app_key() -> Result<&'static AppKey, &'static str> {
+    static KEY: OnceLock<Option<AppKey>> = OnceLock::new();
+    KEY.get_or_init(AppKey::make).as_ref().ok_or(NO_KEY)
 }
 
 fn unauthorized(message: &str) -> Reply {
@@ -135,8 +142,11 @@ fn app_token(state: &State, token: &str) -> Result<Caller, Reply> {
     // Times are compared below, with this site's clock.
     validation.validate_exp = false;
     validation.required_spec_claims.clear();
-    let key = DecodingKey::from_rsa_der(&state.app.public_key);
-    let Ok(claims) = jsonwebtoken::decode::<Claims>(token, &key, &validation).map(|data| data.claims) else {
+    let claims = state.app.public_keys.iter().find_map(|key| {
+        let key = DecodingKey::from_rsa_der(key);
+        jsonwebtoken::decode::<Claims>(token, &key, &validation).ok().map(|data| data.claims)
+    });
+    let Some(claims) = claims else {
         return Err(unauthorized("A JSON web token could not be decoded"));
     };
     let now = state.now().as_second();

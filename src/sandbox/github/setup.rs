@@ -118,7 +118,7 @@ impl Github {
                 slug: options.app_slug,
                 permissions: options.permissions,
                 events: options.events,
-                public_key: key.public_der.clone(),
+                public_keys: vec![key.public_der.clone()],
                 created_at: options.time.unwrap_or_else(Timestamp::now),
             },
             accounts: BTreeMap::new(),
@@ -173,6 +173,13 @@ impl Github {
     /// The App's private key, as GitHub hands it out.
     pub fn private_key(&self) -> &str {
         self.0.private_key
+    }
+
+    /// Makes the App another private key, as the button on its page does; those before it stay good.
+    pub fn generate_private_key(&self) -> Result<String, SetupError> {
+        let key = auth::AppKey::make().ok_or(SetupError::Key(auth::NO_KEY))?;
+        self.shared().state().app.public_keys.push(key.public_der);
+        Ok(key.private_pem)
     }
 
     /// A private repository with a first commit of these files on `main` (an empty repository without any), with the App

@@ -106,8 +106,8 @@ pub struct App {
     pub owner: String,
     pub permissions: Permissions,
     pub events: BTreeSet<String>,
-    /// PKCS #1 (`RSAPublicKey`), to verify the App's tokens.
-    pub public_key: Vec<u8>,
+    /// PKCS #1 (`RSAPublicKey`), to verify the App's tokens: any of them will do.
+    pub public_keys: Vec<Vec<u8>>,
     pub created_at: Timestamp,
 }
 

@@ -38,30 +38,62 @@ fn mac(secret: &SecretString, body: &[u8]) -> [u8; 32] {
     hmac_sha256(secret.expose_secret().as_bytes(), &[body])
 }
 
-/// Whether the signature is one of ours; every secret is tried in constant time.
-fn authentic(sender: &Sender, signature: &str, body: &[u8]) -> bool {
-    let Some(signature) = signature.strip_prefix("sha256=").and_then(|s| hex::decode(s).ok()) else { return false };
-    sender.secrets.iter().any(|secret| same(&mac(secret, body), &signature))
+/// Whether the code is one of ours; every secret is tried in constant time.
+fn authentic(sender: &Sender, code: &[u8], body: &[u8]) -> bool {
+    sender.secrets.iter().any(|secret| same(&mac(secret, body), code))
 }
 
+/// The code in a signature.
+fn code_of(signature: &str) -> Option<[u8; 32]> {
+    hex::decode(signature.strip_prefix("sha256=")?).ok()?.try_into().ok()
+}
+
+/// The events that butler reads, and GitHub's question whether the webhook works. Of others the body is not even read.
+const KINDS: [&str; 14] = [
+    "ping",
+    "push",
+    "pull_request",
+    "issue_comment",
+    "pull_request_review",
+    "pull_request_review_comment",
+    "check_run",
+    "check_suite",
+    "workflow_run",
+    "status",
+    "merge_group",
+    "deployment_status",
+    "installation",
+    "installation_repositories",
+];
+
 pub(super) async fn receive(State(state): State<IntakeState>, request: Request) -> Result<Response, Refusal> {
+    // All that the head alone can tell comes first: anybody may send bodies.
     let headers = request.headers().clone();
     let signature = header(&headers, "x-hub-signature-256").ok_or_else(|| {
         let why = "expected the header X-Hub-Signature-256; set a webhook secret in the App's settings on GitHub";
         Refusal::new(StatusCode::UNAUTHORIZED, why)
     })?;
-    let body = body(request).await?;
-    if !authentic(&state.github, signature, &body) {
-        let why = "X-Hub-Signature-256 is not the body's under any configured webhook secret; compare the App's \
-                   webhook secret on GitHub with github.webhook-secrets in butler's settings";
-        return Err(Refusal::new(StatusCode::UNAUTHORIZED, why));
-    }
+    let code = code_of(signature).ok_or_else(|| {
+        let why = "expected X-Hub-Signature-256 to be sha256= and 64 hexadecimal digits";
+        Refusal::new(StatusCode::UNAUTHORIZED, why)
+    })?;
     let required = |name: &'static str| {
         header(&headers, name)
             .filter(|value| !value.is_empty() && value.len() <= NAME_LIMIT)
             .ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, format!("expected the header {name}")))
     };
     let (id, kind) = (required("x-github-delivery")?, required("x-github-event")?);
+    if !KINDS.contains(&kind) {
+        // No refusal: GitHub sends some to every App, and would show them as failed.
+        let answer = json!({"status": "ignored", "why": no_use(kind)});
+        return Ok((StatusCode::ACCEPTED, Json(answer)).into_response());
+    }
+    let body = body::read(request, &state.room).await?;
+    if !authentic(&state.github, &code, &body) {
+        let why = "X-Hub-Signature-256 is not the body's under any configured webhook secret; compare the App's \
+                   webhook secret on GitHub with github.webhook-secrets in butler's settings";
+        return Err(Refusal::new(StatusCode::UNAUTHORIZED, why));
+    }
     let event = parse(kind, &body, state.github.app_id).map_err(|error| {
         let form = header(&headers, header::CONTENT_TYPE.as_str()).is_some_and(|t| t.contains("form-urlencoded"));
         let hint = if form { "; set the webhook's content type to application/json" } else { "" };
@@ -104,7 +136,7 @@ pub fn parse(kind: &str, body: &[u8], app_id: u64) -> Result<Event, serde_json::
             read::<Checked>(body).map(|checked| checked.event(kind, app_id))
         }
         "installation" | "installation_repositories" => read::<Installation>(body).map(Installation::event),
-        _ => read::<serde::de::IgnoredAny>(body).map(|_| ignored(format!("butler has no use for {kind:?} events"))),
+        _ => read::<serde::de::IgnoredAny>(body).map(|_| ignored(no_use(kind))),
     };
     match event {
         Err(error) if error.is_data() => Ok(ignored(format!("a {kind} event without what butler needs: {error}"))),
@@ -114,6 +146,10 @@ pub fn parse(kind: &str, body: &[u8], app_id: u64) -> Result<Event, serde_json::
 
 fn read<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, serde_json::Error> {
     serde_json::from_slice(body)
+}
+
+fn no_use(kind: &str) -> String {
+    format!("butler has no use for {kind:?} events")
 }
 
 fn ignored(why: impl Into<String>) -> Event {

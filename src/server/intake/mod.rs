@@ -3,8 +3,11 @@
 //!
 //! One file a sender: [`github`], [`registry`].
 
+mod body;
 pub mod github;
 pub mod registry;
+
+pub use body::{BODY_LIMIT, Room};
 
 use crate::{
     adapters::store::{Debounce, JobKey, JobRequest, Store, StoreError},
@@ -13,9 +16,9 @@ use crate::{
 };
 use axum::{
     Json, Router,
-    body::Bytes,
-    extract::{DefaultBodyLimit, FromRequest, Request, State},
-    http::{StatusCode, header},
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, header},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -23,11 +26,11 @@ use jiff::Timestamp;
 use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-/// GitHub's own limit on a payload: <https://docs.github.com/en/webhooks/webhook-events-and-payloads>
-pub const BODY_LIMIT: usize = 25 * 1024 * 1024;
+/// Whoever asked is not there any more by then, whatever the answer would be.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A sender that has not sent its body by then is cut off. GitHub itself gives up after ten seconds.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// For a refusal that is not the sender's fault; in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("10");
 
 /// An id or a kind longer than this is not a real one.
 const NAME_LIMIT: usize = 200;
@@ -42,6 +45,8 @@ pub struct IntakeState {
     pub debounce: Debounce,
     /// Tells the time.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// What the bodies of all requests may take.
+    pub room: Room,
 }
 
 impl IntakeState {
@@ -53,6 +58,7 @@ impl IntakeState {
             registries: Arc::new(settings.registry_senders.clone()),
             debounce: settings.worker.debounce,
             clock,
+            room: Room::default(),
         }
     }
 }
@@ -64,8 +70,15 @@ pub fn router(state: IntakeState) -> Router {
         .route("/webhooks/registry/{name}", post(registry::receive))
         .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
         .route("/readyz", get(ready))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn(in_time))
         .with_state(state)
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    tokio::time::timeout(TIMEOUT, next.run(request)).await.unwrap_or_else(|_| {
+        let why = format!("no answer was found within {} s; send it again later", TIMEOUT.as_secs());
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+    })
 }
 
 async fn ready(State(state): State<IntakeState>) -> Result<Response, Refusal> {
@@ -89,7 +102,11 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         tracing::warn!(status = self.status.as_u16(), error = self.error, "a request was refused");
-        (self.status, Json(json!({"error": self.error}))).into_response()
+        let mut response = (self.status, Json(json!({"error": self.error}))).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        response
     }
 }
 
@@ -98,28 +115,6 @@ impl From<StoreError> for Refusal {
         // What exactly is wrong with the database is for the log, not for the sender.
         tracing::error!(error = %error, "the store refused");
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the database is not available; send it again later")
-    }
-}
-
-/// The raw body, of which nothing is believed yet.
-async fn body(request: Request) -> Result<Bytes, Refusal> {
-    let too_large = || {
-        let limit = BODY_LIMIT / 1024 / 1024;
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("expected a body of at most {limit} MB"))
-    };
-    // A body that says that it is too large is not read at all.
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|l| l.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > BODY_LIMIT as u64) {
-        return Err(too_large());
-    }
-    match tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
-        Ok(Err(rejection)) => Err(Refusal::new(rejection.status(), rejection.body_text())),
-        Err(_) => Err(Refusal::new(
-            StatusCode::REQUEST_TIMEOUT,
-            format!("expected the whole body within {} s", BODY_TIMEOUT.as_secs()),
-        )),
     }
 }
 

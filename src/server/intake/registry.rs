@@ -63,7 +63,7 @@ pub(super) async fn receive(
                    of the registry, as \"Bearer …\"";
         return Err(Refusal::new(StatusCode::UNAUTHORIZED, why));
     }
-    let body = body(request).await?;
+    let body = body::read(request, &state.room).await?;
     let envelope: Envelope = serde_json::from_slice(&body).map_err(|error| {
         Refusal::new(StatusCode::BAD_REQUEST, format!("expected distribution's JSON, {{\"events\": […]}}: {error}"))
     })?;

@@ -16,13 +16,14 @@ enum Kind {
 }
 
 /// The variables that have a fixed name, and the keys that they stand for.
-const VARIABLES: [(&str, &[&str], Kind); 18] = [
+const VARIABLES: [(&str, &[&str], Kind); 19] = [
     ("BUTLER_LISTEN", &["listen"], Kind::Text),
     ("BUTLER_DATA_DIR", &["data-dir"], Kind::Text),
     ("BUTLER_DATABASE", &["database"], Kind::Text),
     ("BUTLER_GITHUB_APP_ID", &["github", "app-id"], Kind::Number),
     ("BUTLER_GITHUB_PRIVATE_KEY", &["github", "private-key"], Kind::Text),
     ("BUTLER_GITHUB_PRIVATE_KEY_FILE", &["github", "private-key-file"], Kind::Text),
+    ("BUTLER_GITHUB_PREVIOUS_PRIVATE_KEYS", &["github", "previous-private-keys"], Kind::List),
     ("BUTLER_GITHUB_WEBHOOK_SECRETS", &["github", "webhook-secrets"], Kind::List),
     ("BUTLER_GITHUB_WEBHOOK_SECRETS_FILE", &["github", "webhook-secrets-file"], Kind::Text),
     ("BUTLER_GITHUB_API_URL", &["github", "api-url"], Kind::Text),

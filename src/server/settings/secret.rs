@@ -20,9 +20,19 @@ pub(super) fn read(
         Given::Here => (text(d, node, key)?, key.to_owned()),
         Given::File(name) => (d.within(&name, |d| content(d, node))?, name),
     };
+    d.within(name, |d| checked(d, node, &text, check))
+}
+
+/// Reads a secret from the file that is named here.
+pub(super) fn file(d: &mut Decoder, node: &Node, check: fn(&str) -> Option<&'static str>) -> Option<SecretString> {
+    let text = content(d, node)?;
+    checked(d, node, &text, check)
+}
+
+fn checked(d: &mut Decoder, node: &Node, text: &str, check: fn(&str) -> Option<&'static str>) -> Option<SecretString> {
     let text = text.trim_end_matches(['\r', '\n']);
     if let Some(wrong) = if text.is_empty() { Some("expected a secret, found nothing") } else { check(text) } {
-        d.within(name, |d| d.fault(node.position, wrong));
+        d.fault(node.position, wrong);
         return None;
     }
     Some(SecretString::from(text))

@@ -58,6 +58,7 @@ database: sqlite:/srv/x.db
 github:
   app-id: 42
   private-key-file: HERE/key
+  previous-private-keys: [HERE/key, HERE/key]
   webhook-secrets-file: HERE/secrets
   api-url: https://github.example.com/api/v3/
   git-url: http://127.0.0.1:3000/
@@ -73,6 +74,7 @@ log: {format: json, level: debug}
     assert_eq!(settings.listen.to_string(), "0.0.0.0:80");
     assert_eq!(settings.database, "sqlite:/srv/x.db");
     assert_eq!(settings.github.private_key.expose_secret(), KEY.trim_end());
+    assert_eq!(shown(&settings.github.previous_private_keys), [KEY.trim_end(); 2]);
     assert_eq!(shown(&settings.github.webhook_secrets), ["new one", "old one"]);
     assert_eq!(settings.github.api_url, "https://github.example.com/api/v3");
     assert_eq!(settings.github.git_url, "http://127.0.0.1:3000");
@@ -101,6 +103,7 @@ fn variables_win_over_the_file() {
             ("BUTLER_DATA_DIR", "12"),
             ("BUTLER_GITHUB_APP_ID", "42"),
             ("BUTLER_GITHUB_PRIVATE_KEY", KEY),
+            ("BUTLER_GITHUB_PREVIOUS_PRIVATE_KEYS", "HERE/key"),
             ("BUTLER_GITHUB_WEBHOOK_SECRETS", "a, b"),
             ("BUTLER_REGISTRY_SENDERS_TEAM_A_TOKEN", "0123"),
             ("BUTLER_WORKER_COUNT", "2"),
@@ -109,6 +112,7 @@ fn variables_win_over_the_file() {
     )
     .unwrap();
     assert_eq!((settings.listen.port(), settings.github.app_id, settings.worker.count), (9000, 42, 2));
+    assert_eq!(shown(&settings.github.previous_private_keys), [KEY.trim_end()]);
     assert_eq!(settings.database, "12/butler.db");
     assert_eq!(shown(&settings.github.webhook_secrets), ["a", "b"]);
     assert_eq!(settings.registry_senders["team-a"].token.expose_secret(), "0123");
@@ -233,6 +237,16 @@ fn faults_one_by_one() {
             "",
             &[("BUTLER_GITHUB_PRIVATE_KEY", "hunter2"), ("BUTLER_GITHUB_PRIVATE_KEY_FILE", "HERE/key")],
             "BUTLER_GITHUB_PRIVATE_KEY_FILE: github: both private-key and private-key-file are given",
+        ),
+        (
+            "",
+            &[("BUTLER_GITHUB_PREVIOUS_PRIVATE_KEYS", "HERE/nowhere")],
+            "BUTLER_GITHUB_PREVIOUS_PRIVATE_KEYS: github.previous-private-keys[0]: cannot read nowhere: No such file",
+        ),
+        (
+            "",
+            &[("BUTLER_GITHUB_PREVIOUS_PRIVATE_KEYS", "HERE/key,HERE/secret")],
+            "github.previous-private-keys[1]: expected a private key in PEM",
         ),
         (
             "",

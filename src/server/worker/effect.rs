@@ -1,6 +1,6 @@
 //! Effects: what people see, made so by jobs of their own. Each is safe to repeat.
 
-use super::{WorkError, Worker};
+use super::{WorkError, Worker, said};
 use crate::{
     adapters::{
         github::{CheckRun, Conclusion, Reaction},
@@ -57,6 +57,7 @@ impl Worker {
         match effect {
             Effect::Say { number, key, body } => {
                 self.forge.say(repo, number, &key, &body).await?;
+                said::note(&self.store, repo, number, &key, &body, self.clock.now()).await?;
             }
             Effect::React { comment, reaction } => self.forge.react(repo, comment, reaction).await?,
             Effect::Check { sha, name, conclusion, title, summary } => {

@@ -11,6 +11,7 @@ mod publish;
 mod pulls;
 mod reconcile;
 mod reset;
+mod said;
 mod session;
 mod status;
 mod sweep;

@@ -4,9 +4,9 @@ use super::{WorkError, publish::Published, pulls::PullWork, session::Session, up
 use crate::{
     adapters::git::BranchState,
     engine::{
-        config::{Config, Edge, Merge, Mode, Open, UpdateMode, Write},
+        config::{Config, Edge, Environment, Merge, Mode, Open, UpdateMode, Write},
         memory::promotion_key,
-        plan::{Planned, PromotionInputs, PromotionPlan, Side, promotion},
+        plan::{Planned, PromotionInputs, PromotionPlan, Scope, Side, promotion},
         wording::{self, Finding, Merging, Standing, promotion_commit, promotion_pull},
     },
 };
@@ -74,6 +74,8 @@ impl Session<'_> {
         let sides = (&*from, from_branch.as_str(), &*to, to_branch.as_str());
         let plan = self.plan_promotion(edge, sides, automatic, &components).await?;
         self.note_hand_edits(&plan.hand_edits, &to_branch).await?;
+        let shared = plan.skipped.iter().filter(|skip| skip.code == "shared-line");
+        self.findings.extend(shared.filter_map(|skip| Finding::of(&edge.to.name, skip)));
         let declined = plan.skipped.iter().filter(|skip| skip.code == "declined");
         self.declined.extend(declined.clone().map(|skip| (edge.to.name.clone(), skip.reason.clone())));
         self.findings.extend(declined.filter_map(|skip| Finding::of(&edge.to.name, skip)));
@@ -89,40 +91,61 @@ impl Session<'_> {
     async fn plan_promotion(
         &mut self,
         edge: &Edge<'_>,
-        (from, from_branch, to, to_branch): (&BranchState, &str, &BranchState, &str),
+        sides: (&BranchState, &str, &BranchState, &str),
         automatic: bool,
         components: &[String],
     ) -> Result<PromotionPlan, WorkError> {
-        let from_relative = |file: &str| edge.from.relative(file);
-        let to_relative = |file: &str| edge.to.relative(file);
         for _ in 0..ROUNDS {
-            let planned = promotion(&PromotionInputs {
-                name: &edge.promotion.name,
-                from: Side {
-                    environment: &edge.from.name,
-                    branch: from_branch,
-                    snapshot: &from.snapshot,
-                    relative: &from_relative,
-                },
-                to: Side {
-                    environment: &edge.to.name,
-                    branch: to_branch,
-                    snapshot: &to.snapshot,
-                    relative: &to_relative,
-                },
-                target_updates: !matches!(edge.to.update, UpdateMode::None | UpdateMode::External),
-                memory: &self.memory,
-                facts: &self.facts,
-                now: self.worker.clock.now(),
-                automatic,
-                components,
-            });
-            match planned {
+            match self.plan_promotion_once(edge, sides, automatic, components) {
                 Planned::Ready(plan) => return Ok(plan),
                 Planned::Needs(needs) => self.learn(needs).await?,
             }
         }
         Err(WorkError::Bug(format!("promotion {} still asks questions after {ROUNDS} rounds", edge.promotion.name)))
+    }
+
+    fn plan_promotion_once(
+        &self,
+        edge: &Edge<'_>,
+        (from, from_branch, to, to_branch): (&BranchState, &str, &BranchState, &str),
+        automatic: bool,
+        components: &[String],
+    ) -> Planned<PromotionPlan> {
+        let from_relative = |file: &str| edge.from.relative(file);
+        let to_relative = |file: &str| edge.to.relative(file);
+        let others: Vec<&Environment> = self
+            .config
+            .environments
+            .iter()
+            .filter(|other| {
+                other.name != edge.to.name && other.repository.is_none() && self.branch_of(other) == to_branch
+            })
+            .collect();
+        let contains: Vec<_> = others.iter().map(|other| |file: &str| other.contains(file)).collect();
+        let others: Vec<Scope<'_>> = others
+            .iter()
+            .zip(&contains)
+            .map(|(other, contains)| Scope { name: &other.name, contains, automatic: false })
+            .collect();
+        promotion(&PromotionInputs {
+            name: &edge.promotion.name,
+            from: Side {
+                environment: &edge.from.name,
+                branch: from_branch,
+                snapshot: &from.snapshot,
+                relative: &from_relative,
+            },
+            to: Side { environment: &edge.to.name, branch: to_branch, snapshot: &to.snapshot, relative: &to_relative },
+            others: &others,
+            bindings: &to.bindings,
+            write: edge.promotion.write,
+            target_updates: !matches!(edge.to.update, UpdateMode::None | UpdateMode::External),
+            memory: &self.memory,
+            facts: &self.facts,
+            now: self.worker.clock.now(),
+            automatic,
+            components,
+        })
     }
 
     async fn promote_by_commit(
@@ -219,6 +242,7 @@ impl Session<'_> {
         };
         let empty = work.changes.is_empty();
         let (down, branch) = (work.changes.iter().any(|change| change.downgrade), work.branch.clone());
+        let shared = work.changes.iter().any(|change| !change.environments.is_empty());
         let stands = self.converge_pull(work).await?;
         if empty {
             return Ok((nothing, false));
@@ -232,7 +256,7 @@ impl Session<'_> {
                 false,
             ));
         }
-        let automatic = edge.promotion.pull_request.merge == Merge::Auto && !down;
+        let automatic = edge.promotion.pull_request.merge == Merge::Auto && !down && !shared;
         let (waits, merged) = self.merge_if_asked(head, &branch, automatic, &title).await?;
         let sentence = match (waits, merged) {
             (Some(waits), _) => waits,

@@ -1,9 +1,13 @@
 //! Bad input and bad luck, each with its message.
 
 use super::{REPO, World, only_pull, proposed};
-use crate::support::world::replace;
-use butler::sandbox::github::{Fault, Protection};
+use crate::support::world::{SECRET, replace};
+use butler::{
+    sandbox::github::{Fault, Protection},
+    server::intake::github::sign,
+};
 use jiff::SignedDuration;
+use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_that_is_not_there_or_not_installed() {
@@ -12,9 +16,29 @@ async fn a_repository_that_is_not_there_or_not_installed() {
     world.github.uninstall("acme/other").unwrap();
     world.person("ann");
     world.github.set_role("acme/other", "ann", Some(butler::sandbox::github::Role::Admin)).unwrap();
-    let job = butler::adapters::store::JobKey::Repository("acme/other".parse().unwrap());
-    world.store().enqueue(&[butler::adapters::store::JobRequest::urgent(job)], world.clock.now()).await.unwrap();
-    world.settle().await;
+    // It was installed when GitHub sent these, or never heard of.
+    for repo in ["acme/other", "acme/unheard-of"] {
+        let (old, new) = ("a".repeat(40), "b".repeat(40));
+        let push = json!({"ref": "refs/heads/main", "before": old, "after": new, "repository": {"full_name": repo}});
+        let pull = json!({
+            "action": "opened", "repository": {"full_name": repo}, "number": 1,
+            "pull_request": {"head": {"ref": "butler/promote/to-staging"}, "base": {"ref": "main"}},
+        });
+        for (kind, body) in [("push", push), ("pull_request", pull)] {
+            let body = body.to_string();
+            let sent = reqwest::Client::new()
+                .post(&world.webhooks)
+                .header("content-type", "application/json")
+                .header("x-github-delivery", format!("{repo} {kind}"))
+                .header("x-github-event", kind)
+                .header("x-hub-signature-256", sign(&SECRET.into(), body.as_bytes()))
+                .body(body);
+            assert_eq!(sent.send().await.unwrap().status(), 202);
+        }
+        world.settle().await;
+        let recorded = world.store().deliveries(100).await.unwrap();
+        assert_eq!(recorded.iter().filter(|delivery| delivery.id.starts_with(repo)).count(), 2, "{recorded:?}");
+    }
     assert_eq!(world.github.refs("acme/other").into_keys().collect::<Vec<_>>(), ["refs/heads/main"]);
     world.finish().await;
 }
@@ -105,6 +129,113 @@ async fn a_line_that_changes_too_often_is_parked() {
     assert_eq!(world.tag("development"), "1.1.7", "an hour later it goes on");
     world.finish().await;
 }
+
+/// GitHub refuses comments for a while: permissions that the organisation took back, a conversation that is locked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_github_refuses_is_made_up_for() {
+    let (world, number) = proposed().await;
+    world
+        .github
+        .fail_next("POST /repos/*/*/issues/*/comments", Fault::refuse(403, "Unable to create comment"))
+        .unwrap();
+    world.comment("rita", number, "/status").await;
+    world.silent(number);
+    assert_eq!(world.store().parked().await.unwrap().len(), 1);
+    world.later(SignedDuration::from_mins(6)).await;
+    world.silent(number);
+    world.later(SignedDuration::from_hours(1)).await;
+    assert!(world.reply(number).contains("#1 is open"));
+    world.finish().await;
+}
+
+/// The same, of what butler says by itself: it is the same text that is said at each look.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_that_github_refuses_is_made_up_for() {
+    let (world, number) = proposed().await;
+    world
+        .github
+        .fail_next("POST /repos/*/*/issues/*/comments", Fault::refuse(403, "Unable to create comment"))
+        .unwrap();
+    let head = "butler/promote/to-staging";
+    world.push("dan", head, "deploy/staging/app.yaml", "# by hand\n").await;
+    world.later(SignedDuration::from_mins(6)).await;
+    assert!(world.reply(number).contains("holds a commit that butler does not know as its own"));
+    world.finish().await;
+}
+
+/// What is only there to be looked up goes when nobody can ask for it any more, and nothing is done twice for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_does_not_grow_without_end() {
+    let (world, number) = proposed().await;
+    let comment = world.comment("ann", number, "/promote to staging").await;
+    world.reply(number);
+    let place = format!("{REPO}#{number} reply:{comment}");
+    let said = async || world.store().fact::<String>("said", &place).await.unwrap().is_some();
+    let oldest = async || world.store().deliveries(10_000).await.unwrap().last().map(|delivery| delivery.received_at);
+    let began = oldest().await.unwrap();
+    world.store().put_fact("created", "sha256:aa", &world.clock.now(), world.clock.now()).await.unwrap();
+    let created = async || world.store().fact::<jiff::Timestamp>("created", "sha256:aa").await.unwrap().is_some();
+    // (days since the beginning, deliveries are there, what was said is known, an image's time is)
+    let mut days = 0;
+    for (day, journal, replies, times) in
+        [(4, true, true, true), (8, false, true, true), (31, false, false, true), (91, false, false, false)]
+    {
+        world.later(SignedDuration::from_hours(24 * (day - days))).await;
+        days = day;
+        assert_eq!(oldest().await == Some(began), journal, "deliveries after {day} days");
+        assert_eq!(said().await, replies, "what was said, after {day} days");
+        assert_eq!(created().await, times, "an image's time after {day} days");
+        world.silent(number);
+    }
+    // Whatever is told once more is known all the same.
+    let old: Vec<_> = world.github.deliveries().iter().map(|delivery| delivery.id).collect();
+    for id in old {
+        world.github.redeliver(id);
+    }
+    world.finish().await;
+}
+
+/// Production renders staging's line, so that what goes to staging goes to production.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_of_a_line_that_another_environment_renders() {
+    for (write, merge) in [("commit", "manual"), ("pull-request", "auto")] {
+        let world = World::with(|files| {
+            replace(files, "butler.yaml", &SHARED.replace("WRITE", write).replace("MERGE", merge));
+            replace(files, "deploy/production/kustomization.yaml", "resources: [../staging/app.yaml]\n");
+        })
+        .await;
+        world.push_image("1.1.0").await;
+        assert_eq!(world.tag("staging"), "1.0.0", "{write}: not silently");
+        if write == "commit" {
+            assert_eq!(world.open_pulls(), [0; 0]);
+            insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @r"
+            failure: deploy/staging/app.yaml:12:18: environment production renders this file too; give each environment a value of its own, in a patch, or promote by pull request (write: pull-request)
+
+            - `deploy/staging/app.yaml:12:18` in `staging`: `environment production renders this file too; give each environment a value of its own, in a patch, or promote by pull request (write: pull-request)`
+            ");
+        } else {
+            let number = only_pull(&world);
+            let text = world.pull(number);
+            let first = "-> main\n\n> **Changes `production` too**: `production` renders `deploy/staging/app.yaml:12`. butler does \
+                         not merge this by itself.\n\nCarries what";
+            assert!(text.contains(first), "{text}");
+            world.comment("ann", number, "/merge").await;
+            world.reply(number);
+            assert_eq!(world.tag("staging"), "1.1.0", "a person's word");
+        }
+        world.finish().await;
+    }
+}
+
+const SHARED: &str = "\
+version: 1
+environments:
+  development: {path: deploy/development}
+  staging: {path: deploy/staging, update: none}
+  production: {path: deploy/production, update: none}
+promotions:
+- {name: to-staging, from: development, to: staging, write: WRITE, open: at-once, pull-request: {merge: MERGE}}
+";
 
 const ONE: &str = "version: 1\nenvironments:\n  development: {path: deploy/development}\n";
 

@@ -37,10 +37,12 @@ pub struct World {
     pub registry: RegistryServer,
     pub worker: Arc<Worker>,
     pub clock: Clock,
+    /// Where webhooks go.
+    pub webhooks: String,
     /// butler's comments that the test has read, as they were when it did.
     read: Mutex<BTreeMap<u64, String>>,
     finished: bool,
-    _data: TempDir,
+    data: TempDir,
 }
 
 pub fn start_of_time() -> Timestamp {
@@ -92,16 +94,30 @@ impl World {
         settings: Settings,
         data: TempDir,
     ) -> World {
-        let patience =
-            Patience { first: Duration::from_millis(1), longest: Duration::from_millis(2), ..Patience::default() };
-        let worker = assemble(&settings, clock.clone(), patience).await.unwrap();
+        let worker = assemble(&settings, clock.clone(), patience()).await.unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = router(IntakeState::new(worker.store().clone(), &settings, clock.source()));
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         github.set_webhook(Some(Webhook { url: format!("{url}/webhooks/github"), secret: SECRET.into() }));
         registry.notify(Some(Notify { url: format!("{url}/webhooks/registry/sandbox"), token: TOKEN.into() }));
-        World { github, registry, worker, clock, read: Mutex::default(), finished: false, _data: data }
+        World {
+            github,
+            registry,
+            worker,
+            clock,
+            webhooks: format!("{url}/webhooks/github"),
+            read: Mutex::default(),
+            finished: false,
+            data,
+        }
+    }
+
+    /// butler is started again with other settings, over the same data.
+    pub async fn restart(&mut self, change: impl FnOnce(&mut Settings)) {
+        let mut settings = settings(&self.github, &self.registry, self.data.path());
+        change(&mut settings);
+        self.worker = assemble(&settings, self.clock.clone(), patience()).await.unwrap();
     }
 
     pub fn store(&self) -> &Store {
@@ -324,6 +340,10 @@ impl Drop for World {
     fn drop(&mut self) {
         assert!(self.finished || std::thread::panicking(), "the test ends without `world.finish().await`");
     }
+}
+
+fn patience() -> Patience {
+    Patience { first: Duration::from_millis(1), longest: Duration::from_millis(2), ..Patience::default() }
 }
 
 /// Puts another text in the place of a file's.

@@ -2,9 +2,10 @@
 
 use super::update::{DIGEST, now};
 use crate::engine::{
-    config::PathPattern,
+    config::{Config, PathPattern, Write},
+    dialect::bind,
     memory::{Decline, Hold, Memory, PullRecord, Reach, Way, promotion_key},
-    plan::{Fact, Facts, Planned, PromotionInputs, PromotionPlan, Side, promotion},
+    plan::{Fact, Facts, Planned, PromotionInputs, PromotionPlan, Scope, Side, promotion},
     testing::{Files, only_line},
 };
 use std::sync::Arc;
@@ -28,17 +29,23 @@ struct Edge {
     memory: Memory,
     target_updates: bool,
     components: Vec<String>,
+    write: Write,
 }
 
 impl Edge {
     fn of(files: &[(&str, &str)]) -> Self {
         let files = Files::of(files.iter().copied());
-        Edge { files, memory: Memory::new(), target_updates: false, components: Vec::new() }
+        Edge { files, memory: Memory::new(), target_updates: false, components: Vec::new(), write: Write::PullRequest }
     }
 
     fn held(mut self, environment: &str) -> Self {
         let scope = Reach { environment: Some(environment.into()), ..Reach::default() };
         self.memory.holds.push(Hold { scope, until: None, reason: String::new(), by: "ann".into(), at: now() });
+        self
+    }
+
+    fn by_commit(mut self) -> Self {
+        self.write = Write::Commit;
         self
     }
 
@@ -71,10 +78,17 @@ impl Edge {
         let folder = |path: &str| PathPattern::new(path, "").unwrap();
         let (dev, prod) = (folder("dev"), folder("prod"));
         let (from, to) = (|file: &str| dev.relative(file), |file: &str| prod.relative(file));
+        let (in_dev, in_test) = (|file: &str| file.starts_with("dev/"), |file: &str| file.starts_with("test/"));
         let planned = promotion(&PromotionInputs {
             name: NAME,
             from: Side { environment: "dev", branch: "main", snapshot: &snapshot, relative: &from },
             to: Side { environment: "prod", branch: "main", snapshot: &snapshot, relative: &to },
+            others: &[
+                Scope { name: "dev", contains: &in_dev, automatic: true },
+                Scope { name: "test", contains: &in_test, automatic: true },
+            ],
+            bindings: &bind(&snapshot, &Config::whole_repository()),
+            write: self.write,
             target_updates: self.target_updates,
             memory: &self.memory,
             facts: &facts,
@@ -100,8 +114,14 @@ impl Edge {
 
     fn outcome(&self) -> String {
         let plan = self.plan();
-        let mut outcomes: Vec<String> =
-            plan.changes.iter().map(|change| format!("{} -> {}", change.line.file, change.new)).collect();
+        let mut outcomes: Vec<String> = plan
+            .changes
+            .iter()
+            .map(|change| {
+                let too: String = change.environments.iter().map(|name| format!(" {name}")).collect();
+                format!("{} -> {}{too}", change.line.file, change.new)
+            })
+            .collect();
         outcomes.extend(plan.skipped.iter().map(|skip| format!("{}: {}", skip.code, skip.reason)));
         outcomes.join("; ")
     }
@@ -118,6 +138,10 @@ fn one_line() {
     let tag = |tag: &str| kustomization("example.com/app", &format!("  newTag: {tag}\n"));
     let digest = kustomization("example.com/app", &format!("  digest: {DIGEST}\n"));
     let old_digest = kustomization("example.com/app", &format!("  digest: {}\n", DIGEST.replace('a', "b")));
+    let shared = |kustomization: &str, resource: &str| {
+        let text = format!("resources: [{resource}]\n");
+        Edge::of(&[("dev/a.yaml", &new), ("prod/a.yaml", &old), (kustomization, &text)])
+    };
     let (to_digest, to_pinned) =
         (format!("prod/kustomization.yaml -> {DIGEST}"), format!("prod/a.yaml -> example.com/app:2@{DIGEST}"));
     #[rustfmt::skip]
@@ -142,6 +166,15 @@ fn one_line() {
         ("kustomize's digest", Edge::of(&[("dev/kustomization.yaml", &digest), ("prod/kustomization.yaml", &old_digest)]), &to_digest),
         ("kustomizations of other folders", Edge::of(&[("dev/x/kustomization.yaml", &tag("v2")), ("prod/y/kustomization.yaml", &tag("v1"))]), ""),
         ("kustomize's other image", Edge::of(&[("dev/kustomization.yaml", &tag("v2").replace("example.com/app", "example.com/api")), ("prod/kustomization.yaml", &tag("v1"))]), ""),
+        ("rendered elsewhere too, in a pull request", shared("test/kustomization.yaml", "../prod/a.yaml"), "prod/a.yaml -> example.com/app:2 prod test"),
+        ("rendered elsewhere too, by commit", shared("test/kustomization.yaml", "../prod/a.yaml").by_commit(),
+            "shared-line: environment test renders this file too; give each environment a value of its own, in a patch, or promote by pull request (write: pull-request)"),
+        ("rendered by the source too, by commit", shared("dev/kustomization.yaml", "../prod/a.yaml").by_commit(),
+            "shared-line: environment dev renders this file too; give each environment a value of its own, in a patch, or promote by pull request (write: pull-request)"),
+        ("rendered elsewhere too, and held there", shared("test/kustomization.yaml", "../prod/a.yaml").held("test"),
+            "shared-line: environment test renders this file too: held by ann since 2026-03-01 12:00 UTC"),
+        ("rendered by the target alone, by commit", shared("prod/kustomization.yaml", "a.yaml").by_commit(), "prod/a.yaml -> example.com/app:2"),
+        ("another file rendered elsewhere, by commit", shared("test/kustomization.yaml", "../dev/a.yaml").by_commit(), "prod/a.yaml -> example.com/app:2"),
         ("held in the target", same().held("prod"), "held: held by ann since 2026-03-01 12:00 UTC"),
         ("held in the source", same().held("dev"), "held: held by ann since 2026-03-01 12:00 UTC"),
         ("held itself", same().held_itself(NAME), "held: held by ann since 2026-03-01 12:00 UTC"),

@@ -167,7 +167,21 @@ fn signatures() {
         ("sha1=757107ea0eb2509fc211221cce984b8a37570b6d", "Hello, World!", false),
         ("", "Hello, World!", false),
     ] {
-        assert_eq!(authentic(&sender, signature, body.as_bytes()), expected, "{signature} {body}");
+        assert_eq!(is_authentic(&sender, signature, body.as_bytes()), expected, "{signature} {body}");
     }
-    assert!(!authentic(&Sender { secrets: vec![], app_id: APP }, example, b"Hello, World!"), "no secret, no trust");
+    assert!(!is_authentic(&Sender { secrets: vec![], app_id: APP }, example, b"Hello, World!"), "no secret, no trust");
+}
+
+fn is_authentic(sender: &Sender, signature: &str, body: &[u8]) -> bool {
+    code_of(signature).is_some_and(|code| authentic(sender, &code, body))
+}
+
+/// What is refused by its name alone is what nothing is read from.
+#[test]
+fn the_kinds_are_those_that_are_read() {
+    let unused = |kind: &str| parse(kind, b"{}", APP).unwrap() == Event::Ignored { why: no_use(kind) };
+    for kind in KINDS {
+        assert_eq!(unused(kind), kind == "ping", "{kind}");
+    }
+    assert!(unused("star"));
 }
