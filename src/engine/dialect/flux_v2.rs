@@ -84,7 +84,7 @@ pub(super) fn bind(snapshot: &Snapshot, included: &Inclusions<'_>, annotated: &[
     }
     let automations = objects.writers.into_iter().map(|writer| writer.automation).collect();
     let problems = objects.problems.into_values().collect();
-    Bindings { lines, additions: Vec::new(), policies, automations, problems, rendering }
+    Bindings { lines, additions: Vec::new(), policies, automations, problems, rendering, generated: false }
 }
 
 /// What the rendered objects say.

@@ -17,8 +17,8 @@ impl Bindings {
         after: &Snapshot,
         mut changed: impl Iterator<Item = &'p str>,
     ) -> bool {
-        // Additions hold the lines that they stand for.
-        self.additions.is_empty()
+        // What generators build is not looked into here.
+        !self.generated
             && changed.all(|file| {
                 // Which files there are decides what a path means.
                 let is_file =
@@ -166,7 +166,7 @@ mod tests {
         let bindings = bind(&before, &config);
         assert_eq!(bindings.lines.len(), 3, "{:?}", bindings.lines);
         let shown = |bindings: &Bindings| {
-            let Bindings { lines, additions, policies, automations, problems, rendering: _ } = bindings;
+            let Bindings { lines, additions, policies, automations, problems, rendering: _, generated: _ } = bindings;
             let renderers: Vec<_> = before.entries.keys().map(|file| bindings.renderers(file)).collect();
             format!("{lines:?} {additions:?} {policies:?} {automations:?} {problems:?} {renderers:?}")
         };

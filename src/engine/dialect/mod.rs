@@ -144,6 +144,8 @@ pub struct Bindings {
     pub problems: Vec<Problem>,
     /// What clusters get of the repository.
     rendering: Arc<Rendering>,
+    /// A `.flux.yaml` is there: what its generators build, images included, decides what is bound.
+    generated: bool,
 }
 
 /// A finding about a policy or an automation itself.

@@ -39,6 +39,7 @@ impl Scopes {
         for (file, scan) in &snapshot.scans {
             for document in &scan.documents {
                 let Some(generator) = &document.generator else { continue };
+                bindings.generated = true;
                 let folder = folder(file);
                 if generator.patch_file.is_none() {
                     bindings.problems.push(Problem {
