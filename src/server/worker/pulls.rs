@@ -22,6 +22,11 @@ use std::{
     sync::Arc,
 };
 
+/// Who commits when a person presses "Update branch".
+const UPDATER: &str = "noreply@github.com";
+/// More merges of the base into one head than these are somebody at work on it.
+const MOST_UPDATES: usize = 20;
+
 /// What a pull request is to carry.
 pub struct PullWork {
     pub head: String,
@@ -84,7 +89,7 @@ impl Session<'_> {
         };
         let mut memory = self.memory.clone();
         let mut ended = Vec::new();
-        for (head, record) in &mut memory.pulls {
+        for (head, record) in &memory.pulls {
             let Some(number) = record.number.filter(|number| record.ended != Some(*number)) else { continue };
             if self.pulls.get(head).is_some_and(|pull| pull.number == number) {
                 continue;
@@ -103,17 +108,18 @@ impl Session<'_> {
                     None
                 }),
             };
-            ended.push((head.clone(), pull, by));
+            let ours = self.head(head) == Some(&pull.head_sha) && self.is_ours(record, &pull).await?;
+            ended.push((head.clone(), pull, by, ours));
         }
         if ended.is_empty() {
             return Ok(());
         }
         let now = self.worker.clock.now();
         let mut said = Vec::new();
-        for (head, pull, by) in &ended {
+        for (head, pull, by, ours) in &ended {
             let Some(record) = memory.pulls.get_mut(head) else { continue };
             let (values, merge) = (std::mem::take(&mut record.values), record.merge.take());
-            record.ended = Some(pull.number);
+            record.end(pull.number, ours.then_some(&pull.head_sha));
             record.requested = None;
             if merge.is_some() {
                 self.restate.insert(pull.number);
@@ -254,22 +260,28 @@ impl Session<'_> {
     /// The pull request's head; GitHub's "Update branch" merges of the base do not count as a person's commits.
     async fn head_without_updates(&self, head: &str, pull: &Pull) -> Result<String, WorkError> {
         let Some(record) = self.memory.pulls.get(head) else { return Ok(pull.head_sha.clone()) };
-        if record.head == pull.head_sha || record.stands_at(&pull.head_sha) {
-            return Ok(record.head.clone());
+        Ok(if self.is_ours(record, pull).await? { record.head.clone() } else { pull.head_sha.clone() })
+    }
+
+    /// Whether a pull request's head is what butler put there, with nothing but the base merged into it since.
+    async fn is_ours(&self, record: &PullRecord, pull: &Pull) -> Result<bool, WorkError> {
+        if record.stands_at(&pull.head_sha) {
+            return Ok(true);
         }
-        let (mirror, head, ours) = (self.mirror.clone(), pull.head_sha.clone(), record.head.clone());
-        let base = self.head(&pull.base_ref).cloned().unwrap_or_default();
-        let only_updates = Self::blocking(move || {
-            let mut at = head;
-            // A handful of updates at most; more is somebody working on the branch.
-            for _ in 0..20 {
+        let Some(base) = self.head(&pull.base_ref).cloned() else { return Ok(false) };
+        let (mirror, mut at, ours) = (self.mirror.clone(), pull.head_sha.clone(), record.head.clone());
+        Self::blocking(move || {
+            for _ in 0..MOST_UPDATES {
                 if at == ours {
                     return Ok(true);
                 }
                 let Some(commit) = mirror.first_parent_history(&at, 1)?.into_iter().next() else { return Ok(false) };
                 let [first, second] = commit.parents.as_slice() else { return Ok(false) };
-                // GitHub commits it; what it brings in must be the base branch's.
-                if commit.committer.email != "noreply@github.com" || !mirror.is_ancestor(second, &base)? {
+                // Names can be forged, a tree cannot: all that it may bring in is the base branch's.
+                let is_update = commit.committer.email == UPDATER
+                    && mirror.is_ancestor(second, &base)?
+                    && mirror.is_plain_merge(&at)?;
+                if !is_update {
                     return Ok(false);
                 }
                 at = first.clone();
@@ -277,8 +289,6 @@ impl Session<'_> {
             Ok(false)
         })
         .await
-        .unwrap_or(false);
-        Ok(if only_updates { record.head.clone() } else { pull.head_sha.clone() })
     }
 
     async fn write_pull(
@@ -369,8 +379,7 @@ impl Session<'_> {
     async fn close(&mut self, head: &str, pull: &Pull) -> Result<(), WorkError> {
         let mut memory = self.memory.clone();
         if let Some(record) = memory.pulls.get_mut(head) {
-            record.ended = Some(pull.number);
-            record.number = Some(pull.number);
+            record.end(pull.number, Some(&pull.head_sha));
             record.values.clear();
             record.merge = None;
         }
@@ -459,8 +468,7 @@ impl Session<'_> {
         tracing::info!(number = pull.number, commit, "merged");
         let mut memory = self.memory.clone();
         if let Some(record) = memory.pulls.get_mut(head) {
-            record.ended = Some(pull.number);
-            record.number = Some(pull.number);
+            record.end(pull.number, Some(&pull.head_sha));
             record.requested = None;
             record.merge = None;
             record.land(pull.number, self.worker.clock.now());

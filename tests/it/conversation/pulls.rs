@@ -2,6 +2,9 @@
 
 use super::{REPO, World, only_pull, proposed};
 use butler::sandbox::github::{Protection, Verdict};
+use std::process::Command;
+
+const HEAD: &str = "butler/promote/to-staging";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_version_refreshes_the_pull_request_in_place() {
@@ -105,6 +108,71 @@ async fn update_branch_does_not_count_as_a_persons_commit() {
     world.reply(number);
     assert_eq!(world.tag("staging"), "1.2.0");
     world.finish().await;
+}
+
+/// What looks like GitHub's "Update branch", and carries a file more: anybody may set a committer's address.
+fn forge_update(world: &World, number: u64, path: &str, text: &str) -> String {
+    let (ours, main) = (world.github.branch(REPO, HEAD).unwrap(), world.github.branch(REPO, "main").unwrap());
+    let dan = world.person("dan");
+    let with_more = world.github.without_webhook(|| {
+        dan.updates_branch(REPO, number).unwrap();
+        dan.pushes(REPO, HEAD, "More", &[(path, Some(text))]).unwrap()
+    });
+    let mut git = Command::new("git");
+    git.arg("--git-dir").arg(world.github.git_dir(REPO).unwrap());
+    git.args(["commit-tree", &format!("{with_more}^{{tree}}"), "-p", &ours, "-p", &main]);
+    git.args(["-m", "Merge branch 'main' into butler/promote/to-staging"]);
+    for (who, name, email) in [("AUTHOR", "dan", "dan@example.com"), ("COMMITTER", "GitHub", "noreply@github.com")] {
+        git.env(format!("GIT_{who}_NAME"), name).env(format!("GIT_{who}_EMAIL"), email);
+    }
+    let made = git.output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let forged = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    dan.resets(REPO, HEAD, &forged).unwrap();
+    forged
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_update_branch_is_a_persons_commit() {
+    for (path, text) in [("evil.yaml", "kind: Evil\n"), ("deploy/staging/app.yaml", "kind: Evil\n")] {
+        let (world, number) = proposed().await;
+        world.push("dan", "main", "notes.md", "Unrelated\n").await;
+        let forged = forge_update(&world, number, path, text);
+        world.settle().await;
+        assert!(world.reply(number).contains("holds a commit that butler does not know"), "{path}");
+        world.push_image("1.2.0").await;
+        assert_eq!(world.github.branch(REPO, HEAD), Some(forged), "{path}: not overwritten");
+        world.comment("ann", number, "/merge").await;
+        assert!(world.reply(number).starts_with("Not merged: #1: somebody committed to its branch"), "{path}");
+        assert_ne!(world.github.file(REPO, "main", path).as_deref(), Some(text));
+        assert_eq!(world.open_pulls(), [number]);
+        world.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_updated_head_is_deleted_when_its_pull_request_ends() {
+    for how in ["/merge", "merged by hand", "closed by hand", "nothing is left"] {
+        let (world, number) = proposed().await;
+        world.push("dan", "main", "notes.md", "Unrelated\n").await;
+        world.update_branch("dan", number);
+        match how {
+            "/merge" => drop(world.comment("ann", number, "/merge").await),
+            "merged by hand" => drop(world.person("dan").merges(REPO, number).unwrap()),
+            "closed by hand" => world.person("dan").closes(REPO, number).unwrap(),
+            _ => drop(world.set_tag("dan", "main", "staging", "1.1.0").await),
+        }
+        world.settle().await;
+        assert_eq!(world.github.branch(REPO, HEAD), None, "{how}");
+        world.push_image("1.2.0").await;
+        let pulls = world.github.pulls(REPO);
+        let next = pulls.iter().find(|pull| pull.open && pull.pull.as_ref().unwrap().head_ref == HEAD);
+        assert!(next.is_some_and(|next| next.number > number), "{how}: the way is free: {pulls:?}");
+        for pull in pulls {
+            world.replies(pull.number);
+        }
+        world.finish().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
