@@ -1,6 +1,10 @@
 //! Slash-commands: comments that wait are decided, once, before anything else is done.
 
-use super::{Effect, WorkError, promotions::head_of, session::Session};
+use super::{
+    Effect, WorkError,
+    promotions::{head_of, update_head},
+    session::Session,
+};
 use crate::{
     adapters::{
         github::{ForgeError, Pull, PullState, Reaction},
@@ -304,7 +308,7 @@ impl Session<'_> {
         let named = |name: &str| scope.environment.as_ref().is_none_or(|environment| environment == name);
         let by = |way: &Way| scope.way.as_ref().is_none_or(|only| only == way);
         let updates = self.config.environments.iter().filter(|known| named(&known.name) && by(&Way::Update));
-        let mut heads: Vec<String> = updates.map(|known| format!("butler/update/{}", known.name)).collect();
+        let mut heads: Vec<String> = updates.map(|known| update_head(&known.name)).collect();
         let edges = self.config.edges().into_iter().filter(|edge| {
             let way = Way::Promotion { name: edge.promotion.name.clone(), from: edge.from.name.clone() };
             by(&way) && (named(&edge.to.name) || named(&edge.from.name))

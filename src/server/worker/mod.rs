@@ -6,6 +6,7 @@ mod error;
 mod hearing;
 mod held;
 mod memory;
+mod orphans;
 mod promotions;
 mod publish;
 mod pulls;

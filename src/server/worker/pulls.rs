@@ -12,8 +12,9 @@ use crate::{
     engine::{
         command::Permission,
         config::PullRequest,
-        memory::{Decision, Decline, Merged, Outcome, PullRecord},
-        plan::{Change, PullAction, PullState, decide_pull},
+        manifest::LineId,
+        memory::{Decision, Decline, Merged, Outcome, PullRecord, line_file},
+        plan::{Change, PullAction, PullState, Skip, Snapshot, decide_pull},
         wording::{self, Finding, PullText},
     },
 };
@@ -59,9 +60,10 @@ enum Written {
     Open {
         number: u64,
     },
-    /// The server does not take the head branch from butler.
-    Protected {
-        message: String,
+    /// The server does not take the head branch from butler. The sentence says why, in Markdown.
+    Refused {
+        why: String,
+        finding: Finding,
     },
 }
 
@@ -80,7 +82,7 @@ impl Session<'_> {
             true => self
                 .worker
                 .forge
-                .own_open_pulls(self.repo)
+                .own_pulls(self.repo, "open")
                 .await?
                 .into_iter()
                 .map(|p| (p.head_ref.clone(), p))
@@ -164,13 +166,42 @@ impl Session<'_> {
     }
 
     /// Removes a head branch that still stands where butler put it.
-    async fn delete_head(&mut self, head: &str) -> Result<(), WorkError> {
+    pub(super) async fn delete_head(&mut self, head: &str) -> Result<(), WorkError> {
         let Some(at) = self.head(head).cloned() else { return Ok(()) };
         let ours = self.memory.pulls.get(head).is_some_and(|record| record.head == at);
         if ours {
             self.move_branch(head, Some(at), None).await?;
         }
         Ok(())
+    }
+
+    /// Why an open pull request is left as it stands though its plan carries nothing now: one of its lines is held, or what
+    /// it should be cannot be told. Only where each is as it should be, or declined, has it nothing left to do. `key` names
+    /// a line as the record does.
+    pub fn left_as_it_is(
+        &self,
+        head: &str,
+        snapshot: &Snapshot,
+        skipped: &[Skip],
+        key: &dyn Fn(&LineId) -> String,
+    ) -> Option<String> {
+        let (pull, record) = (self.pulls.get(head)?, self.memory.pulls.get(head)?);
+        let proposed = |skip: &&Skip| {
+            let scan = snapshot.scans.get(&skip.file);
+            let line = scan.and_then(|scan| {
+                let line = scan.lines.iter().find(|line| line.position == skip.position)?;
+                Some((key(&scan.line_id(&skip.file, line)), &line.value))
+            });
+            match line {
+                Some((line, stands)) => record.values.get(&line).is_some_and(|value| value != stands),
+                // A value that is still to be put into the file.
+                None => record.values.keys().any(|line| line_file(line) == skip.file),
+            }
+        };
+        let skip = skipped.iter().filter(|skip| skip.code != "declined").find(proposed)?;
+        let held = self.memory.holds_at(self.worker.clock.now()).find(|hold| hold.sentence() == skip.reason);
+        let why = held.map_or_else(|| wording::code(&skip.reason), wording::hold_in_words);
+        Some(format!("#{} stays as it is: {why}", pull.number))
     }
 
     /// Makes the pull request carry exactly this, and says where it stands.
@@ -221,17 +252,13 @@ impl Session<'_> {
             }),
             (PullAction::Write, pull) => Ok(match self.write_pull(&work, record, pull).await? {
                 Written::Open { number } => open(number),
-                Written::Protected { message } => {
-                    self.findings.push(Finding::protected_head(&work.head, &message));
-                    let head = wording::code(&work.head);
-                    let why = wording::code(&message);
-                    Stands {
-                        sentence: format!("{head} refuses butler's push ({why}): {}", wording::summary(&work.changes)),
-                    }
+                Written::Refused { why, finding } => {
+                    self.findings.push(finding);
+                    Stands { sentence: format!("{why}: {}", wording::summary(&work.changes)) }
                 }
             }),
             (PullAction::Close, Some(pull)) => {
-                self.close(&work.head, &pull).await?;
+                self.close(&work.head, &pull, &wording::nothing_left()).await?;
                 Ok(Stands { sentence: "nothing is left to carry".into() })
             }
             (PullAction::Announce, Some(pull)) => {
@@ -264,7 +291,7 @@ impl Session<'_> {
     }
 
     /// Whether a pull request's head is what butler put there, with nothing but the base merged into it since.
-    async fn is_ours(&self, record: &PullRecord, pull: &Pull) -> Result<bool, WorkError> {
+    pub(super) async fn is_ours(&self, record: &PullRecord, pull: &Pull) -> Result<bool, WorkError> {
         if record.stands_at(&pull.head_sha) {
             return Ok(true);
         }
@@ -317,8 +344,17 @@ impl Session<'_> {
             // An approval or a `/merge` was of the plan that stood there.
             record.merge = None;
             self.remember(memory, &format!("plan: {} {}", work.edge, work.hash)).await?;
-            if let Published::Protected { message } = self.move_branch(&work.head, standing_at, Some(commit)).await? {
-                return Ok(Written::Protected { message });
+            match self.move_branch(&work.head, standing_at, Some(commit)).await? {
+                Published::Done { .. } => {}
+                Published::Protected { in_the_way: Some(other), .. } => {
+                    let why = format!("{} is in the way of {}", wording::code(&other), wording::code(&work.head));
+                    return Ok(Written::Refused { why, finding: Finding::in_the_way(&work.head, &other) });
+                }
+                Published::Protected { message, in_the_way: None } => {
+                    let (head, said) = (wording::code(&work.head), wording::code(&message));
+                    let why = format!("{head} refuses butler's push ({said})");
+                    return Ok(Written::Refused { why, finding: Finding::protected_head(&work.head, &message) });
+                }
             }
         }
         let opened = self.show_pull(work, &diff).await?;
@@ -374,18 +410,21 @@ impl Session<'_> {
         self.remember(memory, &format!("pull: {head} is #{number}")).await
     }
 
-    /// Closes a pull request of butler's that carries nothing any more. It is remembered as ended first: a person's
+    /// Closes a pull request of butler's and says why. It is remembered as ended first: a person's
     /// close would decline its versions.
-    async fn close(&mut self, head: &str, pull: &Pull) -> Result<(), WorkError> {
+    pub(super) async fn close(&mut self, head: &str, pull: &Pull, why: &str) -> Result<(), WorkError> {
         let mut memory = self.memory.clone();
         if let Some(record) = memory.pulls.get_mut(head) {
+            if record.merge.is_some() {
+                self.restate.insert(pull.number);
+            }
             record.end(pull.number, Some(&pull.head_sha));
             record.values.clear();
             record.merge = None;
         }
         self.remember(memory, &format!("close: #{}", pull.number)).await?;
         // Said first, and at once: nobody looks again at what is closed.
-        self.worker.forge.say(self.repo, pull.number, "closed", &wording::nothing_left()).await?;
+        self.worker.forge.say(self.repo, pull.number, "closed", why).await?;
         self.worker.forge.close_pull(self.repo, pull.number).await?;
         self.pulls.remove(head);
         self.delete_head(head).await

@@ -245,7 +245,7 @@ impl Session<'_> {
                 let (mirror, heads, email) = (self.mirror.clone(), self.heads.clone(), self.identity.commit_email());
                 let traces = Self::blocking(move || memory::has_own_commits(&mirror, &heads, &branches, &email))
                     .await?
-                    || !self.worker.forge.own_open_pulls(self.repo).await?.is_empty();
+                    || !self.worker.forge.own_pulls(self.repo, "open").await?.is_empty();
                 if traces {
                     return Ok(Err(MemoryTrouble::Vanished { last_seen: None }));
                 }
@@ -272,6 +272,7 @@ impl Session<'_> {
     /// Makes everything as it should be. Returns whether branches moved by butler's own hand.
     async fn work(&mut self) -> Result<bool, WorkError> {
         self.delete_left_heads().await?;
+        self.close_orphans().await?;
         self.index_images().await?;
         let mut moved = self.update_all().await?;
         moved |= self.promote_all().await?;

@@ -65,7 +65,7 @@ async fn under_review_a_newer_version_is_only_announced() {
 async fn promoted_by_hand_it_is_closed() {
     let (world, number) = proposed().await;
     world.set_tag("dan", "main", "staging", "1.1.0").await;
-    insta::assert_snapshot!(world.reply(number), @"Nothing is left to carry: the target has these versions, or they were declined or held.");
+    insta::assert_snapshot!(world.reply(number), @"Nothing is left to carry: the target has these versions, or they were declined.");
     let [production] = world.open_pulls()[..] else { panic!("{:?}", world.open_pulls()) };
     assert_ne!(production, number);
     assert_eq!(world.github.branch(REPO, "butler/promote/to-staging"), None);
@@ -297,6 +297,66 @@ async fn an_update_that_is_closed_is_declined() {
 
     Merging it is all there is to do. Closing it declines these versions; a newer one opens another.
     "#);
+    world.finish().await;
+}
+
+/// An update to 1.1.0 that waits in a pull request.
+async fn updated_by_pull() -> (World, u64) {
+    let world = World::configured(&AUTO.replace("development}", "development, update: pull-request}")).await;
+    world.push_image("1.1.0").await;
+    let number = only_pull(&world);
+    (world, number)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_is_held_stays_as_it_is() {
+    let (world, number) = updated_by_pull().await;
+    let head = world.github.branch(REPO, "butler/update/development");
+    world.comment("dan", number, "/hold until 3h").await;
+    assert!(world.reply(number).starts_with("Held: the updates of `development`"));
+    world.push_image("1.2.0").await;
+    assert_eq!((world.open_pulls(), world.github.branch(REPO, "butler/update/development")), (vec![number], head));
+    world.comment("ann", number, "/merge").await;
+    insta::assert_snapshot!(world.reply(number), @"Merging as soon as it may be: #1 stays as it is: the updates of `development` are held by `dan` since 2026-03-02 09:00 UTC, until 2026-03-02 12:00 UTC; `/butler resume development` ends that.");
+    assert_eq!(world.tag("development"), "1.0.0");
+    world.comment("dan", number, "/resume").await;
+    world.replies(number);
+    assert_eq!(world.tag("development"), "1.1.0", "what ann asked for");
+    for number in world.open_pulls() {
+        world.replies(number);
+    }
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_stays_as_it_is_while_nobody_can_tell_what_it_should_be() {
+    let (world, number) = updated_by_pull().await;
+    world.registry.away(true);
+    world.later(jiff::SignedDuration::from_mins(6)).await;
+    world.comment("rita", number, "/status").await;
+    assert!(world.reply(number).contains("#1 stays as it is: `tags of REGISTRY/acme/app"), "{}", world.reply(number));
+    assert_eq!(world.open_pulls(), [number], "the registry is away");
+    world.registry.away(false);
+    world.later(jiff::SignedDuration::from_mins(6)).await;
+    world.edit("dan", "main", "deploy/policies.yaml", |text| text.replace("range: 1.x", "range: one.x")).await;
+    assert_eq!(world.open_pulls(), [number], "the policy cannot be read");
+    world.edit("dan", "main", "deploy/policies.yaml", |text| text.replace("range: one.x", "range: 1.0.x")).await;
+    assert!(world.open_pulls().is_empty(), "the line is as its policy wants it");
+    world.reply(number);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_stays_as_it_is_while_nobody_can_tell_what_it_should_be() {
+    let (world, number) = proposed().await;
+    let head = world.github.branch(REPO, HEAD);
+    world
+        .edit("dan", "main", "deploy/development/app.yaml", |text| text.replace("/acme/app:1.1.0", "/acme/other:7"))
+        .await;
+    assert_eq!((world.open_pulls(), world.github.branch(REPO, HEAD)), (vec![number], head));
+    world.set_tag("dan", "main", "staging", "1.1.0").await;
+    assert!(!world.open_pulls().contains(&number), "the target has it");
+    world.reply(number);
     world.finish().await;
 }
 
