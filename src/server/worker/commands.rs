@@ -22,11 +22,7 @@ use crate::{
     },
 };
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The store's scope of what was said where.
-const SAID: &str = "said";
 
 /// The key of the reply to a comment.
 pub(super) fn reply_key(comment: u64) -> String {
@@ -381,15 +377,7 @@ impl Session<'_> {
 
     /// Says something, unless the same was said there before: looking at the comments costs GitHub a call.
     pub async fn say(&self, number: u64, key: &str, body: String) -> Result<(), WorkError> {
-        let (store, now) = (&self.worker.store, self.worker.clock.now());
-        let place = format!("{}#{number} {key}", self.repo);
-        let fingerprint = hex::encode(Sha256::digest(body.as_bytes()));
-        let said: Option<(String, _)> = store.fact(SAID, &place).await?;
-        if said.is_none_or(|(said, _)| said != fingerprint) {
-            store.enqueue(&[Effect::Say { number, key: key.to_owned(), body }.job(self.repo)?], now).await?;
-            store.put_fact(SAID, &place, &fingerprint, now).await?;
-        }
-        Ok(())
+        self.worker.say(self.repo, number, key, body).await
     }
 
     /// The reply to one comment, as things stand. It has the comment's key: each comment has a reply of its own.
