@@ -6,6 +6,7 @@ mod error;
 mod hearing;
 mod held;
 mod memory;
+mod merging;
 mod orphans;
 mod parked;
 mod promotions;
