@@ -331,7 +331,7 @@ async fn a_pull_request_is_opened_once_and_changed_only_where_it_differs() {
     assert_eq!((changed.change, changed.pull.body.as_str()), (Change::Updated, "Something else"));
     assert_eq!((changed.pull.labels.len(), world.writes()), (2, 1));
     assert!(matches!(world.forge.find_pull(&repo(), "feature", "main").await.unwrap(), PullLookup::Ours(_)));
-    assert_eq!(world.forge.own_open_pulls(&repo()).await.unwrap().len(), 1);
+    assert_eq!(world.forge.own_pulls(&repo(), "open").await.unwrap().len(), 1);
 
     let reviews = world.forge.reviews(&repo(), made.pull.number).await.unwrap();
     let seen: Vec<_> = reviews.iter().map(|r| (r.author.as_str(), r.state, r.commit.as_str())).collect();
@@ -341,7 +341,7 @@ async fn a_pull_request_is_opened_once_and_changed_only_where_it_differs() {
     world.forge.close_pull(&repo(), made.pull.number).await.unwrap();
     let last = world.forge.last_pulls(&repo(), "feature", "main").await.unwrap();
     assert_eq!(last.iter().map(|p| (p.state, p.merged)).collect::<Vec<_>>(), [(PullState::Closed, false)]);
-    assert_eq!(world.forge.own_open_pulls(&repo()).await.unwrap(), []);
+    assert_eq!(world.forge.own_pulls(&repo(), "open").await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -373,7 +373,7 @@ async fn what_stands_in_the_way_of_a_pull_request_is_said() {
         ForgeError::Refused { fixer: Fixer::Administrator, why, .. } => assert!(why.contains("#1 by ann"), "{why}"),
         other => panic!("{other}"),
     }
-    assert_eq!(world.forge.own_open_pulls(&repo()).await.unwrap(), []);
+    assert_eq!(world.forge.own_pulls(&repo(), "open").await.unwrap(), []);
     let main = world.ann.pushes(REPO, "main", "More", &[("more", Some("x"))]).unwrap();
     world.ann.resets(REPO, "same", &main).unwrap();
     match world.forge.ensure_pull(&repo(), &spec("same")).await.unwrap_err() {

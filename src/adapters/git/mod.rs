@@ -3,7 +3,8 @@
 //! Everything here blocks: call it from `spawn_blocking`, never on an async thread.
 //!
 //! - [`Mirror`]: a bare repository whose refs are the remote's; [`Mirror::fetch`] brings it up to date.
-//! - Reading: [`Mirror::tree_entries`], [`Mirror::read_blob`], [`Mirror::changed_paths`], [`Mirror::first_parent_history`].
+//! - Reading: [`Mirror::tree_entries`], [`Mirror::read_blob`], [`Mirror::changed_paths`], [`Mirror::first_parent_history`],
+//!   [`Mirror::is_plain_merge`].
 //! - What the files of a commit mean: [`Reader`], which reads and parses only what it has not seen.
 //! - Writing: [`Mirror::commit_edits`] makes objects, [`Mirror::push`] moves refs at the remote, each from an expected id.
 //!
@@ -12,6 +13,7 @@
 mod commit;
 mod error;
 mod history;
+mod merge;
 mod mirror;
 mod push;
 mod reader;

@@ -32,6 +32,8 @@ pub enum PushOutcome {
     Moved { name: String, expected: Option<String>, found: Option<String> },
     /// The server does not want this change: a protected branch, a ruleset, a hook. Its own words.
     Protected { name: String, message: String },
+    /// git cannot hold this ref while the other one is there: one's name is a folder of the other's.
+    InTheWay { name: String, other: String },
     /// Nothing was changed, and it may pass.
     Retry { why: String, after: Option<Duration> },
     /// The answer was lost on its way: fetch and look before anything is repeated.
@@ -133,6 +135,13 @@ impl Mirror {
             let remarks = String::from_utf8_lossy(&seen.remarks);
             let remarks = remarks.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
             let message = if remarks.is_empty() { refusal.clone() } else { format!("{refusal}: {remarks}") };
+            if update.new.is_some()
+                && update.expected.is_none()
+                && let Ok(heads) = self.look()
+                && let Some(other) = in_the_way(&name, heads.keys())
+            {
+                return Ok(PushOutcome::InTheWay { other: other.clone(), name });
+            }
             return Ok(match refusal_kind(refusal) {
                 Refusal::Unwanted => PushOutcome::Protected { name, message },
                 Refusal::Passing => PushOutcome::Retry { why: format!("{name}: {message}"), after: None },
@@ -178,6 +187,12 @@ impl Mirror {
             tracing::warn!(%error, "pushed, but the mirror's refs do not follow before the next fetch");
         }
     }
+}
+
+/// The ref that is a folder of `name`'s, or whose folder `name` would be.
+fn in_the_way<'a>(name: &str, mut refs: impl Iterator<Item = &'a String>) -> Option<&'a String> {
+    let below = |folder: &str, name: &str| name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+    refs.find(|other| below(other, name) || below(name, other))
 }
 
 /// The first ref that the server has elsewhere than expected.

@@ -208,10 +208,10 @@ impl Forge {
         Ok(pulls)
     }
 
-    /// Every open pull request that the App opened.
-    pub async fn own_open_pulls(&self, repo: &RepoName) -> Result<Vec<Pull>, ForgeError> {
+    /// Every pull request in a `state` (`open`, `closed`, `all`) that the App opened.
+    pub async fn own_pulls(&self, repo: &RepoName, state: &str) -> Result<Vec<Pull>, ForgeError> {
         let own = self.own_login().await?;
-        let call = Call::look(repo, "/repos/{owner}/{repo}/pulls").query("state", "open");
+        let call = Call::look(repo, "/repos/{owner}/{repo}/pulls").query("state", state);
         let found = self.client().pages(call, |page: Vec<PullAnswer>| page).await?;
         Ok(found.into_iter().map(Pull::from).filter(|pull| pull.author == own).collect())
     }

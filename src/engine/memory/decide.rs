@@ -239,6 +239,16 @@ impl PullRecord {
         PullRecord { edge: edge.to_owned(), ..PullRecord::default() }
     }
 
+    /// The pull request is over. `head`: where its head branch stood then, if nobody but butler (and GitHub's "Update
+    /// branch") had put anything there; it is butler's to delete.
+    pub fn end(&mut self, number: u64, head: Option<&String>) {
+        self.number = Some(number);
+        self.ended = Some(number);
+        if let Some(head) = head {
+            self.head.clone_from(head);
+        }
+    }
+
     /// The pull request was merged: what it proposed has landed.
     pub fn land(&mut self, number: u64, at: Timestamp) {
         for (what, value) in std::mem::take(&mut self.values) {

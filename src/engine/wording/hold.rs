@@ -23,7 +23,8 @@ pub fn scope_in_words(scope: &Reach) -> String {
 /// A hold that stands: what, by whom, since when, and the word that ends it from anywhere.
 pub fn hold_in_words(hold: &Hold) -> String {
     let resume = code(&format!("/butler resume {}", hold.scope.words()));
-    format!("{} is held {}; {resume} ends that", scope_in_words(&hold.scope), circumstances(hold))
+    let are = if hold.scope.way == Some(Way::Update) { "are" } else { "is" };
+    format!("{} {are} held {}; {resume} ends that", scope_in_words(&hold.scope), circumstances(hold))
 }
 
 /// ``by `dan` since 2026-03-02 09:00 UTC, until 2026-03-02 11:00 UTC (waiting for QA)``.

@@ -66,6 +66,20 @@ impl Finding {
         }
     }
 
+    /// The head branch of a pull request of butler's cannot be made beside another one.
+    pub fn in_the_way(head: &str, other: &str) -> Finding {
+        Finding {
+            text: format!(
+                "The branch {} cannot be made: git cannot hold it beside {}. Delete or rename that branch; until then this \
+                 pull request is not opened.",
+                code(head),
+                code(other)
+            ),
+            failing: true,
+            title: format!("{other} is in the way of {head}"),
+        }
+    }
+
     /// butler.yaml names a branch that is not there.
     pub fn no_branch(environment: &str, branch: &str) -> Finding {
         Finding {

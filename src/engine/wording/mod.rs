@@ -19,8 +19,10 @@ pub use explain::{Row, rows};
 pub use findings::{CheckText, MemoryTrouble, config_invalid, config_valid, memory_mended, memory_refused};
 pub use hold::{hold_in_words, scope_in_words};
 pub use lines::{Finding, findings, fingerprint};
-pub use pull::{PullText, edited, newer_plan, nothing_left, promotion_pull, summary, update_pull};
-pub use reply::{Merging, Situation, Standing, reply};
+pub use pull::{
+    PullText, edited, left_to_people, newer_plan, no_longer_wanted, nothing_left, promotion_pull, summary, update_pull,
+};
+pub use reply::{Merging, Situation, Standing, given_up, reply};
 pub use status::{Board, Running, Stage, pull_of};
 
 #[cfg(test)]

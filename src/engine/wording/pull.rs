@@ -186,7 +186,24 @@ pub fn summary(changes: &[Change]) -> String {
 
 /// Said when butler closes a pull request of its own.
 pub fn nothing_left() -> String {
-    "Nothing is left to carry: the target has these versions, or they were declined or held.\n".into()
+    "Nothing is left to carry: the target has these versions, or they were declined.\n".into()
+}
+
+/// Said when butler closes a pull request that butler.yaml has no place for any more.
+pub fn no_longer_wanted(head: &str) -> String {
+    format!(
+        "Closed: butler.yaml has no promotion or update for {} any more. No version is declined by that.\n",
+        code(head)
+    )
+}
+
+/// Said on one that a person committed to.
+pub fn left_to_people(head: &str) -> String {
+    format!(
+        "butler.yaml has no promotion or update for {} any more. It holds a commit that butler does not know as its own, \
+         so this pull request is left to you: merge it, or close it.\n",
+        code(head)
+    )
 }
 
 /// Said when something newer waits behind a pull request that people are reviewing.

@@ -57,6 +57,15 @@ pub fn reply(decisions: &[Decision], situation: &Situation<'_>) -> String {
     text
 }
 
+/// The reply to commands that butler could not get to. The next event has it tried again, and the reply edited.
+pub fn given_up(why: &str) -> String {
+    format!(
+        "Not done yet: butler could not go on: {}. Whatever happens next in this repository, such as a push or a comment, \
+         has it tried again; this comment is not forgotten.\n",
+        code(why)
+    )
+}
+
 fn answer(outcome: &Outcome, situation: &Situation<'_>) -> String {
     match outcome {
         Outcome::Promoting { heads } => lines(heads, situation),

@@ -1,6 +1,10 @@
 //! Slash-commands: comments that wait are decided, once, before anything else is done.
 
-use super::{Effect, WorkError, promotions::head_of, said, session::Session};
+use super::{
+    Effect, WorkError,
+    promotions::{head_of, update_head},
+    session::Session,
+};
 use crate::{
     adapters::{
         github::{ForgeError, Pull, PullState, Reaction},
@@ -300,7 +304,7 @@ impl Session<'_> {
         let named = |name: &str| scope.environment.as_ref().is_none_or(|environment| environment == name);
         let by = |way: &Way| scope.way.as_ref().is_none_or(|only| only == way);
         let updates = self.config.environments.iter().filter(|known| named(&known.name) && by(&Way::Update));
-        let mut heads: Vec<String> = updates.map(|known| format!("butler/update/{}", known.name)).collect();
+        let mut heads: Vec<String> = updates.map(|known| update_head(&known.name)).collect();
         let edges = self.config.edges().into_iter().filter(|edge| {
             let way = Way::Promotion { name: edge.promotion.name.clone(), from: edge.from.name.clone() };
             by(&way) && (named(&edge.to.name) || named(&edge.from.name))
@@ -373,13 +377,7 @@ impl Session<'_> {
 
     /// Says something, unless the same was said there before: looking at the comments costs GitHub a call.
     pub async fn say(&self, number: u64, key: &str, body: String) -> Result<(), WorkError> {
-        let (store, now) = (&self.worker.store, self.worker.clock.now());
-        if !said::is_said(store, self.repo, number, key, &body).await? {
-            // What stands there is not what is meant from now on, even if it is meant again before this was said.
-            said::unsay(store, self.repo, number, key, now).await?;
-            store.enqueue(&[Effect::Say { number, key: key.to_owned(), body }.job(self.repo)?], now).await?;
-        }
-        Ok(())
+        self.worker.say(self.repo, number, key, body).await
     }
 
     /// The reply to one comment, as things stand. It has the comment's key: each comment has a reply of its own.

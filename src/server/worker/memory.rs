@@ -117,6 +117,9 @@ impl Session<'_> {
             PushOutcome::Protected { message, .. } => {
                 return Err(WorkError::Fix(format!("{MEMORY_REF} cannot be written: {message}")));
             }
+            PushOutcome::InTheWay { other, .. } => {
+                return Err(WorkError::Fix(format!("{MEMORY_REF} cannot be written beside {other}: delete that ref")));
+            }
             PushOutcome::Retry { why, .. } => return Err(WorkError::Retry { at: None, why }),
         }
         note_seen(self.held, self, &commit).await?;

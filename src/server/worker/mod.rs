@@ -6,6 +6,9 @@ mod error;
 mod hearing;
 mod held;
 mod memory;
+mod merging;
+mod orphans;
+mod parked;
 mod promotions;
 mod publish;
 mod pulls;
@@ -26,7 +29,7 @@ use crate::{
         git::{Mirror, Reader},
         github::{AppIdentity, Forge},
         registry::Registry,
-        store::{JobKey, JobKind, LeasedJob, Outcome, Store, StoreError, backoff},
+        store::{JobKey, JobKind, LeasedJob, MAX_TRIES, Outcome, Store, StoreError, backoff},
     },
     engine::{event::RepoName, memory::Key},
 };
@@ -220,13 +223,22 @@ impl Worker {
             }
             Err(error) => self.outcome_of(error, attempts + 1),
         };
+        let given_up = match &outcome {
+            Outcome::Retry { why, .. } if attempts + 1 >= MAX_TRIES => Some(why.clone()),
+            Outcome::Blocked { finding: why } | Outcome::Bug { why } => Some(why.clone()),
+            Outcome::Retry { .. } | Outcome::Done { .. } => None,
+        };
         span.in_scope(|| match &outcome {
             Outcome::Done { .. } => tracing::debug!("done"),
             Outcome::Retry { at, why } => tracing::warn!(%at, why, "to be tried again"),
             Outcome::Blocked { finding } => tracing::warn!(finding, "somebody has to act"),
             Outcome::Bug { why } => tracing::error!(why, "a fault of butler's own"),
         });
-        self.store.finish_with(held.into_lease(), outcome, &effects, self.clock.now()).await
+        self.store.finish_with(held.into_lease(), outcome, &effects, self.clock.now()).await?;
+        match (&key, given_up) {
+            (JobKey::Repository(repo), Some(why)) => self.tell_who_waits(repo, &why).await,
+            _ => Ok(()),
+        }
     }
 
     fn outcome_of(&self, error: WorkError, attempts: u32) -> Outcome {

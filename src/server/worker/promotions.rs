@@ -12,13 +12,22 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// The fixed head branch of an edge: `butler/promote/<name>`, with the target's name where a promotion has several.
+const PROMOTIONS: &str = "butler/promote/";
+const UPDATES: &str = "butler/update/";
+
+/// The fixed head branch of an edge: `butler/promote/<name>`, and `butler/promote/<name>+<from>+<to>` where a promotion
+/// has several. All are leaves of one folder, since git cannot hold a ref and another below it, and no name holds a `+`.
 pub fn head_of(config: &Config, edge: &Edge<'_>) -> String {
     let name = &edge.promotion.name;
     match config.edges().iter().filter(|other| other.promotion.name == *name).count() {
-        0 | 1 => format!("butler/promote/{name}"),
-        _ => format!("butler/promote/{name}/{}-{}", edge.from.name, edge.to.name),
+        0 | 1 => format!("{PROMOTIONS}{name}"),
+        _ => format!("{PROMOTIONS}{name}+{}+{}", edge.from.name, edge.to.name),
     }
+}
+
+/// The head branch of an environment's updates.
+pub fn update_head(environment: &str) -> String {
+    format!("{UPDATES}{environment}")
 }
 
 impl Session<'_> {
@@ -183,7 +192,7 @@ impl Session<'_> {
                 let short = commit.get(..7).unwrap_or(&commit).to_owned();
                 Ok((format!("committed as {short}: {}", wording::summary(&plan.changes)), true))
             }
-            Published::Protected { message } => Ok((
+            Published::Protected { message, .. } => Ok((
                 format!("the branch takes no direct commits ({}): use `write: pull-request`", wording::plain(&message)),
                 false,
             )),
@@ -213,13 +222,13 @@ impl Session<'_> {
             return Ok((nothing(&plan), false));
         }
         let nothing = nothing(&plan);
-        // What is held is not gone: the pull request waits as it is, with all that was said on it.
-        if let Some(pull) = self.pulls.get(head).filter(|_| plan.changes.is_empty())
-            && let Some(skip) = plan.skipped.iter().find(|skip| skip.code == "held")
+        // What waits is not gone: the pull request stays as it is, with all that was said on it.
+        if plan.changes.is_empty()
+            && let Some(to) = self.branch(&branch).await?
+            && let Some(sentence) =
+                self.left_as_it_is(head, &to.snapshot, &plan.skipped, &|line| promotion_key(&plan.name, line))
         {
-            let held = self.memory.holds_at(self.worker.clock.now()).find(|hold| hold.sentence() == skip.reason);
-            let why = held.map_or_else(|| wording::code(&skip.reason), wording::hold_in_words);
-            return Ok((format!("#{} stays as it is: {why}", pull.number), false));
+            return Ok((sentence, false));
         }
         let title = wording::subject(&plan.to, &plan.changes);
         let work = PullWork {

@@ -22,6 +22,8 @@ pub enum Published {
     /// The server does not take it from butler.
     Protected {
         message: String,
+        /// The branch that stands where this one's folder would be, or below it, where that is the reason.
+        in_the_way: Option<String>,
     },
 }
 
@@ -104,7 +106,12 @@ impl Session<'_> {
                 };
                 Ok(Published::Done { commit: new.unwrap_or_default() })
             }
-            PushOutcome::Protected { message, .. } => Ok(Published::Protected { message }),
+            PushOutcome::Protected { message, .. } => Ok(Published::Protected { message, in_the_way: None }),
+            PushOutcome::InTheWay { name, other } => {
+                let other = other.strip_prefix("refs/heads/").unwrap_or(&other).to_owned();
+                let message = format!("git cannot hold {name} beside {other}");
+                Ok(Published::Protected { message, in_the_way: Some(other) })
+            }
             PushOutcome::Moved { name, .. } => Err(WorkError::Again(format!("{name} moved while it was planned"))),
             PushOutcome::Unknown { why } => Err(WorkError::Again(format!("the push's answer was lost: {why}"))),
             PushOutcome::Retry { why, after } => Err(WorkError::Retry {

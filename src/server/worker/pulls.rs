@@ -1,26 +1,26 @@
 //! butler's own pull requests: one for each head branch, found again by it, refreshed in place, closed when nothing is
-//! left, merged when somebody who may says so.
+//! left. How they are merged is in [`super::merging`].
 //!
 //! What butler is about to put on a head branch is remembered before it is put there: whatever else stands there is a
 //! person's.
 
 use super::{WorkError, publish::Published, session::Session};
 use crate::{
-    adapters::github::{
-        BranchRules, ForgeError, MergeOutcome, Pull, PullSpec, PullState as PullStatus, ReviewState, last_words,
-    },
+    adapters::github::{ForgeError, Pull, PullSpec, PullState as PullStatus},
     engine::{
-        command::Permission,
         config::PullRequest,
-        memory::{Decision, Decline, Merged, Outcome, PullRecord},
-        plan::{Change, PullAction, PullState, decide_pull},
+        manifest::LineId,
+        memory::{Decline, Merged, PullRecord, line_file},
+        plan::{Change, PullAction, PullState, Skip, Snapshot, decide_pull},
         wording::{self, Finding, PullText},
     },
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Who commits when a person presses "Update branch".
+const UPDATER: &str = "noreply@github.com";
+/// More merges of the base into one head than these are somebody at work on it.
+const MOST_UPDATES: usize = 20;
 
 /// What a pull request is to carry.
 pub struct PullWork {
@@ -54,9 +54,10 @@ enum Written {
     Open {
         number: u64,
     },
-    /// The server does not take the head branch from butler.
-    Protected {
-        message: String,
+    /// The server does not take the head branch from butler. The sentence says why, in Markdown.
+    Refused {
+        why: String,
+        finding: Finding,
     },
 }
 
@@ -75,7 +76,7 @@ impl Session<'_> {
             true => self
                 .worker
                 .forge
-                .own_open_pulls(self.repo)
+                .own_pulls(self.repo, "open")
                 .await?
                 .into_iter()
                 .map(|p| (p.head_ref.clone(), p))
@@ -84,7 +85,7 @@ impl Session<'_> {
         };
         let mut memory = self.memory.clone();
         let mut ended = Vec::new();
-        for (head, record) in &mut memory.pulls {
+        for (head, record) in &memory.pulls {
             let Some(number) = record.number.filter(|number| record.ended != Some(*number)) else { continue };
             if self.pulls.get(head).is_some_and(|pull| pull.number == number) {
                 continue;
@@ -103,17 +104,18 @@ impl Session<'_> {
                     None
                 }),
             };
-            ended.push((head.clone(), pull, by));
+            let ours = self.head(head) == Some(&pull.head_sha) && self.is_ours(record, &pull).await?;
+            ended.push((head.clone(), pull, by, ours));
         }
         if ended.is_empty() {
             return Ok(());
         }
         let now = self.worker.clock.now();
         let mut said = Vec::new();
-        for (head, pull, by) in &ended {
+        for (head, pull, by, ours) in &ended {
             let Some(record) = memory.pulls.get_mut(head) else { continue };
             let (values, merge) = (std::mem::take(&mut record.values), record.merge.take());
-            record.ended = Some(pull.number);
+            record.end(pull.number, ours.then_some(&pull.head_sha));
             record.requested = None;
             if merge.is_some() {
                 self.restate.insert(pull.number);
@@ -158,13 +160,42 @@ impl Session<'_> {
     }
 
     /// Removes a head branch that still stands where butler put it.
-    async fn delete_head(&mut self, head: &str) -> Result<(), WorkError> {
+    pub(super) async fn delete_head(&mut self, head: &str) -> Result<(), WorkError> {
         let Some(at) = self.head(head).cloned() else { return Ok(()) };
         let ours = self.memory.pulls.get(head).is_some_and(|record| record.head == at);
         if ours {
             self.move_branch(head, Some(at), None).await?;
         }
         Ok(())
+    }
+
+    /// Why an open pull request is left as it stands though its plan carries nothing now: one of its lines is held, or what
+    /// it should be cannot be told. Only where each is as it should be, or declined, has it nothing left to do. `key` names
+    /// a line as the record does.
+    pub fn left_as_it_is(
+        &self,
+        head: &str,
+        snapshot: &Snapshot,
+        skipped: &[Skip],
+        key: &dyn Fn(&LineId) -> String,
+    ) -> Option<String> {
+        let (pull, record) = (self.pulls.get(head)?, self.memory.pulls.get(head)?);
+        let proposed = |skip: &&Skip| {
+            let scan = snapshot.scans.get(&skip.file);
+            let line = scan.and_then(|scan| {
+                let line = scan.lines.iter().find(|line| line.position == skip.position)?;
+                Some((key(&scan.line_id(&skip.file, line)), &line.value))
+            });
+            match line {
+                Some((line, stands)) => record.values.get(&line).is_some_and(|value| value != stands),
+                // A value that is still to be put into the file.
+                None => record.values.keys().any(|line| line_file(line) == skip.file),
+            }
+        };
+        let skip = skipped.iter().filter(|skip| skip.code != "declined").find(proposed)?;
+        let held = self.memory.holds_at(self.worker.clock.now()).find(|hold| hold.sentence() == skip.reason);
+        let why = held.map_or_else(|| wording::code(&skip.reason), wording::hold_in_words);
+        Some(format!("#{} stays as it is: {why}", pull.number))
     }
 
     /// Makes the pull request carry exactly this, and says where it stands.
@@ -215,17 +246,13 @@ impl Session<'_> {
             }),
             (PullAction::Write, pull) => Ok(match self.write_pull(&work, record, pull).await? {
                 Written::Open { number } => open(number),
-                Written::Protected { message } => {
-                    self.findings.push(Finding::protected_head(&work.head, &message));
-                    let head = wording::code(&work.head);
-                    let why = wording::code(&message);
-                    Stands {
-                        sentence: format!("{head} refuses butler's push ({why}): {}", wording::summary(&work.changes)),
-                    }
+                Written::Refused { why, finding } => {
+                    self.findings.push(finding);
+                    Stands { sentence: format!("{why}: {}", wording::summary(&work.changes)) }
                 }
             }),
             (PullAction::Close, Some(pull)) => {
-                self.close(&work.head, &pull).await?;
+                self.close(&work.head, &pull, &wording::nothing_left()).await?;
                 Ok(Stands { sentence: "nothing is left to carry".into() })
             }
             (PullAction::Announce, Some(pull)) => {
@@ -252,24 +279,30 @@ impl Session<'_> {
     }
 
     /// The pull request's head; GitHub's "Update branch" merges of the base do not count as a person's commits.
-    async fn head_without_updates(&self, head: &str, pull: &Pull) -> Result<String, WorkError> {
+    pub(super) async fn head_without_updates(&self, head: &str, pull: &Pull) -> Result<String, WorkError> {
         let Some(record) = self.memory.pulls.get(head) else { return Ok(pull.head_sha.clone()) };
-        if record.head == pull.head_sha || record.stands_at(&pull.head_sha) {
-            return Ok(record.head.clone());
+        Ok(if self.is_ours(record, pull).await? { record.head.clone() } else { pull.head_sha.clone() })
+    }
+
+    /// Whether a pull request's head is what butler put there, with nothing but the base merged into it since.
+    pub(super) async fn is_ours(&self, record: &PullRecord, pull: &Pull) -> Result<bool, WorkError> {
+        if record.stands_at(&pull.head_sha) {
+            return Ok(true);
         }
-        let (mirror, head, ours) = (self.mirror.clone(), pull.head_sha.clone(), record.head.clone());
-        let base = self.head(&pull.base_ref).cloned().unwrap_or_default();
-        let only_updates = Self::blocking(move || {
-            let mut at = head;
-            // A handful of updates at most; more is somebody working on the branch.
-            for _ in 0..20 {
+        let Some(base) = self.head(&pull.base_ref).cloned() else { return Ok(false) };
+        let (mirror, mut at, ours) = (self.mirror.clone(), pull.head_sha.clone(), record.head.clone());
+        Self::blocking(move || {
+            for _ in 0..MOST_UPDATES {
                 if at == ours {
                     return Ok(true);
                 }
                 let Some(commit) = mirror.first_parent_history(&at, 1)?.into_iter().next() else { return Ok(false) };
                 let [first, second] = commit.parents.as_slice() else { return Ok(false) };
-                // GitHub commits it; what it brings in must be the base branch's.
-                if commit.committer.email != "noreply@github.com" || !mirror.is_ancestor(second, &base)? {
+                // Names can be forged, a tree cannot: all that it may bring in is the base branch's.
+                let is_update = commit.committer.email == UPDATER
+                    && mirror.is_ancestor(second, &base)?
+                    && mirror.is_plain_merge(&at)?;
+                if !is_update {
                     return Ok(false);
                 }
                 at = first.clone();
@@ -277,8 +310,6 @@ impl Session<'_> {
             Ok(false)
         })
         .await
-        .unwrap_or(false);
-        Ok(if only_updates { record.head.clone() } else { pull.head_sha.clone() })
     }
 
     async fn write_pull(
@@ -307,8 +338,17 @@ impl Session<'_> {
             // An approval or a `/merge` was of the plan that stood there.
             record.merge = None;
             self.remember(memory, &format!("plan: {} {}", work.edge, work.hash)).await?;
-            if let Published::Protected { message } = self.move_branch(&work.head, standing_at, Some(commit)).await? {
-                return Ok(Written::Protected { message });
+            match self.move_branch(&work.head, standing_at, Some(commit)).await? {
+                Published::Done { .. } => {}
+                Published::Protected { in_the_way: Some(other), .. } => {
+                    let why = format!("{} is in the way of {}", wording::code(&other), wording::code(&work.head));
+                    return Ok(Written::Refused { why, finding: Finding::in_the_way(&work.head, &other) });
+                }
+                Published::Protected { message, in_the_way: None } => {
+                    let (head, said) = (wording::code(&work.head), wording::code(&message));
+                    let why = format!("{head} refuses butler's push ({said})");
+                    return Ok(Written::Refused { why, finding: Finding::protected_head(&work.head, &message) });
+                }
             }
         }
         let opened = self.show_pull(work, &diff).await?;
@@ -364,215 +404,29 @@ impl Session<'_> {
         self.remember(memory, &format!("pull: {head} is #{number}")).await
     }
 
-    /// Closes a pull request of butler's that carries nothing any more. It is remembered as ended first: a person's
-    /// close would decline its versions.
-    async fn close(&mut self, head: &str, pull: &Pull) -> Result<(), WorkError> {
+    /// Closes a pull request of butler's and says why. It is remembered as ended first: a person's close would decline
+    /// its versions.
+    pub(super) async fn close(&mut self, head: &str, pull: &Pull, why: &str) -> Result<(), WorkError> {
         let mut memory = self.memory.clone();
         if let Some(record) = memory.pulls.get_mut(head) {
-            record.ended = Some(pull.number);
-            record.number = Some(pull.number);
+            if record.merge.is_some() {
+                self.restate.insert(pull.number);
+            }
+            record.end(pull.number, Some(&pull.head_sha));
             record.values.clear();
             record.merge = None;
         }
         self.remember(memory, &format!("close: #{}", pull.number)).await?;
         // Said first, and at once: nobody looks again at what is closed.
-        self.worker.forge.say(self.repo, pull.number, "closed", &wording::nothing_left()).await?;
+        self.worker.forge.say(self.repo, pull.number, "closed", why).await?;
         self.worker.forge.close_pull(self.repo, pull.number).await?;
         self.pulls.remove(head);
         self.delete_head(head).await
     }
-
-    /// Merges what somebody asked to be merged, where it may be. Returns the sentence that says what it waits for, and
-    /// whether something was merged.
-    pub async fn merge_if_asked(
-        &mut self,
-        head: &str,
-        branch: &str,
-        automatic: bool,
-        title: &str,
-    ) -> Result<(Option<String>, bool), WorkError> {
-        let Some(record) = self.memory.pulls.get(head).cloned() else { return Ok((None, false)) };
-        let Some(pull) = self.pulls.get(head).cloned() else { return Ok((None, false)) };
-        // Lists do not tell whether it can be merged.
-        let pull = match record.merge.is_some() || automatic {
-            true => self.worker.forge.pull(self.repo, pull.number).await?,
-            false => pull,
-        };
-        let asked = record.merge.clone();
-        if asked.is_none() && !automatic {
-            return Ok((None, false));
-        }
-        if let Some(asked) = &asked
-            && (asked.plan != record.plan || asked.head != record.head)
-        {
-            return Ok((
-                Some(format!("#{} changed since {} asked to merge it", pull.number, wording::code(&asked.by))),
-                false,
-            ));
-        }
-        if asked.is_some() {
-            self.restate.insert(pull.number);
-        }
-        if pull.base_ref != branch {
-            return Ok((Some(retargeted(&pull)), false));
-        }
-        if let Some(asked) = &asked {
-            // The memory names who asked; whether they may is asked again now.
-            let needed = self.needed("merge", self.target_of(head).as_deref());
-            let has = self.worker.forge.role(self.repo, &asked.by).await?;
-            if has.is_none_or(|has| has < needed) {
-                let by = wording::code(&asked.by);
-                return Ok((Some(format!("#{}: {by} may not merge it any more", pull.number)), false));
-            }
-        }
-        if self.head_without_updates(head, &pull).await? != record.head {
-            // What was asked for was another commit; it is not asked for any more.
-            let mut memory = self.memory.clone();
-            if let Some(record) = memory.pulls.get_mut(head) {
-                record.merge = None;
-            }
-            self.remember(memory, &format!("#{} has a person's commits: not merged", pull.number)).await?;
-            let why = "somebody committed to its branch since; butler leaves the merge to people";
-            return Ok((Some(format!("#{}: {why}", pull.number)), false));
-        }
-        let rules = self.worker.forge.branch_rules(self.repo, &pull.base_ref).await?;
-        if let Some(waits) = self.missing_for_merge(&pull, &rules).await? {
-            return Ok((Some(format!("#{} waits: {waits}", pull.number)), false));
-        }
-        self.last_word().await?;
-        let by = asked.as_ref().map(|asked| format!("Butler-Requested-By: {}\n", asked.by)).unwrap_or_default();
-        let message = format!("Merges #{}.\n\nButler-Plan: {}\n{by}", pull.number, record.plan);
-        let outcome = self.merge_as_allowed(&pull, &rules, title, &message).await?;
-        let commit = match outcome {
-            MergeOutcome::Merged { sha } | MergeOutcome::AlreadyMerged { sha } => sha,
-            MergeOutcome::HeadMoved => {
-                return Err(WorkError::Again(format!("#{} moved before the merge", pull.number)));
-            }
-            MergeOutcome::BaseMoved => return Err(WorkError::Again(format!("the base of #{} moved", pull.number))),
-            MergeOutcome::NotMergeable { why } | MergeOutcome::MethodRefused { why } => {
-                return Ok((
-                    Some(format!("#{} cannot be merged: {}", pull.number, wording::plain(why.trim_end_matches('.')))),
-                    false,
-                ));
-            }
-        };
-        tracing::info!(number = pull.number, commit, "merged");
-        let mut memory = self.memory.clone();
-        if let Some(record) = memory.pulls.get_mut(head) {
-            record.ended = Some(pull.number);
-            record.number = Some(pull.number);
-            record.requested = None;
-            record.merge = None;
-            record.land(pull.number, self.worker.clock.now());
-            record.merged = Some(Merged {
-                number: pull.number,
-                comment: asked.as_ref().map_or(0, |asked| asked.comment),
-                by: asked.map(|asked| asked.by).unwrap_or_default(),
-                commit: commit.clone(),
-            });
-        }
-        self.remember(memory, &format!("merge: #{} as {commit}", pull.number)).await?;
-        self.pulls.remove(head);
-        self.delete_head(head).await?;
-        Ok((None, true))
-    }
-
-    /// Merges in the first way that the repository and the branch's rules allow: a merge commit, a squash, a rebase. What
-    /// GitHub does not tell beforehand it tells when asked to merge.
-    async fn merge_as_allowed(
-        &self,
-        pull: &Pull,
-        rules: &BranchRules,
-        title: &str,
-        message: &str,
-    ) -> Result<MergeOutcome, WorkError> {
-        let why = "the repository's settings and the branch's rules together allow no way to merge".to_owned();
-        let mut outcome = MergeOutcome::MethodRefused { why };
-        for method in self.merge_methods.iter().filter(|method| rules.merge_methods.contains(method)) {
-            let forge = &self.worker.forge;
-            outcome = forge.merge(self.repo, pull.number, &pull.head_sha, *method, title, message).await?;
-            if !matches!(outcome, MergeOutcome::MethodRefused { .. }) {
-                break;
-            }
-        }
-        Ok(outcome)
-    }
-
-    /// What was merged last from a head branch: `` merged #1 as 1a2b3c4, as `ann` asked ``.
-    pub fn merged_in_words(&self, head: &str) -> String {
-        let Some(merged) = self.memory.pulls.get(head).and_then(|record| record.merged.as_ref()) else {
-            return "merged".into();
-        };
-        let by = if merged.by.is_empty() { String::new() } else { format!(", as {} asked", wording::code(&merged.by)) };
-        format!("#{} was merged as {}{by}", merged.number, merged.commit)
-    }
-
-    /// What keeps a pull request from being merged, as far as butler can see. Being on a bypass list is no permission.
-    async fn missing_for_merge(&self, pull: &Pull, rules: &BranchRules) -> Result<Option<String>, WorkError> {
-        if pull.draft {
-            return Ok(Some("it is a draft".into()));
-        }
-        if pull.mergeable == Some(false) {
-            return Ok(Some("it conflicts with its base".into()));
-        }
-        if rules.required_approvals > 0 {
-            let reviews = self.worker.forge.reviews(self.repo, pull.number).await?;
-            let mut approvals = 0;
-            for review in last_words(&reviews) {
-                let may = self.worker.forge.role(self.repo, &review.author).await?;
-                match review.state {
-                    _ if may.is_none_or(|may| may < Permission::Write) => {}
-                    ReviewState::Approved if review.commit == pull.head_sha => approvals += 1,
-                    ReviewState::ChangesRequested => {
-                        return Ok(Some(format!("{} asked for changes", wording::code(&review.author))));
-                    }
-                    _ => {}
-                }
-            }
-            if approvals < rules.required_approvals {
-                return Ok(Some(format!("{approvals} of {} approvals", rules.required_approvals)));
-            }
-        }
-        if !rules.required_checks.is_empty() {
-            let checks = self.worker.forge.checks(self.repo, &pull.head_sha).await?;
-            let missing: Vec<String> = rules
-                .required_checks
-                .iter()
-                .filter(|name| !checks.succeeded(name))
-                .map(|name| wording::code(name))
-                .collect();
-            if !missing.is_empty() {
-                return Ok(Some(format!("the check {} has not succeeded", missing.join(", "))));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Says again what became of merges that people asked for: those that wait, those that came to an end, and those that
-    /// an earlier attempt did and did not live to tell.
-    pub async fn restate_merges(&mut self) -> Result<(), WorkError> {
-        let merged = self.memory.pulls.values().filter_map(|record| record.merged.as_ref());
-        let mut numbers: BTreeSet<u64> = merged.map(|merged| merged.number).collect();
-        numbers.append(&mut self.restate);
-        let asked_for = |decisions: &[Decision]| {
-            decisions.iter().find_map(|decision| match decision.outcome {
-                Outcome::Merging { number, .. } if numbers.contains(&number) => Some(number),
-                _ => None,
-            })
-        };
-        let commands = self.memory.commands.iter();
-        let due: Vec<(u64, u64, Vec<Decision>)> = commands
-            .filter_map(|(comment, decisions)| Some((asked_for(decisions)?, *comment, decisions.clone())))
-            .collect();
-        for (number, comment, decisions) in due {
-            self.reply_to(number, comment, &decisions).await?;
-        }
-        Ok(())
-    }
 }
 
 /// Somebody turned the pull request to another branch: what it is merged into is theirs to decide.
-fn retargeted(pull: &Pull) -> String {
+pub(super) fn retargeted(pull: &Pull) -> String {
     let base = wording::code(&pull.base_ref);
     format!("#{} was turned to {base}; butler leaves it alone until it is turned back or closed", pull.number)
 }

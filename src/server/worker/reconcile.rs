@@ -3,7 +3,7 @@
 use super::{Effect, Held, WorkError, Worker, memory, session::Session};
 use crate::{
     adapters::{
-        github::{Conclusion, ForgeError, RepositoryInfo},
+        github::{Conclusion, ForgeError, Pull, RepositoryInfo},
         store::{Debounce, JobRequest, Outcome},
     },
     engine::{
@@ -242,10 +242,12 @@ impl Session<'_> {
                 let mut branches: Vec<String> =
                     self.config.environments.iter().map(|environment| self.branch_of(environment)).collect();
                 branches.push(self.default_branch.clone());
+                // Merged ones too: GitHub committed them, or the person who merged.
+                let is_ours = |pull: &Pull| pull.head_ref.starts_with("butler/");
                 let (mirror, heads, email) = (self.mirror.clone(), self.heads.clone(), self.identity.commit_email());
                 let traces = Self::blocking(move || memory::has_own_commits(&mirror, &heads, &branches, &email))
                     .await?
-                    || !self.worker.forge.own_open_pulls(self.repo).await?.is_empty();
+                    || self.worker.forge.own_pulls(self.repo, "all").await?.iter().any(is_ours);
                 if traces {
                     return Ok(Err(MemoryTrouble::Vanished { last_seen: None }));
                 }
@@ -272,6 +274,7 @@ impl Session<'_> {
     /// Makes everything as it should be. Returns whether branches moved by butler's own hand.
     async fn work(&mut self) -> Result<bool, WorkError> {
         self.delete_left_heads().await?;
+        self.close_orphans().await?;
         self.index_images().await?;
         let mut moved = self.update_all().await?;
         moved |= self.promote_all().await?;

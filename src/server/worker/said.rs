@@ -31,6 +31,11 @@ pub(super) async fn is_said(
     Ok(said.is_some_and(|(said, _)| said == fingerprint(body)))
 }
 
+/// Whether anything was said there, or is to be.
+pub(super) async fn is_anything(store: &Store, repo: &RepoName, number: u64, key: &str) -> Result<bool, StoreError> {
+    Ok(store.fact::<String>(SAID, &place(repo, number, key)).await?.is_some())
+}
+
 /// Notes that this was said.
 pub(super) async fn note(
     store: &Store,

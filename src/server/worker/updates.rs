@@ -1,6 +1,6 @@
 //! Updates of environments: planned with facts until nothing is missing, then written the environment's way.
 
-use super::{Effect, WorkError, publish::Published, pulls::PullWork, session::Session};
+use super::{Effect, WorkError, promotions::update_head, publish::Published, pulls::PullWork, session::Session};
 use crate::{
     adapters::{
         git::{BranchState, Identity},
@@ -27,7 +27,8 @@ const FINDINGS_TOLD: &str = "findings-told";
 const TAGS_FRESH: SignedDuration = SignedDuration::from_secs(30);
 
 impl Session<'_> {
-    /// Updates every environment that butler writes. Returns whether a pull request was merged: then branches moved.
+    /// Updates every environment that butler writes. Returns whether branches moved under what was planned: a pull request
+    /// was merged, or a commit went into a file that a pull request changes as well.
     pub async fn update_all(&mut self) -> Result<bool, WorkError> {
         let config = self.config.clone();
         let mut moved = false;
@@ -84,12 +85,12 @@ impl Session<'_> {
                             "updated"
                         );
                     }
-                    Published::Protected { message } if mode == UpdateMode::Auto => {
+                    Published::Protected { message, .. } if mode == UpdateMode::Auto => {
                         tracing::info!(branch, message, "the branch takes no commits: by pull request");
                         by_pull.extend(direct);
                         why = "The branch takes no direct commits.";
                     }
-                    Published::Protected { message } => {
+                    Published::Protected { message, .. } => {
                         self.findings.push(Finding::protected(&environment.name, &branch, &message));
                     }
                 }
@@ -129,15 +130,26 @@ impl Session<'_> {
         changes: Vec<Change>,
         why: &str,
     ) -> Result<bool, WorkError> {
-        let head = format!("butler/update/{}", environment.name);
+        let head = update_head(&environment.name);
         let known = self.memory.pulls.contains_key(&head) || self.pulls.contains_key(&head);
         if changes.is_empty() && !known {
             return Ok(false);
         }
         let Some(state) = self.branch(branch).await? else { return Ok(false) };
+        if changes.is_empty()
+            && let Some(sentence) = self.left_as_it_is(&head, &state.snapshot, &plan.skipped, &line_key)
+        {
+            self.note_standing(head, None, environment.name.clone(), sentence);
+            return Ok(false);
+        }
         // A direct commit may have moved the branch: the rest is planned on what is there now.
+        let planned = changes.len();
         let still: Vec<Change> =
             changes.into_iter().filter(|change| state.snapshot.blob(&change.line.file) == change.edit.blob).collect();
+        if still.len() < planned {
+            // It changed a file of theirs, too: they are planned again, and not taken out of the pull request meanwhile.
+            return Ok(true);
+        }
         let message = update_commit(&plan, &still);
         let why = why.to_owned();
         let (title, empty) = (message.lines().next().unwrap_or_default().to_owned(), still.is_empty());

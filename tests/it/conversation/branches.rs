@@ -1,4 +1,4 @@
-//! Promotions between branches, by commit, and to several environments.
+//! Promotions between branches, by commit, and to several environments; and what becomes of their head branches.
 
 use super::{REPO, World, only_pull};
 use crate::support::world::replace;
@@ -156,8 +156,8 @@ promotions:
     let open = world.open_pulls();
     let heads: Vec<_> = open.iter().map(|n| world.github.issue(REPO, *n).unwrap().pull.unwrap().head_ref).collect();
     insta::assert_snapshot!(heads.join("\n"), @r"
-    butler/promote/out/development-staging
-    butler/promote/out/development-production
+    butler/promote/out+development+staging
+    butler/promote/out+development+production
     ");
     let [staging, production] = open[..] else { panic!("{open:?}") };
     world.comment("ann", staging, "/merge").await;
@@ -168,4 +168,121 @@ promotions:
     world.comment("dan", production, "/butler promote production").await;
     insta::assert_snapshot!(world.reply(production), @"- `development` → `production`: #3 is open: `app 1.0.0 -> 1.1.0`.");
     world.finish().await;
+}
+
+/// Three environments, and these promotions.
+fn promoting(promotions: &str) -> String {
+    format!(
+        "\
+version: 1
+environments:
+  development: {{path: deploy/development}}
+  staging: {{path: deploy/staging, update: none}}
+  production: {{path: deploy/production, update: none}}
+promotions: [{promotions}]
+"
+    )
+}
+
+/// The open pull requests: number and head.
+fn open_heads(world: &World) -> Vec<(u64, String)> {
+    let open = world.github.pulls(REPO).into_iter().filter(|issue| issue.open);
+    open.map(|issue| (issue.number, issue.pull.unwrap().head_ref)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_may_get_a_second_target_and_lose_it() {
+    let one = promoting("{name: out, from: development, to: staging}");
+    let world = World::configured(&one).await;
+    world.push_image("1.1.0").await;
+    assert_eq!(open_heads(&world), [(1, "butler/promote/out".to_owned())]);
+    let two = promoting("{name: out, from: development, to: [staging, production]}");
+    world.push("dan", "main", "butler.yaml", &two).await;
+    insta::assert_snapshot!(world.reply(1), @"Closed: butler.yaml has no promotion or update for `butler/promote/out` any more. No version is declined by that.");
+    let (staging, production) = ("butler/promote/out+development+staging", "butler/promote/out+development+production");
+    assert_eq!(open_heads(&world), [(2, staging.to_owned()), (3, production.to_owned())]);
+    world.push("dan", "main", "butler.yaml", &one).await;
+    assert_eq!(open_heads(&world), [(4, "butler/promote/out".to_owned())], "nothing was declined");
+    for closed in [2, 3] {
+        assert!(world.reply(closed).starts_with("Closed: "));
+    }
+    assert_eq!((world.github.branch(REPO, staging), world.github.branch(REPO, production)), (None, None));
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_request_that_butler_yaml_has_no_place_for_is_closed() {
+    let both =
+        "{name: to-staging, from: development, to: staging}, {name: to-production, from: development, to: production}";
+    let before = promoting(both);
+    let renamed = promoting(&both.replace("name: to-staging", "name: stage"));
+    let by_commit = promoting(&both.replace("to: staging}", "to: staging, write: commit}"));
+    for (what, after, next) in [
+        ("removed", promoting("{name: to-production, from: development, to: production}"), None),
+        ("renamed", renamed, Some("butler/promote/stage")),
+        ("by commit", by_commit, None),
+    ] {
+        let world = World::configured(&before).await;
+        world.push_image("1.1.0").await;
+        world.push("dan", "main", "butler.yaml", &after).await;
+        assert!(world.reply(1).starts_with("Closed: butler.yaml has no promotion"), "{what}");
+        assert_eq!(world.github.branch(REPO, "butler/promote/to-staging"), None, "{what}");
+        let heads: Vec<String> = open_heads(&world).into_iter().map(|(_, head)| head).collect();
+        let expected = ["butler/promote/to-production"].into_iter().chain(next);
+        assert_eq!(heads, expected.collect::<Vec<_>>(), "{what}");
+        // Nothing was declined: the promotion comes back with its name.
+        if what == "removed" {
+            world.push("dan", "main", "butler.yaml", &before).await;
+            assert_eq!(open_heads(&world)[1], (3, "butler/promote/to-staging".to_owned()));
+        }
+        world.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_a_person_committed_to_is_left_to_people() {
+    let config = promoting("{name: to-staging, from: development, to: staging}");
+    let world = World::configured(&config).await;
+    world.push_image("1.1.0").await;
+    let number = only_pull(&world);
+    world.push("dan", "butler/promote/to-staging", "notes.md", "By hand\n").await;
+    world.reply(number);
+    world.push("dan", "main", "butler.yaml", &promoting("")).await;
+    insta::assert_snapshot!(world.reply(number), @"butler.yaml has no promotion or update for `butler/promote/to-staging` any more. It holds a commit that butler does not know as its own, so this pull request is left to you: merge it, or close it.");
+    assert_eq!(world.open_pulls(), [number]);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_is_not_butlers_any_more_is_closed() {
+    let config = "version: 1\nenvironments:\n  development: {path: deploy/development, update: pull-request}\n";
+    let world = World::configured(config).await;
+    world.push_image("1.1.0").await;
+    let number = only_pull(&world);
+    world.push("dan", "main", "butler.yaml", &config.replace("pull-request", "none")).await;
+    assert!(world.reply(number).starts_with("Closed: "));
+    assert_eq!((world.open_pulls(), world.github.branch(REPO, "butler/update/development")), (vec![], None));
+    world.push("dan", "main", "butler.yaml", config).await;
+    assert_eq!(only_pull(&world), number + 1, "nothing was declined");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_in_the_way_of_a_head_stops_that_promotion_alone() {
+    for other in ["butler/promote/to-staging/mine", "butler/promote"] {
+        let config = promoting(
+            "{name: to-staging, from: development, to: staging}, {name: elsewhere, from: development, to: production, write: commit}",
+        );
+        let world = World::configured(&config).await;
+        world.push("dan", other, "mine.md", "Mine\n").await;
+        world.push_image("1.1.0").await;
+        assert_eq!((world.tag("production"), world.open_pulls()), ("1.1.0".into(), vec![]), "{other}");
+        let said = world.check("main", "butler/update").unwrap();
+        let expected = format!("git cannot hold it beside `{other}`. Delete or rename that branch");
+        assert!(said.starts_with("failure: ") && said.contains(&expected), "{said}");
+        world.person("dan").deletes_branch(REPO, other).unwrap();
+        world.settle().await;
+        assert_eq!(open_heads(&world), [(1, "butler/promote/to-staging".to_owned())]);
+        world.finish().await;
+    }
 }

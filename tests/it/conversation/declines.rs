@@ -63,7 +63,7 @@ async fn a_line_that_was_set_back_stays_until_something_newer_comes() {
     - `deploy/development/app.yaml:12:18` in `development` (`flux-system:app`): `REGISTRY/acme/app:1.1.0 was declined (set back by hand after COMMIT); a newer version, /resume or /promote ends that`
     ");
     assert!(world.open_pulls().is_empty(), "nothing is left to promote");
-    insta::assert_snapshot!(world.reply(number), @"Nothing is left to carry: the target has these versions, or they were declined or held.");
+    insta::assert_snapshot!(world.reply(number), @"Nothing is left to carry: the target has these versions, or they were declined.");
 
     let told = world.github.requests().iter().filter(|request| request.path.ends_with("/check-runs")).count();
     world.push("dan", "main", "notes.md", "Unrelated\n").await;
@@ -130,7 +130,7 @@ async fn a_revert_of_a_merged_promotion_declines_it() {
     world.later(SignedDuration::from_mins(30)).await;
     assert_eq!(world.tag("staging"), "1.0.0");
     assert!(world.open_pulls().is_empty(), "neither again to staging nor on to production");
-    insta::assert_snapshot!(world.reply(next), @"Nothing is left to carry: the target has these versions, or they were declined or held.");
+    insta::assert_snapshot!(world.reply(next), @"Nothing is left to carry: the target has these versions, or they were declined.");
     world.comment("dan", number, "/butler status").await;
     insta::assert_snapshot!(world.reply(number), @r"
     | component | `development` | `staging` | `production` |

@@ -1,6 +1,7 @@
 //! butler's memory is a ref that anybody may push: what is not its own is not believed.
 
 use super::{REPO, World, only_pull, proposed};
+use butler::sandbox::github::Method;
 
 const STATE: &str = "refs/butler/state";
 
@@ -95,5 +96,33 @@ async fn an_older_memory_put_back_stops_everything() {
     world.sweep().await;
     assert_eq!(world.tag("development"), "1.9.0");
     only_pull(&world);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_memory_that_is_lost_with_the_database_is_missed_where_people_merge() {
+    let config = "version: 1\nenvironments:\n  development: {path: deploy/development, update: pull-request}\n";
+    let world = World::configured(config).await;
+    world.push_image("1.1.0").await;
+    world.person("dan").merges_by(REPO, only_pull(&world), Method::Squash).unwrap();
+    world.settle().await;
+    assert_eq!(world.tag("development"), "1.1.0");
+    assert!(world.github.history(REPO, "main").iter().all(|commit| commit.committer.name != world.github.app_login()));
+    let good = world.github.refs(REPO)[STATE].clone();
+    world.person("dan").deletes_ref(REPO, STATE).unwrap();
+    world.store().forget_state(&REPO.parse().unwrap()).await.unwrap();
+    stands_still(&world).await;
+    insta::assert_snapshot!(world.check("main", "butler/memory").unwrap(), @r"
+    failure: butler's memory is not to be trusted
+
+    `refs/butler/state` holds people's decisions (holds, declines, what was promoted). It is not believed: the ref is gone.
+
+    Nothing is written to this repository until that is resolved. If nobody meant this, push the last commit that butler sealed to `refs/butler/state` again (each one's parent is in its history).
+
+    To begin anew, and forget all holds and declines: `butler memory reset OWNER/NAME`, run beside the server.
+    ");
+    world.person("ann").sets_ref(REPO, STATE, &good).unwrap();
+    world.sweep().await;
+    assert_eq!(world.pull(only_pull(&world)).lines().next().unwrap().split(' ').next_back(), Some("1.9.0"));
     world.finish().await;
 }

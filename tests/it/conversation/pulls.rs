@@ -2,6 +2,9 @@
 
 use super::{REPO, World, only_pull, proposed};
 use butler::sandbox::github::{Protection, Verdict};
+use std::process::Command;
+
+const HEAD: &str = "butler/promote/to-staging";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_version_refreshes_the_pull_request_in_place() {
@@ -62,7 +65,7 @@ async fn under_review_a_newer_version_is_only_announced() {
 async fn promoted_by_hand_it_is_closed() {
     let (world, number) = proposed().await;
     world.set_tag("dan", "main", "staging", "1.1.0").await;
-    insta::assert_snapshot!(world.reply(number), @"Nothing is left to carry: the target has these versions, or they were declined or held.");
+    insta::assert_snapshot!(world.reply(number), @"Nothing is left to carry: the target has these versions, or they were declined.");
     let [production] = world.open_pulls()[..] else { panic!("{:?}", world.open_pulls()) };
     assert_ne!(production, number);
     assert_eq!(world.github.branch(REPO, "butler/promote/to-staging"), None);
@@ -105,6 +108,71 @@ async fn update_branch_does_not_count_as_a_persons_commit() {
     world.reply(number);
     assert_eq!(world.tag("staging"), "1.2.0");
     world.finish().await;
+}
+
+/// What looks like GitHub's "Update branch", and carries a file more: anybody may set a committer's address.
+fn forge_update(world: &World, number: u64, path: &str, text: &str) -> String {
+    let (ours, main) = (world.github.branch(REPO, HEAD).unwrap(), world.github.branch(REPO, "main").unwrap());
+    let dan = world.person("dan");
+    let with_more = world.github.without_webhook(|| {
+        dan.updates_branch(REPO, number).unwrap();
+        dan.pushes(REPO, HEAD, "More", &[(path, Some(text))]).unwrap()
+    });
+    let mut git = Command::new("git");
+    git.arg("--git-dir").arg(world.github.git_dir(REPO).unwrap());
+    git.args(["commit-tree", &format!("{with_more}^{{tree}}"), "-p", &ours, "-p", &main]);
+    git.args(["-m", "Merge branch 'main' into butler/promote/to-staging"]);
+    for (who, name, email) in [("AUTHOR", "dan", "dan@example.com"), ("COMMITTER", "GitHub", "noreply@github.com")] {
+        git.env(format!("GIT_{who}_NAME"), name).env(format!("GIT_{who}_EMAIL"), email);
+    }
+    let made = git.output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let forged = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    dan.resets(REPO, HEAD, &forged).unwrap();
+    forged
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_update_branch_is_a_persons_commit() {
+    for (path, text) in [("evil.yaml", "kind: Evil\n"), ("deploy/staging/app.yaml", "kind: Evil\n")] {
+        let (world, number) = proposed().await;
+        world.push("dan", "main", "notes.md", "Unrelated\n").await;
+        let forged = forge_update(&world, number, path, text);
+        world.settle().await;
+        assert!(world.reply(number).contains("holds a commit that butler does not know"), "{path}");
+        world.push_image("1.2.0").await;
+        assert_eq!(world.github.branch(REPO, HEAD), Some(forged), "{path}: not overwritten");
+        world.comment("ann", number, "/merge").await;
+        assert!(world.reply(number).starts_with("Not merged: #1: somebody committed to its branch"), "{path}");
+        assert_ne!(world.github.file(REPO, "main", path).as_deref(), Some(text));
+        assert_eq!(world.open_pulls(), [number]);
+        world.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_updated_head_is_deleted_when_its_pull_request_ends() {
+    for how in ["/merge", "merged by hand", "closed by hand", "nothing is left"] {
+        let (world, number) = proposed().await;
+        world.push("dan", "main", "notes.md", "Unrelated\n").await;
+        world.update_branch("dan", number);
+        match how {
+            "/merge" => drop(world.comment("ann", number, "/merge").await),
+            "merged by hand" => drop(world.person("dan").merges(REPO, number).unwrap()),
+            "closed by hand" => world.person("dan").closes(REPO, number).unwrap(),
+            _ => drop(world.set_tag("dan", "main", "staging", "1.1.0").await),
+        }
+        world.settle().await;
+        assert_eq!(world.github.branch(REPO, HEAD), None, "{how}");
+        world.push_image("1.2.0").await;
+        let pulls = world.github.pulls(REPO);
+        let next = pulls.iter().find(|pull| pull.open && pull.pull.as_ref().unwrap().head_ref == HEAD);
+        assert!(next.is_some_and(|next| next.number > number), "{how}: the way is free: {pulls:?}");
+        for pull in pulls {
+            world.replies(pull.number);
+        }
+        world.finish().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -229,6 +297,66 @@ async fn an_update_that_is_closed_is_declined() {
 
     Merging it is all there is to do. Closing it declines these versions; a newer one opens another.
     "#);
+    world.finish().await;
+}
+
+/// An update to 1.1.0 that waits in a pull request.
+async fn updated_by_pull() -> (World, u64) {
+    let world = World::configured(&AUTO.replace("development}", "development, update: pull-request}")).await;
+    world.push_image("1.1.0").await;
+    let number = only_pull(&world);
+    (world, number)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_is_held_stays_as_it_is() {
+    let (world, number) = updated_by_pull().await;
+    let head = world.github.branch(REPO, "butler/update/development");
+    world.comment("dan", number, "/hold until 3h").await;
+    assert!(world.reply(number).starts_with("Held: the updates of `development`"));
+    world.push_image("1.2.0").await;
+    assert_eq!((world.open_pulls(), world.github.branch(REPO, "butler/update/development")), (vec![number], head));
+    world.comment("ann", number, "/merge").await;
+    insta::assert_snapshot!(world.reply(number), @"Merging as soon as it may be: #1 stays as it is: the updates of `development` are held by `dan` since 2026-03-02 09:00 UTC, until 2026-03-02 12:00 UTC; `/butler resume development` ends that.");
+    assert_eq!(world.tag("development"), "1.0.0");
+    world.comment("dan", number, "/resume").await;
+    world.replies(number);
+    assert_eq!(world.tag("development"), "1.1.0", "what ann asked for");
+    for number in world.open_pulls() {
+        world.replies(number);
+    }
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_stays_as_it_is_while_nobody_can_tell_what_it_should_be() {
+    let (world, number) = updated_by_pull().await;
+    world.registry.away(true);
+    world.later(jiff::SignedDuration::from_mins(6)).await;
+    world.comment("rita", number, "/status").await;
+    assert!(world.reply(number).contains("#1 stays as it is: `tags of REGISTRY/acme/app"), "{}", world.reply(number));
+    assert_eq!(world.open_pulls(), [number], "the registry is away");
+    world.registry.away(false);
+    world.later(jiff::SignedDuration::from_mins(6)).await;
+    world.edit("dan", "main", "deploy/policies.yaml", |text| text.replace("range: 1.x", "range: one.x")).await;
+    assert_eq!(world.open_pulls(), [number], "the policy cannot be read");
+    world.edit("dan", "main", "deploy/policies.yaml", |text| text.replace("range: one.x", "range: 1.0.x")).await;
+    assert!(world.open_pulls().is_empty(), "the line is as its policy wants it");
+    world.reply(number);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_stays_as_it_is_while_nobody_can_tell_what_it_should_be() {
+    let (world, number) = proposed().await;
+    let head = world.github.branch(REPO, HEAD);
+    world
+        .edit("dan", "main", "deploy/development/app.yaml", |text| text.replace("/acme/app:1.1.0", "/acme/other:7"))
+        .await;
+    assert_eq!((world.open_pulls(), world.github.branch(REPO, HEAD)), (vec![number], head));
+    world.set_tag("dan", "main", "staging", "1.1.0").await;
+    assert!(!world.open_pulls().contains(&number), "the target has it");
+    world.reply(number);
     world.finish().await;
 }
 

@@ -4,7 +4,7 @@ use super::{REPO, World, only_pull, proposed};
 use crate::support::world::{SECRET, replace};
 use butler::{
     sandbox::github::{Fault, Protection},
-    server::intake::github::sign,
+    server::{intake::github::sign, worker::Step},
 };
 use jiff::SignedDuration;
 use serde_json::json;
@@ -389,5 +389,42 @@ async fn commands_are_answered_though_the_work_stops() {
 
     - everything in `production` is held by `dan` since 2026-03-02 09:00 UTC; `/butler resume production` ends that.
     ");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_is_told_when_the_job_is_given_up() {
+    let (world, number) = proposed().await;
+    for _ in 0..3000 {
+        world.github.fail_next("* /acme/config.git/**", Fault::status(503)).unwrap();
+    }
+    let dan = world.person("dan");
+    dan.comments(REPO, number, "/hold production").unwrap();
+    dan.comments(REPO, number, "No command.").unwrap();
+    let issue = dan.opens_issue(REPO, "Release").unwrap();
+    dan.comments(REPO, issue, "/butler status").unwrap();
+    dan.comments(REPO, issue, "/status").unwrap();
+    world.github.idle().await;
+    let mut steps = 0;
+    while world.store().parked().await.unwrap().is_empty() {
+        steps += 1;
+        assert!(steps < 300, "it never parks: {:?}", world.store().pending(world.clock.now()).await);
+        world.silent(number);
+        if world.worker.step().await.unwrap() == Step::Idle {
+            world.advance(SignedDuration::from_mins(1));
+        }
+    }
+    while world.worker.step().await.unwrap() != Step::Idle {}
+    let said = world.reply(number).replace(world.github.url(), "GITHUB");
+    let why = "Not done yet: butler could not go on: `GITHUB/acme/config.git: expected an answer, found status 503";
+    assert!(said.starts_with(why) && said.ends_with("this comment is not forgotten."), "{said}");
+    let reply = world.reply_id(number);
+    assert!(world.reply(issue).starts_with("Not done yet: "));
+
+    world.github.clear_faults();
+    world.push("ann", "main", "notes.md", "Mended\n").await;
+    assert!(world.reply(number).starts_with("Held: "), "the same comment, edited");
+    assert_eq!(world.reply_id(number), reply);
+    assert!(world.reply(issue).starts_with("| component |"));
     world.finish().await;
 }

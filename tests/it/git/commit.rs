@@ -117,3 +117,33 @@ fn a_small_tree_of_its_own_goes_to_its_own_ref() {
     assert_eq!(other.read_blob(&entries[0].id, 100).unwrap(), b"2");
     town.fsck();
 }
+
+#[test]
+fn a_plain_merge_brings_nothing_of_its_own() {
+    let (town, first) = town(&[("a.yaml", "a: 1\n"), ("b.yaml", "b: 1\n")]);
+    let ann = &town.ann;
+    let side = ann.checkout("side").write("a.yaml", "a: 2\n").commit("side");
+    let rival = ann.checkout("main").checkout("rival").write("b.yaml", "b: 3\n").commit("rival");
+    let main = ann.checkout("main").write("b.yaml", "b: 2\n").commit("main");
+    let merge = |files: &[(&str, &str)], onto: &str, other: &str| {
+        ann.git(&["checkout", "--quiet", "--detach", onto]);
+        let _ = ann.try_git(&["merge", "--quiet", "--no-commit", "--no-ff", other]);
+        for (file, text) in files {
+            ann.write(file, text);
+        }
+        let commit = ann.commit("merge");
+        ann.git(&["push", "--quiet", "--force", "origin", "HEAD:refs/heads/merge"]);
+        town.mirror.fetch(BRANCHES).unwrap();
+        commit
+    };
+    for (what, files, onto, other, plain) in [
+        ("as git does it", &[][..], &side, &main, true),
+        ("a file more", &[("evil.yaml", "x\n")], &side, &main, false),
+        ("a change taken back", &[("b.yaml", "b: 1\n")], &side, &main, false),
+        ("a change of its own", &[("a.yaml", "a: 3\n")], &side, &main, false),
+        ("a conflict resolved", &[("b.yaml", "b: 2\n")], &main, &rival, false),
+    ] {
+        assert_eq!(town.mirror.is_plain_merge(&merge(files, onto, other)).unwrap(), plain, "{what}");
+    }
+    assert!(!town.mirror.is_plain_merge(&side).unwrap() && !town.mirror.is_plain_merge(&first).unwrap(), "no merges");
+}

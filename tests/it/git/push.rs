@@ -74,6 +74,18 @@ fn a_push_that_races_with_another_is_moved_by_the_servers_word() {
 }
 
 #[test]
+fn a_ref_is_not_made_beside_one_that_is_its_folder_or_in_it() {
+    let (town, first) = town(&[("a.yaml", "a: 1\n")]);
+    let mine = town.edit(&first, "a.yaml", "a: 2\n");
+    assert_eq!(town.push("refs/heads/a/b", None, Some(&mine)), PushOutcome::Pushed);
+    for name in ["refs/heads/a", "refs/heads/a/b/c"] {
+        let (name, other) = (name.to_owned(), "refs/heads/a/b".to_owned());
+        assert_eq!(town.push(&name, None, Some(&mine)), PushOutcome::InTheWay { name, other });
+    }
+    assert_eq!(town.push("refs/heads/a-b", None, Some(&mine)), PushOutcome::Pushed);
+}
+
+#[test]
 fn a_hook_that_declines_protects() {
     let (town, first) = town(&[("a.yaml", "a: 1\n")]);
     town.server.hook(REPO, "update", "echo \"GH006: $1 is protected\" >&2; exit 1");
