@@ -29,6 +29,8 @@ enum Way {
     Flux,
     /// A HelmRelease whose chart is the base's folder.
     Chart,
+    /// A Flux Kustomization with the path of an overlay, which has the base.
+    FluxOverlay,
     /// A patch of one of the base's files.
     Patch,
 }
@@ -41,6 +43,7 @@ fn way() -> impl Strategy<Value = Way> {
         Way::Component,
         Way::Flux,
         Way::Chart,
+        Way::FluxOverlay,
         Way::Patch,
     ])
 }
@@ -71,6 +74,10 @@ fn repository(ways: [Way; 3]) -> Files {
             Way::Flux => (
                 "base.yaml",
                 "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: base}\nspec: {path: ./base, sourceRef: {kind: GitRepository, name: x}}\n".into(),
+            ),
+            Way::FluxOverlay => (
+                "overlay.yaml",
+                "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: overlay}\nspec: {path: ./overlay, sourceRef: {kind: GitRepository, name: x}}\n".into(),
             ),
             Way::Chart => (
                 "release.yaml",
