@@ -3,7 +3,7 @@
 use super::{
     Failure,
     output::{self, BOLD, DIM, Format, printable},
-    plan::{read_config, settle, updated},
+    plan::{branch_of, read_config, settle, updated},
     registries,
     tags::TagsArgs,
     worktree::Worktree,
@@ -12,7 +12,7 @@ use crate::engine::{
     config::UnparsedFiles,
     dialect::bind,
     memory::Memory,
-    plan::{ExplainInputs, Explanation, Facts, NotHere, Planned, Scope, UpdateInputs, explain, subjects},
+    plan::{ExplainInputs, Explanation, Facts, NotHere, Planned, Scope, Scopes, UpdateInputs, explain, subjects},
     wording::rows,
 };
 use serde::Serialize;
@@ -49,16 +49,21 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let config = read_config(&tree)?;
     let bindings = bind(&tree.snapshot, &config);
     let memory = Memory::new();
-    let environments: Vec<_> = updated(&config).collect();
-    let contains: Vec<_> = environments.iter().map(|environment| |file: &str| environment.contains(file)).collect();
+    let scopes = Scopes::of(&config);
+    let environments: Vec<(Scope<'_>, Vec<Scope<'_>>, &str)> = updated(&config)
+        .filter_map(|environment| {
+            let branch = branch_of(environment);
+            let others = scopes.others(&environment.name, |other| branch_of(other) == branch);
+            Some((scopes.get(&environment.name)?, others, branch))
+        })
+        .collect();
     let (explanations, _) = settle(&config, &bindings, given.as_ref(), |facts: &Facts, now| {
         let updates: Vec<UpdateInputs<'_>> = environments
             .iter()
-            .zip(&contains)
-            .map(|(environment, contains)| UpdateInputs {
-                environment: Scope { name: &environment.name, contains, automatic: true },
-                others: &[],
-                branch: "",
+            .map(|(environment, others, branch)| UpdateInputs {
+                environment: *environment,
+                others,
+                branch,
                 snapshot: &tree.snapshot,
                 bindings: &bindings,
                 memory: &memory,

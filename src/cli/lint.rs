@@ -20,7 +20,11 @@ use std::{
     process::ExitCode,
 };
 
+/// What a workflow goes by.
+const EXIT: &str = "Exit code 1 where there are errors or warnings; notices alone leave it 0.";
+
 #[derive(clap::Args)]
+#[command(after_help = EXIT)]
 pub struct LintArgs {
     /// The folder or file to look at
     #[arg(value_name = "PATH", default_value = ".")]
@@ -82,10 +86,14 @@ pub fn run(args: &LintArgs) -> Result<ExitCode, Failure> {
     }
     let mut found = config_findings(&tree)?;
     let config = read_config(&tree).unwrap_or_else(|_| config::Config::whole_repository());
-    found.extend(findings(&tree.snapshot, &bind(&tree.snapshot, &config)));
+    found.extend(findings(&tree.snapshot, &bind(&tree.snapshot, &config), &config));
     found.sort();
     found.dedup();
-    let code = if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) };
+    // A notice says what is as it should be: it makes no workflow fail.
+    let code = match found.iter().all(|finding| severity(finding) == Severity::Notice) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(1),
+    };
     match args.output {
         LintFormat::Json => output::json(&Document { findings: found.into_iter().map(row).collect(), fixed }),
         LintFormat::Text => text(&found, &fixed),

@@ -1,4 +1,4 @@
-//! The command line: one file a subcommand. Exit codes: 0 fine, 1 findings, 2 usage, 3 failure.
+//! The command line: one file a subcommand. Exit codes: 0 fine, 1 findings (errors or warnings), 2 usage, 3 failure.
 
 mod explain;
 mod lint;

@@ -6,7 +6,7 @@ use crate::engine::{
 };
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Display, io::IsTerminal};
 
 pub const BOLD: Style = Style::new().bold();
 pub const DIM: Style = Style::new().dimmed();
@@ -39,6 +39,13 @@ pub struct Shown<'a> {
     pub missed: &'a [Missed],
     /// How many lines hold already what was asked for, where the command asked for something.
     pub current: Option<usize>,
+    /// The files were changed.
+    pub written: bool,
+}
+
+/// Whether `--write` writes a change: not what Flux still writes, nor a downgrade, which takes a person's word.
+pub fn is_written(change: &Change) -> bool {
+    change.written_by.is_none() && !change.downgrade
 }
 
 /// An argument that no line answers to.
@@ -70,6 +77,9 @@ struct ChangeRow<'a> {
     reason: &'a str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     downgrade: bool,
+    /// Those that render the line, where there are several.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    environments: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     written_by: Option<&'a str>,
 }
@@ -89,7 +99,7 @@ struct SkipRow<'a> {
 
 /// An error's text as it goes to stderr.
 pub fn error(message: &str) -> String {
-    format!("{RED}error{RED:#}: {message}")
+    format!("{RED}error{RED:#}: {}", for_terminal(message))
 }
 
 /// A text from outside, for a terminal: on one line, nothing in it moves the cursor or changes colours.
@@ -105,12 +115,20 @@ pub fn printable(text: &str) -> String {
     safe
 }
 
-/// A warning's text as it goes to stderr.
-pub fn warning(message: &str) -> String {
-    format!("{YELLOW}warning{YELLOW:#}: {message}")
+/// A text of several lines, for a terminal: as [`printable`], its lines and tabs kept.
+fn for_terminal(text: &str) -> String {
+    text.split('\n')
+        .map(|line| line.split('\t').map(printable).collect::<Vec<_>>().join("\t"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
-/// Prints changes and skips in the wanted format. `files` holds the bytes before and after.
+/// A warning's text as it goes to stderr.
+pub fn warning(message: &str) -> String {
+    format!("{YELLOW}warning{YELLOW:#}: {}", for_terminal(message))
+}
+
+/// Prints changes and skips in the wanted format. `files` holds the bytes before and after what is (or would be) written.
 pub fn plan(format: PlanFormat, shown: &Shown<'_>, files: &BTreeMap<String, (Vec<u8>, Vec<u8>)>) {
     match format {
         PlanFormat::Json => json(&Document {
@@ -118,13 +136,16 @@ pub fn plan(format: PlanFormat, shown: &Shown<'_>, files: &BTreeMap<String, (Vec
             skipped: shown.skipped.iter().map(skip_row).chain(shown.missed.iter().map(missed_row)).collect(),
         }),
         PlanFormat::Diff => {
-            anstream::print!("{}", diff(files));
+            // In a pipe it is for a program, byte for byte.
+            let diff = diff(files);
+            let diff = if std::io::stdout().is_terminal() { for_terminal(&diff) } else { diff };
+            anstream::print!("{diff}");
             // A diff has no place for them, and an empty one does not speak for itself.
             for missed in shown.missed {
                 anstream::eprintln!("{}", warning(&format!("{}: {}", missed.argument, missed.reason)));
             }
         }
-        PlanFormat::Text => text(shown),
+        PlanFormat::Text => anstream::print!("{}", text(shown)),
     }
 }
 
@@ -148,6 +169,7 @@ fn change_row(change: &Change) -> ChangeRow<'_> {
         object: change.line.object.as_ref().map(ToString::to_string),
         reason: &change.reason,
         downgrade: change.downgrade,
+        environments: &change.environments,
         written_by: change.written_by.as_deref(),
     }
 }
@@ -173,41 +195,145 @@ fn diff(files: &BTreeMap<String, (Vec<u8>, Vec<u8>)>) -> String {
     files.iter().map(|(file, (before, after))| unified(file, before, after)).collect()
 }
 
-fn text(shown: &Shown<'_>) {
-    let Shown { changes, skipped, missed, current } = *shown;
+/// A plan for people. All that comes from the repository goes through [`printable`].
+fn text(shown: &Shown<'_>) -> String {
+    let Shown { changes, skipped, missed, .. } = *shown;
+    let mut text = String::new();
+    let heading = |file: &str, position: &dyn Display, policy: Option<&str>| {
+        let policy = policy.map(|policy| format!(" {DIM}{}{DIM:#}", printable(policy))).unwrap_or_default();
+        format!("{BOLD}{}:{position}{BOLD:#}{policy}\n", printable(file))
+    };
     for change in changes {
-        let policy = change.policy.as_deref().map(|policy| format!(" {DIM}{policy}{DIM:#}")).unwrap_or_default();
-        anstream::println!("{BOLD}{}:{}{BOLD:#}{policy}", change.line.file, change.position);
-        anstream::println!("  {RED}- {}{RED:#}", change.old);
-        anstream::println!("  {GREEN}+ {}{GREEN:#}", change.new);
-        anstream::println!("  {DIM}{}{DIM:#}", change.reason);
+        text += &heading(&change.line.file, &change.position, change.policy.as_deref());
+        text += &format!("  {RED}- {}{RED:#}\n", printable(&change.old));
+        text += &format!("  {GREEN}+ {}{GREEN:#}\n", printable(&change.new));
+        text += &format!("  {DIM}{}{DIM:#}\n", printable(&change.reason));
+        if !change.environments.is_empty() {
+            let environments = printable(&change.environments.join(", "));
+            text += &format!("  {DIM}one value for the environments {environments}{DIM:#}\n");
+        }
         if change.downgrade {
-            anstream::println!(
-                "  {YELLOW}a downgrade: butler proposes it in a pull request, it never commits one{YELLOW:#}"
+            text += &format!(
+                "  {YELLOW}a downgrade: butler proposes it in a pull request, it never commits one{YELLOW:#}\n"
             );
         }
         if let Some(writer) = &change.written_by {
-            anstream::println!("  {YELLOW}{writer} still writes this line: butler only watches{YELLOW:#}");
+            let writer = printable(writer);
+            text += &format!("  {YELLOW}{writer} still writes this line: butler only watches{YELLOW:#}\n");
         }
     }
     for skip in skipped {
-        let policy = skip.policy.as_deref().map(|policy| format!(" {DIM}{policy}{DIM:#}")).unwrap_or_default();
-        anstream::println!("{BOLD}{}:{}{BOLD:#}{policy}", skip.file, skip.position);
-        anstream::println!("  {YELLOW}{}{YELLOW:#}: {}", skip.code, skip.reason);
+        text += &heading(&skip.file, &skip.position, skip.policy.as_deref());
+        text += &format!("  {YELLOW}{}{YELLOW:#}: {}\n", skip.code, printable(&skip.reason));
     }
     for missed in missed {
-        anstream::println!("{BOLD}{}{BOLD:#}", missed.argument);
-        anstream::println!("  {YELLOW}{NO_LINE}{YELLOW:#}: {}", missed.reason);
+        text += &format!("{BOLD}{}{BOLD:#}\n", printable(&missed.argument));
+        text += &format!("  {YELLOW}{NO_LINE}{YELLOW:#}: {}\n", printable(&missed.reason));
     }
-    let lines = |n: usize| if n == 1 { "1 line".to_owned() } else { format!("{n} lines") };
-    let mut summary = format!("{} would change, {} skipped", lines(changes.len()), lines(skipped.len()));
+    text + &summary(shown) + "\n"
+}
+
+/// `2 lines changed, 1 left to Flux, 1 downgrade only shown, 0 lines skipped`
+fn summary(shown: &Shown<'_>) -> String {
+    let Shown { changes, skipped, missed, current, written } = *shown;
+    let counted = |n: usize, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
+    let ours = changes.iter().filter(|change| is_written(change)).count();
+    let watched = changes.iter().filter(|change| change.written_by.is_some()).count();
+    let mut parts = vec![format!("{} {}", counted(ours, "line"), if written { "changed" } else { "would change" })];
+    if watched > 0 {
+        parts.push(format!("{watched} left to Flux"));
+    }
+    if changes.len() > ours + watched {
+        parts.push(format!("{} only shown", counted(changes.len() - ours - watched, "downgrade")));
+    }
+    parts.push(format!("{} skipped", counted(skipped.len(), "line")));
     if let Some(current) = current.filter(|current| *current > 0) {
-        summary.push_str(&format!(", {} already as asked", lines(current)));
+        parts.push(format!("{} already as asked", counted(current, "line")));
     }
-    match missed.len() {
-        0 => {}
-        1 => summary.push_str(", 1 argument without a line"),
-        n => summary.push_str(&format!(", {n} arguments without a line")),
+    if !missed.is_empty() {
+        parts.push(format!("{} without a line", counted(missed.len(), "argument")));
     }
-    anstream::println!("{summary}");
+    parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::manifest::{Edit, FieldPath, LineId, Position};
+
+    fn hostile(field: &str) -> String {
+        format!("{field}\n::error::x\u{1b}[2J\u{9b}1m")
+    }
+
+    fn change(written_by: Option<&str>, downgrade: bool) -> Change {
+        let line = LineId { file: hostile("file"), object: None, document: 0, path: FieldPath::default() };
+        Change {
+            edit: Edit { line: line.clone(), blob: String::new(), span: 0..0, old: String::new(), new: String::new() },
+            line,
+            position: Position { line: 1, column: 2 },
+            old: hostile("old"),
+            new: hostile("new"),
+            policy: Some(hostile("policy")),
+            component: String::new(),
+            image: None,
+            reason: hostile("reason"),
+            downgrade,
+            environments: vec![hostile("dev"), hostile("prod")],
+            automation: None,
+            written_by: written_by.map(hostile),
+        }
+    }
+
+    /// Nothing from the repository begins a line, moves the cursor or changes colours.
+    #[test]
+    fn texts_from_outside_cannot_steer_a_terminal() {
+        let skip = Skip {
+            file: hostile("file"),
+            position: Position { line: 3, column: 4 },
+            code: "no-match".into(),
+            reason: hostile("reason"),
+            policy: Some(hostile("policy")),
+        };
+        let missed = Missed { argument: hostile("argument"), reason: hostile("reason") };
+        let (changes, skipped, missed) = ([change(Some("Flux"), true)], [skip], [missed]);
+        let shown = Shown { changes: &changes, skipped: &skipped, missed: &missed, ..Shown::default() };
+        let text = anstream::adapter::strip_str(&text(&shown)).to_string();
+        let starts: Vec<&str> =
+            text.lines().map(|line| line.split(' ').find(|word| !word.is_empty()).unwrap()).collect();
+        assert_eq!(
+            starts,
+            ["file", "-", "+", "reason", "one", "a", "Flux", "file", "no-match:", "argument", "no-line:", "0"],
+            "{text}"
+        );
+        let plain = self::text(&shown);
+        for style in [BOLD, DIM, RED, GREEN, YELLOW] {
+            assert!(plain.contains(&style.to_string()));
+        }
+        let ours = [BOLD, DIM, RED, GREEN, YELLOW]
+            .iter()
+            .fold(plain, |text, style| text.replace(&format!("{style}"), "").replace(&format!("{style:#}"), ""));
+        assert!(!ours.contains(['\u{1b}', '\u{9b}']), "{ours:?}");
+        for said in [error(&hostile("x")), warning(&hostile("x")), for_terminal(&hostile("x"))] {
+            assert!(!said.contains("\u{1b}[2J") && !said.contains('\u{9b}'), "{said:?}");
+        }
+    }
+
+    /// (written by Flux, downgrade) of each change, written, the summary
+    #[test]
+    fn summaries_say_what_is_written() {
+        let (ours, flux, down) = ((false, false), (true, false), (false, true));
+        #[rustfmt::skip]
+        let cases: [(&[(bool, bool)], bool, &str); 5] = [
+            (&[], false, "0 lines would change, 0 lines skipped"),
+            (&[ours], false, "1 line would change, 0 lines skipped"),
+            (&[ours, ours], true, "2 lines changed, 0 lines skipped"),
+            (&[ours, flux, ours, down], true, "2 lines changed, 1 left to Flux, 1 downgrade only shown, 0 lines skipped"),
+            (&[flux, (true, true), down, down], false, "0 lines would change, 2 left to Flux, 2 downgrades only shown, 0 lines skipped"),
+        ];
+        for (changes, written, expected) in cases {
+            let changes: Vec<Change> =
+                changes.iter().map(|(flux, down)| change(flux.then_some("Flux"), *down)).collect();
+            assert_eq!(summary(&Shown { changes: &changes, written, ..Shown::default() }), expected);
+        }
+    }
 }

@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{
     engine::{
-        config::{self, Config, Environment, UpdateMode},
+        config::{self, Config, Environment},
         dialect::{Bindings, bind},
         memory::Memory,
-        plan::{Fact, Facts, Need, Planned, Scope, UpdateInputs, UpdatePlan, update},
+        plan::{Change, Fact, Facts, Need, Planned, Scopes, UpdateInputs, UpdatePlan, is_updated, update},
     },
     server::facts::ask_registries,
 };
@@ -35,7 +35,8 @@ pub struct PlanArgs {
     path: PathBuf,
     #[command(flatten)]
     tags: TagsArgs,
-    /// Change the files; without it, only show what would change
+    /// Change the files; without it, only show what would change. Lines that Flux still writes, and downgrades, are
+    /// only shown either way
     #[arg(long)]
     write: bool,
     /// How to print it
@@ -49,11 +50,12 @@ pub fn run(args: PlanArgs) -> Result<ExitCode, Failure> {
     let config = read_config(&tree)?;
     let bindings = bind(&tree.snapshot, &config);
     let (plan, facts) = plan_all(&tree, &config, &bindings, given.as_ref())?;
-    let files = tree.rewrite(&plan.changes)?;
+    let ours: Vec<Change> = plan.changes.iter().filter(|change| output::is_written(change)).cloned().collect();
+    let files = tree.rewrite(&ours)?;
     if args.write {
         tree.write(&files)?;
     }
-    let shown = Shown { changes: &plan.changes, skipped: &plan.skipped, ..Shown::default() };
+    let shown = Shown { changes: &plan.changes, skipped: &plan.skipped, written: args.write, ..Shown::default() };
     output::plan(args.output, &shown, &files);
     if given.is_none()
         && let Some(warning) = unanswered(&facts)
@@ -98,9 +100,13 @@ pub fn read_config(tree: &Worktree) -> Result<Config, Failure> {
 /// The environments of a checkout that butler would update. Which branch it is of is not known: every environment's
 /// path counts.
 pub fn updated(config: &Config) -> impl Iterator<Item = &Environment> {
-    config.environments.iter().filter(|environment| {
-        environment.repository.is_none() && !matches!(environment.update, UpdateMode::None | UpdateMode::External)
-    })
+    config.environments.iter().filter(|environment| is_updated(environment))
+}
+
+/// The branch that an environment's files are on, as far as butler.yaml tells: empty, which stands for any, where it
+/// names none.
+pub fn branch_of(environment: &Environment) -> &str {
+    environment.branch.as_deref().unwrap_or_default()
 }
 
 fn plan_all(
@@ -154,12 +160,14 @@ fn plan_once(
     let memory = Memory::new();
     let (mut all, mut needs) = (UpdatePlan::default(), BTreeSet::new());
     let mut seen = HashSet::new();
+    let scopes = Scopes::of(config);
     for environment in updated(config) {
-        let contains = |file: &str| environment.contains(file);
+        let branch = branch_of(environment);
+        let Some(scope) = scopes.get(&environment.name) else { continue };
         let planned = update(&UpdateInputs {
-            environment: Scope { name: &environment.name, contains: &contains, automatic: true },
-            others: &[],
-            branch: "",
+            environment: scope,
+            others: &scopes.others(&environment.name, |other| branch_of(other) == branch),
+            branch,
             snapshot: &tree.snapshot,
             bindings,
             memory: &memory,

@@ -3,9 +3,11 @@
 use super::{
     Failure,
     output::{self, Missed, PlanFormat, Shown},
+    plan::read_config,
     worktree::Worktree,
 };
 use crate::engine::{
+    config::UnparsedFiles,
     image::Reference,
     plan::{Assigned, Assignment, AssignmentTarget, assign, unmet},
 };
@@ -47,8 +49,25 @@ pub fn run(args: &SetArgs) -> Result<ExitCode, Failure> {
         assignments.push(assignment?);
         arguments.push(format!("{option} {text}"));
     }
+    // Which of two images a line should take cannot be told.
+    for (index, assignment) in assignments.iter().enumerate() {
+        let same = |other: &&Assignment| match (&other.on, &assignment.on) {
+            (AssignmentTarget::Image, AssignmentTarget::Image)
+            | (AssignmentTarget::Object { container: None, .. }, AssignmentTarget::Object { container: None, .. }) => {
+                other.on == assignment.on && other.image.repository == assignment.image.repository
+            }
+            (other, on) => other == on,
+        };
+        let before = assignments.iter().take(index).zip(&arguments).find(|(other, _)| same(other));
+        if let (Some((other, argument)), Some(again)) = (before, arguments.get(index))
+            && other.image != assignment.image
+        {
+            return Err(Failure::Usage(format!("{argument} and {again} name two images for the same lines: give one")));
+        }
+    }
     let tree = Worktree::read(&args.path)?;
-    let Assigned { changes, skipped, current } = assign(&tree.snapshot, &assignments);
+    let edit_unparsed = read_config(&tree)?.dialects.unparsed_files == UnparsedFiles::Edit;
+    let Assigned { changes, skipped, current } = assign(&tree.snapshot, &assignments, edit_unparsed);
     let files = tree.rewrite(&changes)?;
     if args.write {
         tree.write(&files)?;
@@ -59,7 +78,7 @@ pub fn run(args: &SetArgs) -> Result<ExitCode, Failure> {
         .collect();
     output::plan(
         args.output,
-        &Shown { changes: &changes, skipped: &skipped, missed: &missed, current: Some(current) },
+        &Shown { changes: &changes, skipped: &skipped, missed: &missed, current: Some(current), written: args.write },
         &files,
     );
     Ok(ExitCode::SUCCESS)

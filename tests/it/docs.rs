@@ -87,7 +87,7 @@ fn links_in_the_docs_lead_somewhere() {
 #[test]
 fn the_reference_of_the_command_line_is_current() {
     let mut text = "# The command line\n\n<!-- Written by BUTLER_UPDATE_DOCS=1 tests/run docs -->\n\n\
-                    Exit codes: 0 fine, 1 findings, 2 usage, 3 failure.\n"
+                    Exit codes: 0 fine, 1 findings (errors or warnings), 2 usage, 3 failure.\n"
         .to_owned();
     describe(&mut Vec::new(), &mut text);
     let path = root().join("docs/cli.md");

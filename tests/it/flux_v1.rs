@@ -154,7 +154,7 @@ fn set(object: &Value, container: &str, image: &str) -> Value {
         container: Some(container.into()),
     };
     let assignment = Assignment { on: target, image: Reference::parse(image).unwrap() };
-    let Assigned { changes, skipped, .. } = assign(&snapshot(&[("r.yaml", &file)]), &[assignment]);
+    let Assigned { changes, skipped, .. } = assign(&snapshot(&[("r.yaml", &file)]), &[assignment], true);
     assert_eq!(skipped, []);
     let edits = edits_by_file(&changes).remove("r.yaml").unwrap_or_default();
     let after: Value = serde_json::from_slice(&apply(file.as_bytes(), &edits).unwrap()).unwrap();

@@ -353,18 +353,23 @@ impl Resolver<'_> {
         match candidates.as_slice() {
             [first, rest @ ..] => match rest.iter().find(|other| !same(**other, *first)) {
                 None => Ok(self.policies[*first].clone()),
-                Some(other) => Err(Unresolved::Ambiguous(self.ambiguous(key, *first, *other))),
+                Some(other) => Err(Unresolved::Ambiguous(self.ambiguous(key, file, *first, *other))),
             },
             [] => Err(self.missing(key)),
         }
     }
 
-    fn ambiguous(&self, key: &PolicyKey, first: usize, other: usize) -> String {
+    fn ambiguous(&self, key: &PolicyKey, file: &str, first: usize, other: usize) -> String {
         let (first, other) = (&self.policies[first], &self.policies[other]);
         if first.file == other.file {
+            let roots = self.rendering.reach(file).roots;
+            let who = match first.roots.is_disjoint(&roots) {
+                true => "clusters, and none of them is seen to render this file",
+                false => "clusters that all render this file",
+            };
             return format!(
-                "ImagePolicy {key} of {} is patched differently for clusters that all render this file; let an \
-                 ImageUpdateAutomation's spec.update.path tell them apart, or give the policies names of their own",
+                "ImagePolicy {key} of {} is patched differently for {who}; let an ImageUpdateAutomation's \
+                 spec.update.path tell them apart, or give the policies names of their own",
                 first.file
             );
         }

@@ -2,8 +2,8 @@
 //! mend is an [`Edit`]; one that would change anything else of what the file says is not made.
 
 use crate::engine::manifest::{
-    Edit, FieldPath, FileKind, ImageLine, LineId, Marker, Part, Position, ScalarStyle, Scan, ScanFinding, Step, apply,
-    correction, is_string, scan,
+    Edit, FieldPath, FileKind, LineId, Marker, Part, Position, ScalarStyle, Scan, ScanFinding, Step, apply, correction,
+    is_string, scan,
     yaml::{self, Node, NodeKind},
 };
 use std::ops::Range;
@@ -57,6 +57,8 @@ fn mend(
         "value-not-a-string" => quote(before, finding)?,
         "marker-wrong-kind" => right_part(text, before, finding)?,
         "unparsed-file" => missing_space(text, finding)?,
+        // What a document that is no YAML says cannot be compared.
+        "marker-in-unparsed-file" => return None,
         code if code.starts_with("marker-") => right_marker(text, finding)?,
         _ => return None,
     };
@@ -94,7 +96,7 @@ fn weight(scan: &Scan) -> usize {
     let of = |finding: &ScanFinding| match finding.code.as_str() {
         "marker-trailing-text" | "marker-leading-text" => 4,
         "marker-not-json" => 3,
-        "marker-reference" => 2,
+        "marker-reference" | "marker-key" => 2,
         _ => 1,
     };
     scan.findings.iter().map(of).sum()
@@ -131,16 +133,27 @@ fn right_marker(text: &str, finding: &ScanFinding) -> Option<Vec<Replacement>> {
 
 /// The part that the field holds, on fields that can hold nothing else.
 fn right_part(text: &str, scan: &Scan, finding: &ScanFinding) -> Option<Vec<Replacement>> {
-    let (comment, _) = comment_at(text, finding.position)?;
+    let (comment, line_start) = comment_at(text, finding.position)?;
     let mut lines = scan.lines.iter().filter(|line| line.position.line == finding.position.line);
-    let (Some(line), None) = (lines.next(), lines.next()) else { return None };
+    let part = match (lines.next(), lines.next()) {
+        (Some(line), None) => part_of(line.path.0.last()?)?,
+        // The field alone is no image line.
+        (None, _) => part_of(&Step::Key(key_before(&text[line_start..comment.start])?.to_owned()))?,
+        (Some(_), Some(_)) => return None,
+    };
     let marker = Marker::alone(&text[comment.clone()])?;
-    let meant = Marker { part: part_of(line)?, ..marker };
+    let meant = Marker { part, ..marker };
     Some(vec![(comment, format!("# {meant}"))])
 }
 
-fn part_of(line: &ImageLine) -> Option<Part> {
-    match line.path.0.last()? {
+/// The key of a line that is `key: value` and nothing else.
+fn key_before(field: &str) -> Option<&str> {
+    let (key, _) = field.trim().trim_start_matches("- ").split_once(':')?;
+    Some(key.trim())
+}
+
+fn part_of(field: &Step) -> Option<Part> {
+    match field {
         Step::Key(key) if key == "tag" || key == "newTag" => Some(Part::Tag),
         Step::Key(key) if key == "digest" => Some(Part::Digest),
         _ => None,

@@ -114,6 +114,13 @@ pub const LINTS: &[Lint] = &[
         fixable: false,
         summary: "a marker behind an inline list",
     },
+    Lint {
+        code: "marker-in-unparsed-file",
+        severity: Warning,
+        fixable: false,
+        summary: "a marker in a document that is no YAML",
+    },
+    Lint { code: "marker-key", severity: Warning, fixable: true, summary: "a marker whose key is misspelt" },
     Lint { code: "marker-leading-text", severity: Warning, fixable: true, summary: "text before the marker's object" },
     Lint { code: "marker-not-json", severity: Warning, fixable: true, summary: "a marker that is no JSON" },
     Lint { code: "marker-on-alias", severity: Warning, fixable: false, summary: "a marker behind an alias" },
@@ -174,6 +181,7 @@ pub const LINTS: &[Lint] = &[
         summary: "a commit message template that butler cannot follow",
     },
     Lint { code: "no-digest", severity: Warning, fixable: false, summary: "the line wants a digest and there is none" },
+    Lint { code: "no-line", severity: Notice, fixable: false, summary: "no line answers to an argument of butler set" },
     Lint { code: "no-match", severity: Warning, fixable: false, summary: "no tag passes the policy" },
     Lint {
         code: "no-time",

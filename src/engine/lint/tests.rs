@@ -11,7 +11,8 @@ fn codes(kind: FileKind, text: &str) -> BTreeSet<String> {
     let mut snapshot = Snapshot::default();
     snapshot.entries.insert("a.yaml".into(), Entry { blob: String::new(), kind: EntryKind::File });
     snapshot.scans.insert("a.yaml".into(), Arc::new(scan(kind, text.as_bytes())));
-    findings(&snapshot, &bind(&snapshot, &Config::whole_repository())).into_iter().map(|finding| finding.code).collect()
+    let config = Config::whole_repository();
+    findings(&snapshot, &bind(&snapshot, &config), &config).into_iter().map(|finding| finding.code).collect()
 }
 
 #[test]
@@ -89,6 +90,7 @@ fn every_code_of_the_sources_is_in_the_table() {
         "engine/lint/find.rs",
         "engine/wording/lines.rs",
         "cli/lint.rs",
+        "cli/output.rs",
     ]
     .map(|part| source.join(part))
     .into();
@@ -140,6 +142,9 @@ fn what_is_safe_is_mended_and_nothing_else_changes() {
         (t("a:\n  tag: \"v1\"TAG\nb: {tag: 'v2'}TAG\n"), t("a:\n  tag: \"v1\" TAG\nb: {tag: 'v2'} TAG\n")),
         (t("image:\n  repository: r/a\n  tag: v1 # {\"$imagepolicy\": \"ns:a\"}\n"), t("image:\n  repository: r/a\n  tag: v1 TAG\n")),
         (t("image:\n  repository: r/a\n  tag: v1 # {'$imagepolicy': 'ns/a'}\n"), t("image:\n  repository: r/a\n  tag: v1 TAG\n")),
+        (t("tag: v1 # {\"$imagePolicy\": \"ns:a:tag\"}\r\n"), t("tag: v1 TAG\r\n")),
+        (t("tag: v1 # {\"imagepolicy\": \"ns:a\"}\n"), t("tag: v1 TAG\n")),
+        (t("- tag: v1 # {\"$imagepolicy\": \"ns:a\"}\n"), t("- tag: v1 TAG\n")),
         // Values.
         ("image:\n  repository: r/a\n  tag: 1.10   # é\n".into(), "image:\n  repository: r/a\n  tag: \"1.10\"   # é\n".into()),
         (t("data:\n  tag: 1e3 TAG\n"), t("data:\n  tag: \"1e3\" TAG\n")),
@@ -151,6 +156,8 @@ fn what_is_safe_is_mended_and_nothing_else_changes() {
         t("tag: v1 # off: TAG"),
         t("tag: v1 # {\"$imagepolicy\": \"ns/a:tag\", \"why\": 1}"),
         t("image: v1 TAG\n"),
+        t("tag: v1 # {\"$imagePolicy\": \"ns:a:tag\", \"why\": 1}"),
+        t("version: v1 TAG\nimage: a/b:v1 TAG\n"),
         t("# TAG\ntag: v1\n"),
         t("a: b\n  c TAG note\n"),
         t("{{ if x }}\ntag: \"v1\"TAG\n{{ end }}\n"),

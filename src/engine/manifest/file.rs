@@ -65,6 +65,7 @@ pub fn is_candidate(kind: FileKind, bytes: &[u8]) -> bool {
     let small = bytes.len() <= CONFIG_MAP_LIMIT;
     let sought = FINDERS.iter().zip(NEEDLES).filter(|(_, needle)| small || *needle != CONFIG_MAP);
     matches!(kind, FileKind::Kustomization | FileKind::FluxYaml)
+        || (is_utf16(bytes) && memmem::find(bytes, b"i\0m\0a\0g\0e").is_some())
         || sought.into_iter().any(|(finder, _)| finder.find(bytes).is_some())
         || (kind == FileKind::Yaml && is_blank(bytes))
 }
@@ -75,6 +76,11 @@ fn is_blank(bytes: &[u8]) -> bool {
     const LIMIT: usize = 4 << 10;
     let blank = |line: &[u8]| matches!(line.trim_ascii(), [] | [b'#', ..] | b"---");
     bytes.len() <= LIMIT && bytes.split(|byte| *byte == b'\n').all(blank)
+}
+
+/// Whether the file begins as UTF-16 does, with or without a byte order mark: nothing in it is read, which has to be said.
+fn is_utf16(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..])
 }
 
 #[cfg(test)]
@@ -103,6 +109,18 @@ mod tests {
         ];
         for (path, expected) in cases {
             assert_eq!(FileKind::of(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn utf_16() {
+        let wide = |text: &str, mark: bool, big: bool| -> Vec<u8> {
+            let units = mark.then_some(0xfeff).into_iter().chain(text.encode_utf16());
+            units.flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
+        };
+        for (mark, big) in [(true, true), (true, false), (false, true), (false, false)] {
+            assert!(is_candidate(FileKind::Yaml, &wide("image: a:v1 # {\"$imagepolicy\": \"a:b\"}", mark, big)));
+            assert!(!is_candidate(FileKind::Yaml, &wide("kind: Namespace", mark, big)));
         }
     }
 

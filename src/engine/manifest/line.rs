@@ -91,6 +91,13 @@ pub struct ImageLine {
     pub unparsed: bool,
 }
 
+impl ImageLine {
+    /// Whether nothing stands there yet, written out: `~`, `null`.
+    pub fn is_null(&self) -> bool {
+        self.style == ScalarStyle::Plain && matches!(self.value.as_str(), "~" | "null" | "Null" | "NULL")
+    }
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.line, self.column)

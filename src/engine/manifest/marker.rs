@@ -46,7 +46,7 @@ impl fmt::Display for Marker {
 pub(super) fn read(comment: &str) -> Reading {
     let text = comment.trim_start_matches('#').trim();
     if !text.contains(KEY) {
-        return Reading::Nothing;
+        return misspelt(text).map_or(Reading::Nothing, Reading::Faulty);
     }
     let fault = |code, found: &str| Reading::Faulty(Fault { code, found: found.into(), meant: meant(text) });
     let Some(start) = text.find('{') else {
@@ -76,6 +76,15 @@ pub(super) fn read(comment: &str) -> Reading {
         },
         _ => fault("marker-reference", "found no text for the policy"),
     }
+}
+
+/// An object that is a marker but for the spelling of its key: `$imagePolicy`, `imagepolicy`, `$image-policy`.
+fn misspelt(text: &str) -> Option<Fault> {
+    let Ok(Value::Object(object)) = serde_json::from_str(text.starts_with('{').then_some(text)?) else { return None };
+    let letters = |key: &str| key.chars().filter(char::is_ascii_alphabetic).collect::<String>();
+    let (key, value) = object.iter().find(|(key, _)| letters(key).eq_ignore_ascii_case(&KEY[1..]))?;
+    let meant = policy(value.as_str()?)?;
+    Some(Fault { code: "marker-key", found: format!("found the key {key:?}"), meant: Some(meant) })
 }
 
 /// `namespace:policy[:tag|:name|:digest]`
@@ -139,6 +148,11 @@ pub(crate) fn correction(comment: &str) -> Option<Correction> {
         let again = note.as_ref().is_some_and(|note| note.contains(KEY));
         return (!again).then(|| Correction { comment: format!("{lead}{object}"), note });
     }
+    if fault.code == "marker-key" {
+        let object: serde_json::Map<String, Value> = serde_json::from_str(body).ok()?;
+        let meant = fault.meant.filter(|_| object.len() == 1)?;
+        return Some(Correction { comment: format!("{lead}{meant}"), note: None });
+    }
     let (before, meant, after) = around(body)?;
     let lead = if fault.code == "marker-leading-text" { "# " } else { lead };
     let plain = !has_words(before) && !has_words(after);
@@ -186,6 +200,13 @@ mod tests {
             (r#"# {"why": 1, "$imagepolicy": "ns:app"}"#, app.into()),
             ("# nothing", "-".into()),
             ("#", "-".into()),
+            (r#"# {"$imagePolicy": "ns:app:tag"}"#, format!("marker-key -> {tag}")),
+            (r#"#{"imagepolicy":"ns:app"}"#, format!("marker-key -> {app}")),
+            (r#"# {"$image-policy": "ns:app", "why": 1}"#, format!("marker-key -> {app}")),
+            (r#"# {"$imagePolicy": "app"}"#, "-".into()),
+            (r#"# {"imagePolicy": {"semver": "1.x"}}"#, "-".into()),
+            (r#"# see {"$imagePolicy": "ns:app"}"#, "-".into()),
+            (r#"# {"$imagepolicies": "ns:app"}"#, "-".into()),
             (r#"# {"$other": "ns:app"}"#, "-".into()),
             ("# see $imagepolicy in the docs", "-".into()),
             (r#"# {"$imagepolicy": "ns:app"} keep me"#, format!("marker-trailing-text -> {app}")),
@@ -223,7 +244,9 @@ mod tests {
             (r##"# {"$imagepolicy": "ns:app:tag"} # keep me"##, Some((tag, Some("keep me")))),
             (r##"# {"$imagepolicy": "ns:app:tag", "a": 1} é"##, Some((r##"# {"$imagepolicy": "ns:app:tag", "a": 1}"##, Some("é")))),
             (r###"# # {"$imagepolicy": "ns:app:tag"}"###, Some((tag, None))),
+            (r##"#  {"$imagePolicy":"ns:app:tag"}"##, Some((&tag.replace("# ", "#  ")[..], None))),
             // More than a marker: a person's to decide.
+            (r##"# {"$imagePolicy": "ns:app:tag", "why": 1}"##, None),
             (r##"# off: {"$imagepolicy": "ns:app:tag"}"##, None),
             (r##"# {"$imagepolicy": "ns/app:tag", "why": 1}"##, None),
             ("# {'$imagepolicy': 'ns:app:tag'} keep me", None),

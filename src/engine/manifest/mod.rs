@@ -84,10 +84,11 @@ impl Scan {
 /// |---|---|
 /// | `not-utf8`, `file-too-large` | the file was not read |
 /// | `unparsed-file` | a document is no YAML |
-/// | `marker-not-json`, `marker-trailing-text`, `marker-leading-text`, `marker-reference` | the comment is no marker, though its author believes so |
+/// | `marker-not-json`, `marker-trailing-text`, `marker-leading-text`, `marker-reference`, `marker-key` | the comment is no marker, though its author believes so |
 /// | `marker-above-value` | on a line of its own |
 /// | `marker-on-mapping`, `marker-on-block-scalar`, `marker-in-flow-sequence`, `marker-on-alias`, `marker-on-multiline-value`, `marker-on-escaped-value`, `marker-on-tagged-value`, `marker-without-value`, `marker-ambiguous` | not behind one scalar on its line |
 /// | `marker-in-block-scalar` | in a text that looks like YAML |
+/// | `marker-in-unparsed-file` | in a document that is no YAML, not behind a plain value |
 /// | `marker-wrong-kind` | it would write a reference into a tag, or the like |
 /// | `value-not-a-string` | an unquoted value, of an image's field or behind a marker, is a number, boolean or date: `newTag: 1.10` |
 /// | `duplicate-key` | a field is there twice; which one counts depends on the reader |

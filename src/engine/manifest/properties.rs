@@ -2,9 +2,55 @@
 
 use super::*;
 use proptest::prelude::*;
+use std::ops::Range;
+
+/// Around each value while a manifest is made, so that what is found in it can be compared with what was put there.
+const OPEN: char = '\u{e000}';
+const CLOSE: char = '\u{e001}';
+
+/// A manifest, and where its values are: the places that may change.
+#[derive(Clone, Debug)]
+struct Made {
+    text: String,
+    places: Vec<Range<usize>>,
+}
+
+impl Made {
+    fn of(drawn: &str) -> Made {
+        let mut made = Made { text: String::new(), places: Vec::new() };
+        for character in drawn.chars() {
+            let here = made.text.len();
+            match (character, made.places.last_mut()) {
+                (OPEN, _) => made.places.push(here..here),
+                (CLOSE, Some(place)) => place.end = here,
+                _ => made.text.push(character),
+            }
+        }
+        made
+    }
+
+    /// Whether `after` is this text with each place holding one of what `written` says it may hold.
+    fn differs_only(&self, after: &str, written: &dyn Fn(&Range<usize>) -> Vec<String>) -> bool {
+        let Some((first, rest)) = self.places.split_first() else { return after == self.text };
+        let Some(after) = after.strip_prefix(&self.text[..first.start]) else { return false };
+        written(first).iter().any(|value| {
+            after.strip_prefix(value.as_str()).is_some_and(|after| {
+                let places = rest.iter().map(|place| place.start - first.end..place.end - first.end).collect();
+                let moved = |place: &Range<usize>| written(&(place.start + first.end..place.end + first.end));
+                Made { text: self.text[first.end..].to_owned(), places }.differs_only(after, &moved)
+            })
+        })
+    }
+}
+
+/// The ways to write a value in place of another.
+fn spellings(value: &str) -> Vec<String> {
+    let escaped = value.replace('\\', "\\\\").replace('"', "\\\"");
+    vec![value.to_owned(), format!("\"{escaped}\""), escaped, value.replace('\'', "''")]
+}
 
 /// A manifest with comments, odd spacing, every scalar style, anchors, flow style, multi-byte text, `\n` or `\r\n`.
-fn manifest() -> impl Strategy<Value = String> {
+fn manifest() -> impl Strategy<Value = Made> {
     (prop::collection::vec(document(), 1..4), any::<[bool; 3]>()).prop_map(|(documents, [bom, crlf, end])| {
         let mut text = documents.join("---\n");
         if !end {
@@ -13,7 +59,7 @@ fn manifest() -> impl Strategy<Value = String> {
         if crlf {
             text = text.replace('\n', "\r\n");
         }
-        if bom { format!("\u{feff}{text}") } else { text }
+        Made::of(&if bom { format!("\u{feff}{text}") } else { text })
     })
 }
 
@@ -68,13 +114,15 @@ fn fields() -> impl Strategy<Value = String> {
 fn value() -> impl Strategy<Value = String> {
     let text =
         prop_oneof!["[a-z]{1,6}", "v[0-9]{1,2}", "[a-z]{1,3}/[a-z]{1,3}:[a-z0-9.]{1,4}", Just("é:ü".to_string())];
-    (text, 0..9u8).prop_map(|(text, style)| match style {
-        0..=2 => text,
-        3 => format!("\"{text}\""),
-        4 => format!("'{text}'"),
-        5 => format!("&a {text}"),
-        6 => "\"\"".into(),
-        7 => "1.10".into(),
+    let put = |text: &str| format!("{OPEN}{text}{CLOSE}");
+    (text, 0..9u8).prop_map(move |(text, style)| match style {
+        0..=2 => put(&text),
+        3 => format!("\"{}\"", put(&text)),
+        4 => format!("'{}'", put(&text)),
+        5 => format!("&a {}", put(&text)),
+        6 => format!("\"{}\"", put("")),
+        7 => put("1.10"),
+        // Not to be changed.
         _ => format!("\"{text}\\u00e9\""),
     })
 }
@@ -133,10 +181,12 @@ fn identities(scan: &Scan) -> Vec<LineId> {
 
 proptest! {
     #[test]
-    fn lines_hold_their_bytes(text in manifest()) {
+    fn lines_hold_their_bytes(made in manifest()) {
+        let Made { text, places } = made;
         let scanned = scan(FileKind::Yaml, text.as_bytes());
         for line in &scanned.lines {
             prop_assert_eq!(&text[line.span.clone()], &line.value);
+            prop_assert!(places.contains(&line.span), "{:?} is no place of a value: {:?}", line, places);
         }
         let mut ids = identities(&scanned);
         ids.sort();
@@ -145,30 +195,31 @@ proptest! {
     }
 
     #[test]
-    fn edits_are_local_exact_and_idempotent(text in manifest(), news in prop::collection::vec(new_value(), 12), pick in any::<u16>()) {
+    fn edits_are_local_exact_and_idempotent(made in manifest(), news in prop::collection::vec(new_value(), 12), pick in any::<u16>()) {
+        let text = &made.text;
         let scanned = scan(FileKind::Yaml, text.as_bytes());
         let chosen = |i: usize| pick >> (i % 16) & 1 == 1;
         let mut edits = Vec::new();
         let mut expected = Vec::new();
         for (i, line) in scanned.lines.iter().enumerate() {
             let new = if chosen(i) { news[i % news.len()].as_str() } else { line.value.as_str() };
-            edits.extend(line.edit(scanned.line_id("f.yaml", line), "blob", new));
+            let edit = line.edit(scanned.line_id("f.yaml", line), "blob", new);
+            prop_assert!(edit.as_ref().is_none_or(|edit| edit.span == line.span && edit.old == line.value));
+            edits.extend(edit);
             expected.push((scanned.line_id("f.yaml", line), new.to_string()));
         }
         let after = apply(text.as_bytes(), &edits).unwrap();
 
-        // Local: cut the spans out of both, the rest is equal.
-        let (mut before_rest, mut after_rest, mut at_before, mut at_after) = (Vec::new(), Vec::new(), 0, 0);
-        for edit in &edits {
-            let kept = edit.span.start - at_before;
-            before_rest.extend_from_slice(&text.as_bytes()[at_before..edit.span.start]);
-            after_rest.extend_from_slice(&after[at_after..at_after + kept]);
-            at_before = edit.span.end;
-            at_after += kept + edit.new.len();
-        }
-        before_rest.extend_from_slice(&text.as_bytes()[at_before..]);
-        after_rest.extend_from_slice(&after[at_after..]);
-        prop_assert_eq!(before_rest, after_rest);
+        // Local: what the generator put around its values is there as it was, and so is each value that was not chosen.
+        let written = |place: &Range<usize>| {
+            let line = scanned.lines.iter().zip(&expected).find(|(line, _)| line.span == *place);
+            match line {
+                Some((line, (_, new))) if *new != line.value => spellings(new),
+                _ => vec![text[place.clone()].to_owned()],
+            }
+        };
+        let now = String::from_utf8(after.clone()).unwrap();
+        prop_assert!(made.differs_only(&now, &written), "{:?} became {:?}", text, now);
 
         // Exact: the values that were written are read again, on the same lines. Values with quotes in them can no
         // longer be edited in place, so such lines may be gone; and what a value is decides whether a field that only
@@ -204,6 +255,7 @@ proptest! {
         for line in &scanned.lines {
             prop_assert_eq!(&text[line.span.clone()], &line.value);
             let edit = line.edit(scanned.line_id("f", line), "b", "v9.9").unwrap();
+            prop_assert_eq!(&edit.span, &line.span);
             let after = apply(text.as_bytes(), std::slice::from_ref(&edit)).unwrap();
             let again = scan(FileKind::Yaml, &after);
             let id = scanned.line_id("f", line);

@@ -456,6 +456,13 @@ impl<'s, 'a> Walk<'s, 'a> {
         };
         let message = format!("expected YAML, found something else ({}): {lines}", error.message);
         self.finding("unparsed-file", error.offset, message);
+        for (offset, marker) in unparsed::unseen(text, &found) {
+            let message = format!(
+                "expected the marker in YAML, found it in a document that is none, and not behind a plain value: correct \
+                 the document, or write `key: value # {marker}`"
+            );
+            self.finding("marker-in-unparsed-file", span.start + offset, message);
+        }
         self.scan.sops |= text.lines().any(|line| line.trim_end() == "sops:");
         let document = self.scan.documents.len();
         let position = self.index.position(span.start);

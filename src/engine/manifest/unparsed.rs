@@ -39,6 +39,22 @@ pub(super) fn find(text: &str) -> Vec<Found<'_>> {
     found
 }
 
+/// The markers that [`find`] does not see, each with the place of its comment. A line that is a comment as a whole is
+/// commented out.
+pub(super) fn unseen<'a>(text: &'a str, found: &'a [Found<'a>]) -> impl Iterator<Item = (usize, Marker)> {
+    memchr::memmem::find_iter(text.as_bytes(), marker::KEY).filter_map(|key| {
+        let start = text[..key].rfind('\n').map_or(0, |end| end + 1);
+        let line = text[start..].lines().next().unwrap_or_default();
+        let hash = text[start..key].rfind('#')?;
+        let seen = found.iter().any(|found| (start..start + line.len()).contains(&found.span.start));
+        if seen || line.trim_start().starts_with('#') {
+            return None;
+        }
+        let marker::Reading::Marker(marker) = marker::read(&line[hash..]) else { return None };
+        Some((start + hash, marker))
+    })
+}
+
 fn read_line(line: &str) -> Option<Found<'_>> {
     let comment = [" #", "\t#"].iter().filter_map(|hash| line.find(hash)).min()?;
     let marker::Reading::Marker(marker) = marker::read(&line[comment + 1..]) else { return None };
@@ -117,6 +133,17 @@ mod tests {
             let found = find(&line);
             assert_eq!(found.first().map(|found| &line[found.span.clone()]), expected, "{line:?}");
         }
+    }
+
+    #[test]
+    fn markers_that_are_not_seen() {
+        const M: &str = r#"# {"$imagepolicy": "ns:app:tag"}"#;
+        let text =
+            format!("{{{{ if }}}}\ntag: v1 {M}\n  # tag: v1 {M}\na: \"v1\"{M}\r\nb: {{{{ x }}}} {M}\nc: v1 # {M} d\n");
+        let found = find(&text);
+        assert_eq!(found.len(), 1);
+        let lines: Vec<usize> = unseen(&text, &found).map(|(at, _)| text[..at].lines().count()).collect();
+        assert_eq!(lines, [4, 5]);
     }
 
     #[test]

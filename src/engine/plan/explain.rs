@@ -92,6 +92,8 @@ pub enum ExplainStep {
     Repository { image: String, repository: String },
     /// What becomes of each tag.
     Tags(Account),
+    /// The order leaves several tags, and each line takes the one that is written like its own: not all the same.
+    Ties,
     /// The tags cannot be told.
     NoTags { why: String },
     /// What keeps a policy from being followed.
@@ -280,8 +282,8 @@ pub fn explain(inputs: &ExplainInputs<'_>, subject: &Subject) -> Planned<Explana
             format!("{file}:{line}")
         }
         Subject::Policy(policy) => {
-            told.policy(policy, None);
-            let is_it = |followed: &Arc<Policy>| Arc::ptr_eq(followed, policy);
+            let is_it = |followed: &Arc<Policy>| is_same(followed, policy);
+            told.policy(policy, &told.currents(is_it));
             told.followers(|binding| binding.policy.as_ref().is_ok_and(is_it), is_it);
             policy.key.to_string()
         }
@@ -332,13 +334,13 @@ impl Told<'_, '_> {
             }
             for binding in bound {
                 match &binding.policy {
-                    Ok(policy) => self.policy(policy, tag_of(line)),
+                    Ok(policy) => self.policy(policy, &[tag_of(line)]),
                     Err(_) => self.unresolved(binding),
                 }
                 self.outcomes(&[binding], &[]);
             }
             for addition in added {
-                self.policy(&addition.policy, tag_of(line));
+                self.policy(&addition.policy, &[tag_of(line)]);
                 self.outcomes(&[], &[addition]);
             }
         }
@@ -353,7 +355,21 @@ impl Told<'_, '_> {
         self.steps.push(ExplainStep::Blocked { code, why: why.clone() });
     }
 
-    fn policy(&mut self, policy: &Policy, current: Option<String>) {
+    /// What stands on the lines that follow a policy, each once.
+    fn currents(&self, is_it: impl Fn(&Arc<Policy>) -> bool) -> Vec<Option<String>> {
+        let Bindings { lines, additions, .. } = self.inputs.bindings;
+        let follows = |binding: &&Binding| binding.policy.as_ref().is_ok_and(&is_it);
+        let bound = lines
+            .iter()
+            .filter(follows)
+            .filter_map(|binding| self.inputs.snapshot.scans.get(&binding.file)?.lines.get(binding.line));
+        let added = additions.iter().filter(|addition| is_it(&addition.policy)).map(|addition| &addition.patched);
+        let tags: BTreeSet<Option<String>> = bound.chain(added).map(tag_of).collect();
+        tags.into_iter().collect()
+    }
+
+    /// `currents`: what stands on the lines that are asked about.
+    fn policy(&mut self, policy: &Policy, currents: &[Option<String>]) {
         let order = match &policy.state {
             PolicyState::Usable { policy, .. } => policy.describe(),
             PolicyState::Suspended(_) | PolicyState::Blocked { .. } | PolicyState::Invalid(_) => String::new(),
@@ -389,14 +405,31 @@ impl Told<'_, '_> {
             }
             Some(Fact::Unavailable { why, .. }) => self.steps.push(ExplainStep::NoTags { why: why.clone() }),
             Some(Fact::Known { value, .. }) => {
-                let current = current.as_deref();
-                let account = match tags.by_time() {
+                let account = |current: Option<&str>| match tags.by_time() {
                     false => Ok(tags.account(value, current)),
                     true => with_times(self.inputs.facts, repository, tags, value, current)
                         .map(|timed| tags.account(&timed, current)),
                 };
-                match account {
-                    Ok(account) => self.steps.push(ExplainStep::Tags(account)),
+                // Without an order by time, what stands there decides nothing.
+                let currents = if tags.by_time() { currents } else { &[] };
+                let told = match currents {
+                    [] => account(None).map(|account| (account, false)),
+                    [one] => account(one.as_deref()).map(|account| (account, false)),
+                    several => several
+                        .iter()
+                        .map(|current| account(current.as_deref()))
+                        .collect::<Result<Vec<Account>, Stays>>()
+                        .and_then(|accounts| {
+                            let differ = accounts.windows(2).any(|pair| pair[0].selected != pair[1].selected);
+                            let alike = accounts.into_iter().next().filter(|_| !differ);
+                            Ok((alike.map_or_else(|| account(None), Ok)?, differ))
+                        }),
+                };
+                match told {
+                    Ok((account, ties)) => {
+                        self.steps.push(ExplainStep::Tags(account));
+                        self.steps.extend(ties.then_some(ExplainStep::Ties));
+                    }
                     Err(Stays::Needs(need)) => drop(self.needs.insert(need)),
                     Err(Stays::Because(_, why)) => self.steps.push(ExplainStep::NoTags { why }),
                     Err(Stays::Declined(..)) => {}
@@ -481,8 +514,16 @@ impl Told<'_, '_> {
     }
 }
 
+/// Whether two are one definition: a policy of butler.yaml has a twin for the lines that pin a digest; two patches of
+/// one ImagePolicy are different policies.
+fn is_same(a: &Arc<Policy>, b: &Arc<Policy>) -> bool {
+    let place = |policy: &Policy| (policy.key.clone(), policy.file.clone(), policy.position);
+    Arc::ptr_eq(a, b) || (place(a) == place(b) && a.roots == b.roots)
+}
+
 fn tag_of(line: &ImageLine) -> Option<String> {
     match line.part {
+        Part::Tag if line.is_null() => None,
         Part::Tag => Some(line.value.clone()),
         Part::Reference => Reference::parse(&line.value).ok()?.tag,
         Part::Name | Part::Digest => None,

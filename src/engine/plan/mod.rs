@@ -9,6 +9,7 @@ mod hash;
 mod history;
 mod promotion;
 mod rollout;
+mod scope;
 mod snapshot;
 mod times;
 mod unmet;
@@ -25,9 +26,10 @@ pub use promotion::{
     PromotionInputs, PromotionPlan, PullAction, PullState, Side, component_of, decide_pull, promotion,
 };
 pub use rollout::{Observation, Rollout, rollouts, versions};
+pub use scope::{Scope, Scopes, is_updated};
 pub use snapshot::{Entry, EntryKind, Snapshot};
 pub use unmet::unmet;
-pub use update::{Scope, UpdateInputs, UpdatePlan, update};
+pub use update::{UpdateInputs, UpdatePlan, update};
 pub use value::{Assigned, Assignment, AssignmentTarget, assign};
 
 use super::{

@@ -2,7 +2,7 @@
 
 use super::{Files, Skip};
 use crate::engine::{
-    manifest::{ImageLine, LineId, Scan},
+    manifest::{FileKind, ImageLine, LineId, Position, Scan, ScanFinding},
     policy::Memo,
 };
 use std::sync::Arc;
@@ -43,16 +43,35 @@ impl Snapshot {
             .flat_map(|(file, scan)| scan.lines.iter().map(move |line| (file.as_str(), scan.as_ref(), line)))
     }
 
-    /// The comments that were meant as markers and bind nothing.
-    pub fn faulty_markers(&self) -> impl Iterator<Item = Skip> {
-        self.scans.iter().flat_map(|(file, scan)| {
-            scan.findings.iter().filter(|finding| finding.code.starts_with("marker-")).map(|finding| Skip {
+    /// What would be a line and is none: comments that were meant as markers and bind nothing, fields that are there
+    /// twice, files that could not be read.
+    pub fn faults(&self) -> impl Iterator<Item = Skip> {
+        let hides_a_line = |finding: &&ScanFinding| {
+            finding.code.starts_with("marker-")
+                || matches!(finding.code.as_str(), "duplicate-key" | "not-utf8" | "file-too-large")
+        };
+        self.scans.iter().flat_map(move |(file, scan)| {
+            scan.findings.iter().filter(hides_a_line).map(|finding| Skip {
                 file: file.clone(),
                 position: finding.position,
                 code: finding.code.clone().into(),
                 reason: finding.message.clone(),
                 policy: None,
             })
+        })
+    }
+
+    /// Symbolic links that have a manifest's name: what they lead to is read where it lies, and nowhere else.
+    pub fn links(&self) -> impl Iterator<Item = Skip> {
+        let links = self.entries.iter().filter(|(file, entry)| {
+            entry.kind == EntryKind::Symlink && FileKind::of(file).is_some() && !self.scans.contains_key(file)
+        });
+        links.map(|(file, _)| Skip {
+            file: file.clone(),
+            position: Position { line: 1, column: 1 },
+            code: "symlink".into(),
+            reason: "the file is a symbolic link: what it leads to is read and edited only where it lies itself".into(),
+            policy: None,
         })
     }
 

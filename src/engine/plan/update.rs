@@ -1,10 +1,10 @@
 //! Updates: for each line that follows a policy, the newest version that the policy allows, or why the line stays.
 
 use super::{
-    Change, Fact, Facts, Need, Planned, Skip, Snapshot, attribution, component_of,
+    Change, Fact, Facts, Need, Planned, Scope, Skip, Snapshot, attribution, component_of,
     history::{History, Stays, because, heed},
     times::with_times,
-    value::{change, untouchable, untouchable_entry, value_for},
+    value::{UNPARSED, change, untouchable, untouchable_entry, value_for},
 };
 use crate::engine::{
     config::Downgrade,
@@ -24,16 +24,6 @@ use std::{
     rc::Rc,
     sync::Arc,
 };
-
-/// One environment, as far as planning needs it.
-#[derive(Clone, Copy)]
-pub struct Scope<'a> {
-    pub name: &'a str,
-    pub contains: &'a dyn Fn(&str) -> bool,
-    /// It follows policies without a person's word: a line that it shares with another such environment is one edit
-    /// for both.
-    pub automatic: bool,
-}
 
 /// Everything that an update is planned from.
 #[derive(Clone, Copy)]
@@ -111,8 +101,8 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
         return Planned::Needs(needs);
     }
     plan.changes.extend(written_together(added));
-    let faulty = inputs.snapshot.faulty_markers();
-    plan.skipped.extend(faulty.filter(|skip| (inputs.environment.contains)(&skip.file)));
+    let others = inputs.snapshot.faults().chain(inputs.snapshot.links());
+    plan.skipped.extend(others.filter(|skip| (inputs.environment.contains)(&skip.file)));
     plan.skipped.sort_by(|a, b| (&a.file, a.position).cmp(&(&b.file, b.position)));
     Planned::Ready(plan)
 }
@@ -125,7 +115,7 @@ fn skip(file: &str, position: Position, key: &PolicyKey, code: &'static str, rea
 fn decide(choices: &Choices<'_>, binding: &Binding, scan: &Scan, line: &ImageLine) -> Result<Option<Change>, Stays> {
     let inputs = choices.inputs;
     if line.unparsed && !inputs.edit_unparsed {
-        return because("unparsed-file", "the file is no YAML; `dialects.unparsed-files: edit` allows marked lines");
+        return because("unparsed-file", UNPARSED);
     }
     let policy = match &binding.policy {
         Ok(policy) => policy,
@@ -471,6 +461,8 @@ fn select_by_time(
 /// The tag that stands on a line.
 fn current_tag(line: &ImageLine) -> Option<&str> {
     match line.part {
+        // Nothing stands there yet.
+        Part::Tag if line.is_null() => None,
         Part::Tag => Some(&line.value),
         Part::Reference => tag_of(&line.value),
         Part::Name | Part::Digest => None,

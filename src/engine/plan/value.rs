@@ -152,9 +152,12 @@ pub struct Assigned {
     pub current: usize,
 }
 
+/// Why a marked line of a file that is no YAML stays.
+pub(super) const UNPARSED: &str = "the file is no YAML, and butler.yaml says `dialects.unparsed-files: skip`";
+
 /// Puts the assigned values on the lines that they name. No policy objects are needed. What no line answers to,
-/// [`super::unmet`] tells.
-pub fn assign(snapshot: &Snapshot, assignments: &[Assignment]) -> Assigned {
+/// [`super::unmet`] tells. `edit_unparsed`: as [`super::UpdateInputs::edit_unparsed`].
+pub fn assign(snapshot: &Snapshot, assignments: &[Assignment], edit_unparsed: bool) -> Assigned {
     let Assigned { mut changes, mut skipped, mut current } = Assigned::default();
     let inclusions = Inclusions::of(snapshot);
     for (file, scan, line) in snapshot.lines() {
@@ -181,6 +184,8 @@ pub fn assign(snapshot: &Snapshot, assignments: &[Assignment]) -> Assigned {
         let image = registry.as_ref().map_or(&assignment.image, |(_, _, rest)| rest);
         if let Some((code, reason)) = untouchable(snapshot, file, scan) {
             skipped.push(skip(code, reason));
+        } else if line.unparsed && !edit_unparsed {
+            skipped.push(skip("unparsed-file", UNPARSED.into()));
         } else if let Some(value) = value_for(line, part, image) {
             match set(line, value) {
                 Some(change) => changes.push(change),
@@ -200,7 +205,7 @@ pub fn assign(snapshot: &Snapshot, assignments: &[Assignment]) -> Assigned {
     }
     // What was meant as a marker may have been meant for these policies.
     if assignments.iter().any(|assignment| matches!(assignment.on, AssignmentTarget::Policy(_))) {
-        skipped.extend(snapshot.faulty_markers());
+        skipped.extend(snapshot.faults());
     }
     Assigned { changes, skipped, current }
 }

@@ -34,7 +34,10 @@ pub(super) fn chosen(policy: &TagPolicy, tag: &Tag, tally: &Tally<'_>) -> String
                 _ => format!("the {place} of {matched} {things}s{by_alphabet}"),
             };
             let of_filter = match &policy.filter {
-                Some(filter) => format!(" that match `{}`", filter.pattern_text),
+                Some(filter) => {
+                    let verb = if matched == 1 { "matches" } else { "match" };
+                    format!(" that {verb} `{}`", filter.pattern_text)
+                }
                 None => String::new(),
             };
             format!("{name} is {which}{of_filter}{of}")

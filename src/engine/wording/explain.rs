@@ -69,6 +69,10 @@ fn rows_of(step: &ExplainStep, told: &[&str]) -> Vec<Row> {
             },
         )],
         ExplainStep::Tags(account) => tags(account),
+        ExplainStep::Ties => {
+            let text = "each line takes, of tags of one time, the one that is written like its own";
+            vec![row("ties", text.into())]
+        }
         ExplainStep::NoTags { why } => vec![row("tags", format!("unknown: {why}"))],
         ExplainStep::Blocked { code, why } => vec![row("blocked", format!("{code}: {why}"))],
         ExplainStep::Outcome(outcome) => vec![row("result", result(outcome, told))],

@@ -9,7 +9,7 @@ use crate::{
     engine::{
         config::{Environment, Merge, UnparsedFiles, UpdateMode},
         memory::{Decline, line_file, line_key},
-        plan::{Change, Fact, Need, Planned, Scope, UpdateInputs, UpdatePlan, plan_hash, update},
+        plan::{Change, Fact, Need, Planned, Scopes, UpdateInputs, UpdatePlan, is_updated, plan_hash, update},
         wording::{self, Finding, update_commit, update_commits},
     },
     server::facts::ask_registries,
@@ -33,8 +33,7 @@ impl Session<'_> {
         let config = self.config.clone();
         let mut moved = false;
         for environment in &config.environments {
-            let written = !matches!(environment.update, UpdateMode::None | UpdateMode::External);
-            if written && environment.repository.is_none() && config.blocks_environment(&environment.name).is_none() {
+            if is_updated(environment) && config.blocks_environment(&environment.name).is_none() {
                 moved |= self.update_one(environment).await?;
             }
         }
@@ -200,34 +199,12 @@ impl Session<'_> {
     }
 
     fn plan_once(&self, environment: &Environment, branch: &str, state: &BranchState) -> Planned<UpdatePlan> {
-        let contains = |file: &str| environment.contains(file);
-        let others: Vec<&Environment> = self
-            .config
-            .environments
-            .iter()
-            .filter(|other| {
-                other.name != environment.name && other.repository.is_none() && self.branch_of(other) == branch
-            })
-            .collect();
-        let others: Vec<(&Environment, Box<dyn Fn(&str) -> bool + '_>)> = others
-            .into_iter()
-            .map(|other| (other, Box::new(move |file: &str| other.contains(file)) as Box<dyn Fn(&str) -> bool>))
-            .collect();
-        let automatic = |environment: &Environment| {
-            matches!(environment.update, UpdateMode::Auto | UpdateMode::Commit)
-                && self.config.blocks_environment(&environment.name).is_none()
-        };
-        let others: Vec<Scope<'_>> = others
-            .iter()
-            .map(|(other, contains)| Scope {
-                name: &other.name,
-                contains: contains.as_ref(),
-                automatic: automatic(other),
-            })
-            .collect();
+        let scopes = Scopes::of(&self.config);
+        // Only environments of this repository are planned.
+        let Some(scope) = scopes.get(&environment.name) else { return Planned::Ready(UpdatePlan::default()) };
         update(&UpdateInputs {
-            environment: Scope { name: &environment.name, contains: &contains, automatic: automatic(environment) },
-            others: &others,
+            environment: scope,
+            others: &scopes.others(&environment.name, |other| self.branch_of(other) == branch),
             branch,
             snapshot: &state.snapshot,
             bindings: &state.bindings,

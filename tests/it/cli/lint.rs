@@ -10,6 +10,51 @@ fn nothing_to_say_is_0() {
     assert_eq!(folder.run(&["lint"]).text(), "0 findings\n");
 }
 
+/// Good to know, and no reason to fail a workflow.
+#[test]
+fn notices_alone_are_0() {
+    let folder = repository();
+    folder.put("flux/policy.yaml", POLICY.replace("  policy:", "  suspend: true\n  policy:").as_bytes());
+    let ran = folder.run(&["lint", "-o", "json"]).json(0);
+    let rows = ran["findings"].as_array().unwrap();
+    assert!(!rows.is_empty() && rows.iter().all(|row| row["severity"] == "notice"), "{ran}");
+}
+
+#[test]
+fn what_is_not_read_is_told() {
+    let folder = repository();
+    let marker = "# {\"$imagepolicy\": \"flux-system:app:tag\"}";
+    let wide: Vec<u8> = format!("\u{feff}tag: v1 {marker}\n").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    folder.put("apps/wide.yaml", &wide);
+    folder.put("apps/latin.yaml", &[format!("tag: v1 {marker}\n").as_bytes(), b"# \xe9\n"].concat());
+    folder.put("apps/twice.yaml", format!("tag: v1 {marker}\ntag: v2 {marker}\n").as_bytes());
+    folder.put("apps/template.yaml", format!("{{{{ if x }}}}\ntag: {{{{ y }}}} {marker}\n").as_bytes());
+    folder.put("apps/typo.yaml", b"tag: v1 # {\"$imagePolicy\": \"flux-system:app:tag\"}\n");
+    std::os::unix::fs::symlink("app.yaml", folder.path().join("apps/link.yaml")).unwrap();
+    std::os::unix::fs::symlink("app.yaml", folder.path().join("apps/link.txt")).unwrap();
+    std::os::unix::fs::symlink("/etc", folder.path().join("apps/etc")).unwrap();
+    let expected = [
+        ("apps/latin.yaml", "not-utf8"),
+        ("apps/link.yaml", "symlink"),
+        ("apps/template.yaml", "marker-in-unparsed-file"),
+        ("apps/twice.yaml", "duplicate-key"),
+        ("apps/typo.yaml", "marker-key"),
+        ("apps/wide.yaml", "not-utf8"),
+    ];
+    for (command, rows, code) in [("plan", "skipped", 0), ("lint", "findings", 1)] {
+        let document = folder.run(&[command, "-o", "json"]).json(code);
+        let found: Vec<(&str, &str)> = document[rows]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| (row["file"].as_str().unwrap(), row["code"].as_str().unwrap()))
+            .filter(|(file, code)| *file != "apps/app.yaml" && *code != "unparsed-file")
+            .collect();
+        let found: std::collections::BTreeSet<_> = found.into_iter().collect();
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), expected, "{command}");
+    }
+}
+
 #[test]
 fn findings_are_1() {
     let folder = repository();

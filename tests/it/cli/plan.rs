@@ -260,3 +260,95 @@ fn a_private_address_is_not_asked_unless_it_is_named() {
     let reason = document["skipped"][0]["reason"].as_str().unwrap();
     assert!(reason.contains("10.255.255.1:5000 is a loopback, private or reserved address"), "{reason}");
 }
+
+/// Two environments of one repository; the second renders the first one's folder.
+fn shared(prod: &str) -> Folder {
+    let folder = repository();
+    folder.put(
+        "butler.yaml",
+        format!("version: 1\nenvironments:\n  dev: {{path: [flux, apps]}}\n  prod: {{path: prod, {prod}}}\n")
+            .as_bytes(),
+    );
+    folder.put("prod/kustomization.yaml", b"resources: [../apps]\n");
+    folder.put("apps/kustomization.yaml", b"resources: [app.yaml]\n");
+    folder
+}
+
+#[test]
+fn a_line_that_several_environments_render() {
+    let document = plan(&shared("update: commit"), &TAGS);
+    assert_eq!(document["changes"][0]["environments"], json!(["dev", "prod"]), "{document}");
+    let shown = shared("update: commit").run(&[&["plan"], &TAGS[..]].concat());
+    assert!(shown.text().contains("\n  one value for the environments dev, prod\n"), "{}", shown.out);
+    // One that does not follow by itself.
+    let document = plan(&shared("update: pull-request"), &TAGS);
+    assert_eq!((&document["changes"], &document["skipped"][0]["code"]), (&json!([]), &json!("shared-line")));
+    let ran = shared("update: none").run(&[&["explain", ".", "apps/app.yaml:11"], &TAGS[..]].concat());
+    assert!(ran.text().contains("in dev: stays, shared-line: "), "{}", ran.out);
+    // On another branch.
+    let document = plan(&shared("branch: live, update: none"), &TAGS);
+    assert_eq!(document["changes"].as_array().unwrap().len(), 1);
+    assert_eq!(document["changes"][0].get("environments"), None, "{document}");
+}
+
+#[test]
+fn an_automation_of_another_branch_says_nothing() {
+    let folder = repository();
+    let other = "spec: {git: {checkout: {ref: {branch: live}}}, update: {path: ./live}}";
+    folder.put("flux/automation.yaml", AUTOMATION.replace("spec: {update: {path: ./apps}}", other).as_bytes());
+    // Which branch this is a checkout of is not known.
+    let code = |document: &Value| document["skipped"][0]["code"].clone();
+    assert_eq!(code(&plan(&folder, &TAGS)), "outside-update-path");
+    for (branch, expected) in [("main", Value::Null), ("live", json!("outside-update-path"))] {
+        let config = format!("version: 1\nenvironments: {{dev: {{path: apps, branch: {branch}}}}}\n");
+        folder.put("butler.yaml", config.as_bytes());
+        let document = plan(&folder, &TAGS);
+        assert_eq!(code(&document), expected, "{document}");
+        let found = folder.run(&["lint", "-o", "json"]);
+        assert_eq!(found.out.contains("outside-update-path"), !expected.is_null(), "{branch}: {}", found.out);
+    }
+}
+
+#[test]
+fn what_flux_writes_and_downgrades_are_not_written() {
+    let folder = repository();
+    folder.put("flux/automation.yaml", AUTOMATION.as_bytes());
+    let down = DEPLOYMENT.replace("app:1.0.0", "app:1.9.0");
+    folder.put("other/down.yaml", down.as_bytes());
+    folder.put("other/app.yaml", DEPLOYMENT.as_bytes());
+    folder.put(
+        "flux/other.yaml",
+        AUTOMATION
+            .replace("name: flux,", "name: other,")
+            .replace("./apps", "./other")
+            .replace("{update", "{suspend: true, update")
+            .as_bytes(),
+    );
+    let ran = folder.run(&[&["plan"], &TAGS[..]].concat());
+    let summary = |text: &str| text.lines().last().unwrap_or_default().to_owned();
+    let rest = "1 left to Flux, 1 downgrade only shown, 0 lines skipped";
+    assert_eq!(summary(ran.text()), format!("1 line would change, {rest}"), "{}", ran.out);
+    let diff = folder.run(&[&["plan", "-o", "diff"], &TAGS[..]].concat());
+    assert_eq!(diff.text().matches("+++ b/").count(), 1, "what would be written: {}", diff.out);
+    let ran = folder.run(&[&["plan", "--write"], &TAGS[..]].concat());
+    assert_eq!(summary(ran.text()), format!("1 line changed, {rest}"), "{}", ran.out);
+    assert_eq!(folder.text("apps/app.yaml"), DEPLOYMENT);
+    assert_eq!(folder.text("other/down.yaml"), down);
+    assert_eq!(folder.text("other/app.yaml"), DEPLOYMENT.replace("app:1.0.0", "app:1.2.0"));
+    // They stay in `changes`, flagged.
+    let document = plan(&folder, &TAGS);
+    let rows: Vec<_> = document["changes"].as_array().unwrap().iter().map(|row| row["file"].clone()).collect();
+    assert_eq!(rows, ["apps/app.yaml", "other/down.yaml"]);
+    assert_eq!(
+        (document["changes"][0]["written_by"].is_string(), &document["changes"][1]["downgrade"]),
+        (true, &json!(true))
+    );
+}
+
+#[test]
+fn texts_of_the_repository_stay_on_their_line() {
+    let folder = repository();
+    folder.put("flux/policy.yaml", POLICY.replace("range: 1.x", "range: \"x\\nfake.yaml:1:1\\e[2J\"").as_bytes());
+    let ran = folder.run(&[&["plan"], &TAGS[..]].concat());
+    assert!(ran.text().contains("\\u{1b}") && !ran.out.contains("\nfake.yaml"), "{}", ran.out);
+}

@@ -153,6 +153,15 @@ fn arguments_that_cannot_be() {
         ("--object", "ns:Deployment/a:b:c=c:1", "expected an object as"),
         ("--object", "ns:Deployment/a:=c:1", "expected an object as"),
     ];
+    let both = ["set", "--image", "example.com/app:4", "--image", "example.com/app:5"];
+    let ran = folder.run(&both);
+    assert_eq!(ran.code, 2, "{}", ran.out);
+    assert!(ran.err.contains("--image example.com/app:4 and --image example.com/app:5 name two images"), "{}", ran.err);
+    let twice = ["set", "--image", "example.com/app:4", "--image", "example.com/app:4"];
+    assert_eq!(folder.run(&twice).code, 0);
+    let object = "prod:Deployment/app=example.com";
+    let images = [&format!("{object}/app:4"), &format!("{object}/proxy:5")];
+    assert_eq!(folder.run(&["set", "--object", images[0], "--object", images[1]]).code, 0);
     for (option, text, says) in cases {
         let ran = folder.run(&["set", option, text]);
         assert_eq!(ran.code, 2, "{option} {text}");
@@ -168,4 +177,24 @@ fn a_link_is_not_written_through() {
     assert_eq!((&document["changes"], &document["skipped"][0]["code"]), (&json!([]), &json!("symlink")));
     assert_eq!(folder.text("app.yaml"), DEPLOYMENT);
     assert!(folder.path().join("link.yaml").is_symlink());
+}
+
+#[test]
+fn files_that_are_no_yaml_stay_where_butler_yaml_says_so() {
+    let text = "{{ if x }}\ntag: v1 # {\"$imagepolicy\": \"a:b:tag\"}\n{{ end }}\n";
+    let folder = Folder::with(&[("a.yaml", text)]);
+    let arguments = ["--policy", "a:b=example.com/app:2"];
+    assert_eq!(set(&folder, &arguments)["changes"].as_array().unwrap().len(), 1);
+    folder.put("butler.yaml", b"version: 1\nenvironments: {dev: {}}\ndialects: {unparsed-files: skip}\n");
+    let document = set(&folder, &arguments);
+    assert_eq!((&document["changes"], &document["skipped"][0]["code"]), (&json!([]), &json!("unparsed-file")));
+}
+
+#[test]
+fn the_summary_says_whether_files_changed() {
+    let folder = repository();
+    let set = ["set", "--image", "example.com/app:2"];
+    assert_eq!(folder.run(&set).text().lines().last(), Some("1 line would change, 0 lines skipped"));
+    let written = folder.run(&[&set[..], &["--write"]].concat());
+    assert_eq!(written.text().lines().last(), Some("1 line changed, 0 lines skipped"));
 }

@@ -29,6 +29,8 @@ enum Way {
     Flux,
     /// A HelmRelease whose chart is the base's folder.
     Chart,
+    /// A Flux Kustomization with the path of an overlay, which has the base.
+    FluxOverlay,
     /// A patch of one of the base's files.
     Patch,
 }
@@ -41,6 +43,7 @@ fn way() -> impl Strategy<Value = Way> {
         Way::Component,
         Way::Flux,
         Way::Chart,
+        Way::FluxOverlay,
         Way::Patch,
     ])
 }
@@ -71,6 +74,10 @@ fn repository(ways: [Way; 3]) -> Files {
             Way::Flux => (
                 "base.yaml",
                 "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: base}\nspec: {path: ./base, sourceRef: {kind: GitRepository, name: x}}\n".into(),
+            ),
+            Way::FluxOverlay => (
+                "overlay.yaml",
+                "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: overlay}\nspec: {path: ./overlay, sourceRef: {kind: GitRepository, name: x}}\n".into(),
             ),
             Way::Chart => (
                 "release.yaml",
@@ -161,11 +168,16 @@ fn clusters_that_follow_different_policies_do_not_agree() {
             "resources: [own.yaml, ../../base, ../../flux]\npatches: [{path: range.yaml}]\n",
         ),
         ("envs/prod/range.yaml", patch),
+        ("base/apart.yaml", LINE),
     ]);
     let plan = planned(&files, [true, true]);
     let of_base: Vec<String> =
         plan.skipped.iter().filter(|skip| skip.file == "base/app.yaml").map(|skip| skip.code.to_string()).collect();
     // Which of the two a shared line follows cannot even be told.
     assert_eq!(of_base, ["policy-ambiguous"]);
+    let why = |file: &str| plan.skipped.iter().find(|skip| skip.file == file).map(|skip| skip.reason.clone()).unwrap();
+    assert!(why("base/app.yaml").contains("for clusters that all render this file;"), "{}", why("base/app.yaml"));
+    let apart = why("base/apart.yaml");
+    assert!(apart.contains("for clusters, and none of them is seen to render this file;"), "{apart}");
     assert!(plan.changes.iter().any(|change| change.line.file == "envs/dev/own.yaml"));
 }

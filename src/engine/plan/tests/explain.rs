@@ -2,7 +2,7 @@
 
 use super::update::{POLICY, now};
 use crate::engine::{
-    config::{Config, Downgrade},
+    config::{Config, Downgrade, parse},
     dialect::bind,
     image::{Repository, Tag},
     memory::Memory,
@@ -39,7 +39,8 @@ fn facts(tags: Option<&[&str]>) -> Facts {
 /// Asks with one environment, `apps`.
 fn ask<T>(files: &Files, facts: &Facts, ask: impl Fn(&ExplainInputs<'_>) -> T) -> T {
     let (snapshot, memory) = (files.snapshot(), Memory::new());
-    let bindings = bind(&snapshot, &Config::whole_repository());
+    let config = files.0.get("butler.yaml").map(|text| parse("butler.yaml", text).unwrap());
+    let bindings = bind(&snapshot, &config.unwrap_or_else(Config::whole_repository));
     let contains = |file: &str| file.starts_with("apps/");
     let update = UpdateInputs {
         environment: Scope { name: "dev", contains: &contains, automatic: true },
@@ -135,6 +136,57 @@ fn what_is_in_the_way() {
     }
     let found = told(&change("apps/a.yaml", "\"}", "\"} x"), &facts(None), "apps/a.yaml:9");
     assert!(found[1].starts_with("finding: marker-trailing-text: expected"), "{found:?}");
+}
+
+const PODS: &str = "kind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - {name: a, image: example.com/app:LEFT}\n  - {name: b, image: example.com/app:RIGHT}\n";
+const NATIVE: &str =
+    "version: 1\nenvironments: {dev: {path: apps}}\nimages:\n- image: example.com/app\n  policy: POLICY\n";
+
+fn native(policy: &str, left: &str, right: &str) -> Files {
+    let pods = PODS.replace("LEFT", left).replace("RIGHT", right);
+    Files::of([("apps/a.yaml", pods.as_str()), ("butler.yaml", &NATIVE.replace("POLICY", policy))])
+}
+
+#[test]
+fn lines_of_a_native_policy_that_pin_a_digest() {
+    let pinned = format!("1.0.0@sha256:{}", "b".repeat(64));
+    let mut facts = facts(Some(&["1.1.0"]));
+    let digest = Fact::Known { value: Some(format!("sha256:{}", "a".repeat(64))), as_of: now() };
+    facts.digests.insert((Repository::parse("example.com/app").unwrap(), "1.1.0".into()), digest);
+    let told = told(&native("{semver: 1.x}", "1.0.0", &pinned), &facts, "example.com/app");
+    let results: Vec<&String> = told.iter().filter(|row| row.starts_with("result: ")).collect();
+    assert_eq!(results.len(), 2, "{told:?}");
+    assert!(results[1].contains("-> example.com/app:1.1.0@sha256:aaaa"), "{told:?}");
+}
+
+/// What is said to be chosen is what the line gets.
+#[test]
+fn ties_go_by_what_stands_there() {
+    let commit = "06c5953aa1b2c3d4e5f60718293a4b5c6d7e8f90";
+    let tags = [format!("sha-{commit}"), "sha-06c5953".into(), "qa-sha-06c5953".into()];
+    let mut facts = Facts::default();
+    let tags = tags.map(|name| Tag { pushed_at: Some(now()), ..Tag::named(name) }).to_vec();
+    facts
+        .tags
+        .insert(Repository::parse("example.com/app").unwrap(), Fact::Known { value: Arc::new(tags), as_of: now() });
+    let asked = |left: &str, right: &str, name: &str| {
+        let rows = told(&native("{newest: true}", left, right), &facts, name);
+        let of = |label: &str| rows.iter().filter(|row| row.starts_with(label)).cloned().collect::<Vec<_>>();
+        (of("chosen: "), of("ties: "), of("result: "))
+    };
+    for (name, left, right) in [
+        // One line of several.
+        ("apps/a.yaml:5", "qa-sha-1111111", "sha-1111111"),
+        // All lines of one shape.
+        ("example.com/app", "qa-sha-1111111", "qa-sha-2222222"),
+    ] {
+        let (chosen, ties, results) = asked(left, right, name);
+        assert!(chosen[0].starts_with("chosen: qa-sha-06c5953 is "), "{name}: {chosen:?}");
+        assert!(results[0].ends_with("-> example.com/app:qa-sha-06c5953") && ties.is_empty(), "{name}: {results:?}");
+    }
+    let (_, ties, results) = asked("qa-sha-1111111", "sha-1111111", "example.com/app");
+    assert_eq!(ties, ["ties: each line takes, of tags of one time, the one that is written like its own"]);
+    assert!(results[0].ends_with(":qa-sha-06c5953") && results[1].ends_with(":sha-06c5953"), "{results:?}");
 }
 
 #[test]

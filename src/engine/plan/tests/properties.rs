@@ -1,19 +1,40 @@
-//! What holds for every repository.
+//! What holds for every repository, whichever dialects it mixes.
 
 use super::update::{DIGEST, POLICY, now};
 use crate::engine::{
-    config::{Config, Downgrade},
+    config::{Config, Downgrade, parse},
     dialect::bind,
     image::{Repository, Tag},
     memory::Memory,
-    plan::{Fact, Facts, Planned, Scope, UpdateInputs, UpdatePlan, update},
+    plan::{Fact, Facts, Need, Planned, Scope, UpdateInputs, UpdatePlan, update},
     testing::Files,
 };
+use jiff::SignedDuration;
 use proptest::{prelude::*, strategy::ValueTree};
-use std::sync::Arc;
+use regex::Regex;
+use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
 const FILES: &[&str] =
     &["apps/dev/a.yaml", "apps/dev/b.yaml", "apps/dev/kustomization.yaml", "apps/prod/a.yaml", "c.yaml"];
+/// The only files that may be made, or grow.
+const PATCH: &str = "flux-patch.yaml";
+/// Stands on both sides of each value while a file is made: what an update may change, told by who made it.
+const VALUE: char = '\u{e000}';
+const NATIVE: &str = "version: 1\nenvironments: {dev: {path: apps/dev}, prod: {path: apps/prod}}\nimages:\n- image: \
+                      example.com/app\n  environments: [dev]\n  policy: ";
+const AUTOMATION: &str = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {name: flux, \
+                          namespace: ns}\nspec: {suspend: SUSPEND, update: {path: PATH}}\n";
+const LILLY: &str = "283234040926.dkr.ecr.us-east-2.amazonaws.com/app";
+
+#[derive(Clone, Debug)]
+struct Made {
+    files: Files,
+    /// What stands between the values of each file.
+    kept: BTreeMap<String, Vec<String>>,
+    config: Config,
+    /// As registries list them.
+    tags: Vec<Tag>,
+}
 
 /// Lines of a file, with and without markers, in the forms that occur.
 fn line() -> impl Strategy<Value = String> {
@@ -23,6 +44,7 @@ fn line() -> impl Strategy<Value = String> {
         Just("1.0.0"),
         Just("\"1.0.0\""),
         Just("'1.9.0'"),
+        Just("~"),
         Just("example.com/app:1.0.0"),
         Just("example.org/other@sha256:00"),
         Just("\"\""),
@@ -39,14 +61,16 @@ fn line() -> impl Strategy<Value = String> {
     ]);
     (prop_oneof![(key, value, proptest::option::of(policy)), sound], end).prop_map(|((key, value, policy), end)| {
         let marker = policy.map(|policy| format!(" # {{\"$imagepolicy\": \"{policy}\"}}")).unwrap_or_default();
-        format!("{key}: {value}{marker}{end}")
+        // A value that is not there is written behind a space.
+        let gap = if value.is_empty() { "" } else { " " };
+        format!("{key}:{gap}{VALUE}{value}{VALUE}{marker}{end}")
     })
 }
 
 /// A mapping or a list of such lines; and now and then no YAML at all.
-fn file() -> impl Strategy<Value = String> {
+fn lines() -> impl Strategy<Value = String> {
     let other = prop_oneof![Just("---\n".to_owned()), Just("{{ if }}\n".to_owned())];
-    let lines = prop::collection::vec(line(), 0..8);
+    let lines = prop::collection::vec(line(), 1..8);
     (any::<bool>(), lines, proptest::option::weighted(0.2, other)).prop_map(|(list, lines, other)| {
         let item = |line: String| if list { format!("- {line}") } else { line };
         let lines: String = lines.into_iter().map(item).collect();
@@ -54,82 +78,235 @@ fn file() -> impl Strategy<Value = String> {
     })
 }
 
-fn repository() -> impl Strategy<Value = Files> {
-    let files = prop::collection::vec((prop::sample::select(FILES), file()), 0..5);
-    let reflection = prop_oneof![Just("Never"), Just("IfNotPresent"), Just("Always")];
-    (files, reflection).prop_map(|(files, reflection)| {
-        let policy = POLICY.replace("  policy:", &format!("  digestReflectionPolicy: {reflection}\n  policy:"));
-        let files = Files::of(files.iter().map(|(name, text)| (*name, text.as_str())));
-        files.with([("flux/policy.yaml", policy.as_str())])
+/// A workload with annotations of Flux v1, of the app.lilly.com style, or none.
+fn workload() -> impl Strategy<Value = String> {
+    let annotations = prop::sample::select(&[
+        "{fluxcd.io/automated: 'true'}",
+        "{fluxcd.io/automated: 'true', fluxcd.io/tag.c: 'semver:~1'}",
+        "{flux.weave.works/automated: 'true', flux.weave.works/tag.c: 'regexp:^1'}",
+        "{fluxcd.io/automated: 'true', fluxcd.io/tag.c: 'glob:dev-*'}",
+        "{fluxcd.io/automated: 'true', fluxcd.io/locked: 'true'}",
+        "{app.lilly.com/flux.automated: 'true', app.lilly.com/flux.simple.p: '283234040926;app;glob:sha-.*'}",
+        "{}",
+        "{a: b}",
+        "{c: d}",
+    ]);
+    let value = prop::sample::select(&["1.0.0", "1.9.0", "dev-1", "sha-06c5953", "gone"]);
+    let quote = prop::sample::select(&["", "'", "\""]);
+    (prop::sample::select(&["a", "b"]), annotations, value, quote).prop_map(|(name, annotations, value, quote)| {
+        let lilly = annotations.contains("lilly");
+        let (image, marker) = match lilly {
+            true => (LILLY, " # {\"$imagepolicy\": \"ns:p\"}"),
+            false => ("example.com/app", " # é"),
+        };
+        format!(
+            "kind: Deployment\napiVersion: apps/v1\nmetadata: {{name: {name}, namespace: ns, annotations: {annotations}}}\n\
+             spec:\n  template:\n    spec:\n      containers:\n      - name: c\n        image: \
+             {VALUE}{quote}{image}:{value}{quote}{VALUE}{marker}\n"
+        )
     })
 }
 
-fn planned(files: &Files) -> UpdatePlan {
-    let snapshot = files.snapshot();
-    let mut facts = Facts::default();
-    let app = Repository::parse("example.com/app").unwrap();
-    let tags = ["2.0.0", "1.2.0", "1.0.0"].map(|name| Tag { digest: Some(DIGEST.into()), ..Tag::named(name) });
-    facts.tags.insert(app, Fact::Known { value: Arc::new(tags.to_vec()), as_of: now() });
-    let planned = update(&UpdateInputs {
-        environment: Scope { name: "dev", contains: &|file| file.starts_with("apps/dev/"), automatic: true },
-        others: &[],
-        branch: "main",
-        snapshot: &snapshot,
-        bindings: &bind(&snapshot, &Config::whole_repository()),
-        memory: &Memory::new(),
-        facts: &facts,
-        now: now(),
-        downgrade: Downgrade::PullRequest,
-        edit_unparsed: true,
-        take_over: false,
-        with_history: false,
-    });
-    match planned {
-        Planned::Ready(plan) => plan,
-        Planned::Needs(needs) => panic!("still needs {needs:?}"),
+/// What is in the folder of a generator: its values go to the patch file.
+fn generated() -> impl Strategy<Value = Vec<(&'static str, String)>> {
+    let patch = proptest::option::of(prop::sample::select(&["kind: ConfigMap\n", "kind: ConfigMap\r\ndata: {}"]));
+    (workload(), patch).prop_map(|(workload, patch)| {
+        let generator =
+            "version: 1\npatchUpdated:\n  generators:\n  - command: kustomize build .\n  patchFile: flux-patch.yaml\n";
+        let mut files = vec![
+            ("apps/dev/gen/.flux.yaml", generator.to_owned()),
+            ("apps/dev/gen/kustomization.yaml", "resources: [deployment.yaml]\n".to_owned()),
+            ("apps/dev/gen/deployment.yaml", workload),
+        ];
+        files.extend(patch.map(|patch| ("apps/dev/gen/flux-patch.yaml", patch.to_owned())));
+        files
+    })
+}
+
+fn policies() -> impl Strategy<Value = Vec<(&'static str, String)>> {
+    let order = prop::sample::select(&[
+        "semver: {range: 1.x}",
+        "semver: {range: '*'}",
+        "alphabetical: {order: asc}",
+        "alphabetical: {order: desc}",
+        "numerical: {order: asc}",
+    ]);
+    let reflection = prop_oneof![Just("Never"), Just("IfNotPresent"), Just("Always")];
+    let automation = (any::<bool>(), prop::sample::select(&["./apps", "./apps/dev", "./other", "."]));
+    (order, reflection, proptest::option::of(automation)).prop_map(|(order, reflection, automation)| {
+        let policy = POLICY
+            .replace("  policy:", &format!("  digestReflectionPolicy: {reflection}\n  policy:"))
+            .replace("semver: {range: 1.x}", order);
+        let mut files = vec![("flux/policy.yaml", policy)];
+        files.extend(automation.map(|(suspended, path)| {
+            let text = AUTOMATION.replace("SUSPEND", &suspended.to_string()).replace("PATH", path);
+            ("flux/automation.yaml", text)
+        }));
+        files
+    })
+}
+
+fn config() -> impl Strategy<Value = Config> {
+    let native = prop::sample::select(&["{semver: 1.x}", "{newest: true}", "{alphabetical: asc}", "{semver: '>>1'}"]);
+    proptest::option::weighted(0.7, native).prop_map(|native| match native {
+        Some(policy) => parse("butler.yaml", &format!("{NATIVE}{policy}\n")).unwrap(),
+        None => Config::whole_repository(),
+    })
+}
+
+/// In any order, with any times.
+fn tags() -> impl Strategy<Value = Vec<Tag>> {
+    let names = prop::sample::subsequence(
+        &[
+            "2.0.0",
+            "1.2.0",
+            "v1.2.0",
+            "1.0.0",
+            "1.9",
+            "10",
+            "dev-1",
+            "dev-2",
+            "sha-1234567",
+            "qa-sha-1234567",
+            "latest",
+        ][..],
+        0..11,
+    );
+    (names.prop_shuffle(), prop::collection::vec(proptest::option::weighted(0.9, 0..4i64), 11)).prop_map(
+        |(names, hours)| {
+            let time = |hour: i64| now() - SignedDuration::from_hours(hour);
+            let tag = |(name, hour): (&str, Option<i64>)| Tag {
+                digest: Some(DIGEST.into()),
+                pushed_at: hour.map(time),
+                ..Tag::named(name)
+            };
+            names.into_iter().zip(hours).map(tag).collect()
+        },
+    )
+}
+
+fn repository() -> impl Strategy<Value = Made> {
+    let text = prop_oneof![lines(), workload()];
+    let files = prop::collection::vec((prop::sample::select(FILES), text), 0..5);
+    let generated = proptest::option::weighted(0.4, generated());
+    (files, policies(), generated, config(), tags()).prop_map(|(drawn, policies, generated, config, tags)| {
+        // A native policy would write the base line that an annotation patches: each what it wants, one after the other.
+        let config = if generated.is_some() { Config::whole_repository() } else { config };
+        let all = drawn.into_iter().chain(policies).chain(generated.into_iter().flatten());
+        let mut made = Made { files: Files::default(), kept: BTreeMap::new(), config, tags };
+        for (file, text) in all {
+            let pieces = text.split(VALUE).step_by(2).map(String::from);
+            made.kept.insert(file.to_owned(), pieces.collect());
+            made.files.0.insert(file.to_owned(), text.replace(VALUE, ""));
+        }
+        made
+    })
+}
+
+impl Made {
+    fn planned(&self, files: &Files) -> UpdatePlan {
+        let (snapshot, memory, mut facts) = (files.snapshot(), Memory::new(), Facts::default());
+        let bindings = bind(&snapshot, &self.config);
+        // Tags, digests, times.
+        for _ in 0..4 {
+            let planned = update(&UpdateInputs {
+                environment: Scope { name: "dev", contains: &|file| file.starts_with("apps/dev/"), automatic: true },
+                others: &[],
+                branch: "main",
+                snapshot: &snapshot,
+                bindings: &bindings,
+                memory: &memory,
+                facts: &facts,
+                now: now(),
+                downgrade: Downgrade::PullRequest,
+                edit_unparsed: true,
+                take_over: false,
+                with_history: false,
+            });
+            match planned {
+                Planned::Ready(plan) => return plan,
+                Planned::Needs(needs) => needs.into_iter().for_each(|need| self.answer(need, &mut facts)),
+            }
+        }
+        panic!("still asks");
+    }
+
+    fn answer(&self, need: Need, facts: &mut Facts) {
+        fn known<T>(value: T) -> Fact<T> {
+            Fact::Known { value, as_of: now() }
+        }
+        match need {
+            Need::Tags(repository) => drop(facts.tags.insert(repository, known(Arc::new(self.tags.clone())))),
+            Need::Digest { repository, tag } => {
+                facts.digests.insert((repository, tag), known(Some(DIGEST.to_owned())));
+            }
+            Need::Times { repository, tags } => {
+                facts.times.entry(repository).or_default().extend(tags.into_iter().map(|tag| (tag, known(None))));
+            }
+            Need::OwnWrites { .. } => panic!("no history is read"),
+        }
+    }
+
+    /// Whether all that stands between a file's values is there as it was made, and nothing new but values.
+    fn is_kept(&self, file: &str, now: &str) -> bool {
+        let mut pattern = "^".to_owned();
+        for (number, piece) in self.kept[file].iter().enumerate() {
+            let value = if number == 0 { "" } else { r#" ?["']?[A-Za-z0-9._/:@+~-]*["']?"# };
+            write!(pattern, "{value}{}", regex::escape(piece)).unwrap();
+        }
+        pattern.push_str(if file.ends_with(PATCH) { "(?s:.*)$" } else { "$" });
+        Regex::new(&pattern).unwrap().is_match(now)
     }
 }
 
 proptest! {
     #[test]
-    fn an_update_is_deterministic_confined_local_and_idempotent(files in repository()) {
-        let plan = planned(&files);
-        prop_assert_eq!(&plan, &planned(&files), "deterministic");
+    fn an_update_is_deterministic_confined_local_and_idempotent(made in repository()) {
+        let plan = made.planned(&made.files);
+        prop_assert_eq!(&plan, &made.planned(&made.files), "deterministic");
 
-        let after = files.after(&plan.changes);
-        for (path, before) in &files.0 {
-            // Confined: only the environment's files.
-            if !path.starts_with("apps/dev/") {
-                prop_assert_eq!(&after.0[path], before);
+        let after = made.files.after(&plan.changes);
+        for (file, text) in &after.0 {
+            match made.files.0.get(file) {
+                // Confined: only the environment's files.
+                Some(before) if !file.starts_with("apps/dev/") => prop_assert_eq!(text, before),
+                // Local: only values.
+                Some(before) => prop_assert!(made.is_kept(file, text), "{}: {:?} became {:?}", file, before, text),
+                None => prop_assert!(file.starts_with("apps/dev/") && file.ends_with(PATCH), "{} is made", file),
             }
-            // Local: without the new values, from the back, each file is as it was.
-            let mut restored = after.0[path].clone();
-            let mut edits: Vec<_> =
-                plan.changes.iter().filter(|change| change.line.file == *path).map(|change| &change.edit).collect();
-            edits.sort_by_key(|edit| edit.span.start);
-            for edit in edits {
-                restored.replace_range(edit.span.start..edit.span.start + edit.new.len(), &edit.old);
-            }
-            prop_assert_eq!(&restored, before);
-        }
-        for change in &plan.changes {
-            prop_assert!(change.line.file.starts_with("apps/dev/"));
         }
 
-        let again = planned(&after);
+        let again = made.planned(&after);
         prop_assert_eq!(&again.changes, &[], "idempotent: after {:?}", after);
-        prop_assert_eq!(again.current, plan.current + plan.changes.len());
+        prop_assert!(again.current >= plan.current, "{} of {} lines are current", again.current, plan.current);
     }
 }
 
+/// Each dialect has its share in the cases above.
 #[test]
 fn the_repositories_made_here_do_have_updates() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let (mut changed, mut skipped) = (0, 0);
-    for _ in 0..50 {
-        let plan = planned(&repository().new_tree(&mut runner).unwrap().current());
-        changed += plan.changes.len();
-        skipped += plan.skipped.len();
+    let mut found: BTreeMap<&str, usize> = BTreeMap::new();
+    for _ in 0..400 {
+        let made = repository().new_tree(&mut runner).unwrap().current();
+        let plan = made.planned(&made.files);
+        *found.entry("skipped").or_default() += plan.skipped.len();
+        for change in &plan.changes {
+            let key = change.policy.as_deref().unwrap_or_default();
+            let dialect = match key {
+                _ if change.line.file.ends_with(PATCH) => "patch file",
+                "ns:app" => "marker",
+                "ns:p" => "annotation",
+                _ if key.starts_with("butler.yaml:") => "native",
+                _ => "flux v1",
+            };
+            *found.entry(dialect).or_default() += 1;
+            *found.entry("written by flux").or_default() += usize::from(change.written_by.is_some());
+            *found.entry("down").or_default() += usize::from(change.downgrade);
+        }
     }
-    assert!(changed > 20 && skipped > 20, "{changed} changes, {skipped} skips");
+    for what in ["skipped", "patch file", "marker", "annotation", "native", "flux v1", "written by flux", "down"] {
+        assert!(found.get(what).is_some_and(|count| *count >= 3), "{what}: {found:?}");
+    }
+    assert!(Repository::parse(LILLY).is_ok());
 }

@@ -295,6 +295,7 @@ fn one_line() {
         ("down", lower(), moves),
         ("down, allowed", World { downgrade: Downgrade::Allow, ..lower() }, moves),
         ("down, denied", World { downgrade: Downgrade::Deny, ..lower() }, "downgrade: example.com/app:1.2.0 is lower than example.com/app:1.9.0…"),
+        ("nothing stands there yet", World { downgrade: Downgrade::Deny, ..world().policy("semver: {range: 1.x}", "alphabetical: {order: asc}").app("image: example.com/app:1.0.0", "tag: ~") }.app_marker(":tag"), "-> 2.0.0"),
         // People.
         ("held", world().held(None, None, None), "held: held by ann since 2026-03-01 12:00 UTC: fair"),
         ("held here", world().held(Some("dev"), Some("web"), Some(later)), "held: held by ann since 2026-03-01 12:00 UTC until 2026-03-01 13:00 UTC: fair"),
