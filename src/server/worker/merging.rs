@@ -19,7 +19,6 @@ impl Session<'_> {
         head: &str,
         branch: &str,
         automatic: bool,
-        title: &str,
     ) -> Result<(Option<String>, bool), WorkError> {
         let Some(record) = self.memory.pulls.get(head).cloned() else { return Ok((None, false)) };
         let Some(pull) = self.pulls.get(head).cloned() else { return Ok((None, false)) };
@@ -72,7 +71,8 @@ impl Session<'_> {
         self.last_word().await?;
         let by = asked.as_ref().map(|asked| format!("Butler-Requested-By: {}\n", asked.by)).unwrap_or_default();
         let message = format!("Merges #{}.\n\nButler-Plan: {}\n{by}", pull.number, record.plan);
-        let outcome = self.merge_as_allowed(&pull, &rules, title, &message).await?;
+        let title = self.title_of(&record.head, &pull).await?;
+        let outcome = self.merge_as_allowed(&pull, &rules, &title, &message).await?;
         let commit = match outcome {
             MergeOutcome::Merged { sha } | MergeOutcome::AlreadyMerged { sha } => sha,
             MergeOutcome::HeadMoved => {
@@ -104,6 +104,14 @@ impl Session<'_> {
         self.pulls.remove(head);
         self.delete_head(head).await?;
         Ok((None, true))
+    }
+
+    /// What the pull request carries, in the words of butler's commit on its head: a newer plan may wait by now.
+    async fn title_of(&self, head: &str, pull: &Pull) -> Result<String, WorkError> {
+        let (mirror, head) = (self.mirror.clone(), head.to_owned());
+        let commits = Self::blocking(move || Ok(mirror.first_parent_history(&head, 1)?)).await?;
+        let subject = commits.first().and_then(|commit| commit.message.lines().next());
+        Ok(subject.map_or_else(|| format!("Merge #{}", pull.number), str::to_owned))
     }
 
     /// Merges in the first way that the repository and the branch's rules allow: a merge commit, a squash, a rebase. What

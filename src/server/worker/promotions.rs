@@ -230,7 +230,6 @@ impl Session<'_> {
         {
             return Ok((sentence, false));
         }
-        let title = wording::subject(&plan.to, &plan.changes);
         let work = PullWork {
             head: head.to_owned(),
             edge: plan.name.clone(),
@@ -266,7 +265,7 @@ impl Session<'_> {
             ));
         }
         let automatic = edge.promotion.pull_request.merge == Merge::Auto && !down && !shared;
-        let (waits, merged) = self.merge_if_asked(head, &branch, automatic, &title).await?;
+        let (waits, merged) = self.merge_if_asked(head, &branch, automatic).await?;
         let sentence = match (waits, merged) {
             (Some(waits), _) => waits,
             (None, true) => self.merged_in_words(head),

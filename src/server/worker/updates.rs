@@ -151,7 +151,7 @@ impl Session<'_> {
         }
         let message = update_commit(&plan, &still);
         let why = why.to_owned();
-        let (title, empty) = (message.lines().next().unwrap_or_default().to_owned(), still.is_empty());
+        let empty = still.is_empty();
         let work = PullWork {
             head: head.clone(),
             edge: format!("update:{}", environment.name),
@@ -176,7 +176,7 @@ impl Session<'_> {
             return Ok(false);
         }
         let automatic = self.config.updates.pull_request.merge == Merge::Auto && !down;
-        let (waits, merged) = self.merge_if_asked(&head, branch, automatic, &title).await?;
+        let (waits, merged) = self.merge_if_asked(&head, branch, automatic).await?;
         let sentence = if merged { self.merged_in_words(&head) } else { waits.unwrap_or(stands.sentence) };
         self.note_standing(head, None, environment.name.clone(), sentence);
         Ok(merged)

@@ -80,6 +80,7 @@ async fn nothing_moves_under_a_merge_that_waits() {
     world.settle().await;
     insta::assert_snapshot!(world.reply(number), @"Merged as COMMIT.");
     assert_eq!(world.tag("staging"), "1.1.0", "what was asked for");
+    insta::assert_snapshot!(world.log("main")[0], @"promote(staging): app 1.0.0 -> 1.1.0");
     let next = world.open_pulls();
     let titles: Vec<_> = next.iter().map(|number| world.github.issue(REPO, *number).unwrap().title).collect();
     insta::assert_snapshot!(titles.join("\n"), @r"
