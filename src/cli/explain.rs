@@ -12,7 +12,10 @@ use crate::engine::{
     config::UnparsedFiles,
     dialect::bind,
     memory::Memory,
-    plan::{ExplainInputs, Explanation, Facts, NotHere, Planned, Scope, Scopes, UpdateInputs, explain, subjects},
+    plan::{
+        ExplainInputs, ExplainStep, Explanation, Facts, NotHere, Planned, Scope, Scopes, UpdateInputs, explain,
+        subjects,
+    },
     wording::rows,
 };
 use serde::Serialize;
@@ -39,8 +42,8 @@ pub struct ExplainArgs {
 }
 
 #[derive(Serialize)]
-struct Document {
-    explanations: Vec<Explanation>,
+struct Document<'a> {
+    explanations: &'a [Explanation],
 }
 
 pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
@@ -80,9 +83,14 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     })?;
     let explanations = explanations.map_err(|unknown| Failure::Usage(unknown.to_string()))?;
     match args.output {
-        Format::Json => output::json(&Document { explanations }),
+        Format::Json => output::json(&Document { explanations: &explanations }),
         Format::Text => explanations.iter().for_each(text),
     }
+    let blocked = explanations.iter().flat_map(|explanation| &explanation.steps).filter_map(|step| match step {
+        ExplainStep::Blocked { why, .. } => Some(why.as_str()),
+        _ => None,
+    });
+    output::note_partial(&tree, blocked);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -57,6 +57,7 @@ pub fn run(args: PlanArgs) -> Result<ExitCode, Failure> {
     }
     let shown = Shown { changes: &plan.changes, skipped: &plan.skipped, written: args.write, ..Shown::default() };
     output::plan(args.output, &shown, &files);
+    output::note_partial(&tree, plan.skipped.iter().map(|skip| skip.reason.as_str()));
     if given.is_none()
         && let Some(warning) = unanswered(&facts)
     {
