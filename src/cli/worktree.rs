@@ -67,6 +67,30 @@ impl Worktree {
         Some(format!("{what} read: what is elsewhere in the git checkout is not known"))
     }
 
+    /// A name with PATH in front, as a shell completes it, without: `docs/example/a.yaml` below `docs/example` is
+    /// `a.yaml`. `None` where it names no file that was read.
+    pub fn without_path(&self, name: &str) -> Option<String> {
+        let name = Path::new(name);
+        // The file itself may be a link.
+        let above = |path: &Path| match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => fs::canonicalize(parent),
+            _ => fs::canonicalize("."),
+        };
+        let root = match self.root == self.path {
+            true => fs::canonicalize(&self.root),
+            false => above(&self.path),
+        };
+        let full = above(name).ok()?.join(name.file_name()?);
+        let file = full.strip_prefix(root.ok()?).ok()?.to_str()?;
+        self.snapshot.entries.contains_key(file).then(|| file.to_owned())
+    }
+
+    /// Where files are looked for, in a sentence.
+    pub fn place(&self) -> String {
+        let how = if self.root == self.path { "below" } else { "beside" };
+        format!("{how} {}", self.path.display())
+    }
+
     fn walk(&mut self, folder: &str) -> Result<(), Failure> {
         let here = self.root.join(folder);
         let listing = fs::read_dir(&here).with_context(|| format!("cannot list {}", here.display()))?;
