@@ -41,7 +41,7 @@ pub fn tags_of(repository: &Repository) -> anyhow::Result<Vec<Tag>> {
     let named = Credentials::anonymous(repository.host());
     let named = if is_loopback(repository.host()) { named.over_http() } else { named };
     let (runtime, registry) = ready(vec![named])?;
-    Ok(runtime.block_on(registry.tags(repository))?)
+    runtime.block_on(registry.tags(repository)).map_err(|error| anyhow::anyhow!("{}", error.asked_once()))
 }
 
 fn ready(known: Vec<Credentials>) -> Result<(Runtime, Registry), Failure> {
