@@ -84,6 +84,7 @@ fn help_fits_a_terminal() {
         "plan",
         "set",
         "policy",
+        "explain",
         "lint",
         "serve",
         "config",
