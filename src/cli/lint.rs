@@ -3,7 +3,7 @@
 use super::{
     Failure,
     output::{self, BOLD, DIM, GREEN, RED, printable},
-    plan::read_config,
+    plan::{note_nothing_followed, read_config},
     worktree::Worktree,
 };
 use crate::engine::{
@@ -86,7 +86,8 @@ pub fn run(args: &LintArgs) -> Result<ExitCode, Failure> {
     }
     let mut found = config_findings(&tree)?;
     let config = read_config(&tree).unwrap_or_else(|_| config::Config::whole_repository());
-    found.extend(findings(&tree.snapshot, &bind(&tree.snapshot, &config), &config));
+    let bindings = bind(&tree.snapshot, &config);
+    found.extend(findings(&tree.snapshot, &bindings, &config));
     found.sort();
     found.dedup();
     // A notice says what is as it should be: it makes no workflow fail.
@@ -104,6 +105,7 @@ pub fn run(args: &LintArgs) -> Result<ExitCode, Failure> {
             }
         }
     }
+    note_nothing_followed(&tree, &bindings);
     output::note_partial(&tree, found.iter().map(|finding| finding.message.as_str()));
     Ok(code)
 }
