@@ -11,8 +11,12 @@ use super::{
 use crate::engine::{
     config::UnparsedFiles,
     dialect::bind,
+    manifest::FileKind,
     memory::Memory,
-    plan::{ExplainInputs, Explanation, Facts, NotHere, Planned, Scope, Scopes, UpdateInputs, explain, subjects},
+    plan::{
+        ExplainInputs, ExplainStep, Explanation, Facts, NotHere, Planned, Scope, Scopes, UpdateInputs, explain,
+        subjects,
+    },
     wording::rows,
 };
 use serde::Serialize;
@@ -39,8 +43,8 @@ pub struct ExplainArgs {
 }
 
 #[derive(Serialize)]
-struct Document {
-    explanations: Vec<Explanation>,
+struct Document<'a> {
+    explanations: &'a [Explanation],
 }
 
 pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
@@ -48,6 +52,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let tree = Worktree::read(&args.path)?;
     let config = read_config(&tree)?;
     let bindings = bind(&tree.snapshot, &config);
+    let subject = below_path(&tree, &args.subject);
     let memory = Memory::new();
     let scopes = Scopes::of(&config);
     let environments: Vec<(Scope<'_>, Vec<Scope<'_>>, &str)> = updated(&config)
@@ -76,14 +81,47 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
             })
             .collect();
         let inputs = ExplainInputs { snapshot: &tree.snapshot, bindings: &bindings, facts, environments: &updates };
-        all(&inputs, &args.subject)
+        all(&inputs, &subject)
     })?;
-    let explanations = explanations.map_err(|unknown| Failure::Usage(unknown.to_string()))?;
+    let explanations = explanations.map_err(|unknown| {
+        Failure::Usage(match missing_file(&tree, &subject) {
+            Some(file) => format!("there is no file {file} {}: {unknown}", tree.place()),
+            None => unknown.to_string(),
+        })
+    })?;
     match args.output {
-        Format::Json => output::json(&Document { explanations }),
+        Format::Json => output::json(&Document { explanations: &explanations }),
         Format::Text => explanations.iter().for_each(text),
     }
+    let blocked = explanations.iter().flat_map(|explanation| &explanation.steps).filter_map(|step| match step {
+        ExplainStep::Blocked { why, .. } => Some(why.as_str()),
+        _ => None,
+    });
+    output::note_partial(&tree, blocked);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The subject as it is called below PATH: completion writes PATH in front of a file's name.
+fn below_path(tree: &Worktree, subject: &str) -> String {
+    let (file, place) = file_and_place(subject);
+    if tree.snapshot.entries.contains_key(file) {
+        return subject.to_owned();
+    }
+    tree.without_path(file).map_or_else(|| subject.to_owned(), |file| format!("{file}{place}"))
+}
+
+/// The file that a subject names by its extension, where there is none.
+fn missing_file<'a>(tree: &Worktree, subject: &'a str) -> Option<&'a str> {
+    let (file, _) = file_and_place(subject);
+    let file = file.strip_prefix("./").unwrap_or(file);
+    (FileKind::of(file).is_some() && !tree.snapshot.entries.contains_key(file)).then_some(file)
+}
+
+/// `a/b.yaml:12:7` -> (`a/b.yaml`, `:12:7`)
+fn file_and_place(subject: &str) -> (&str, &str) {
+    let file = subject.trim_end_matches(|c: char| c == ':' || c.is_ascii_digit());
+    let end = subject.get(file.len()..).and_then(|rest| rest.find(':')).map_or(subject.len(), |at| file.len() + at);
+    subject.split_at(end)
 }
 
 /// Everything that the text names, explained.

@@ -3,7 +3,7 @@
 use super::{
     Failure,
     output::{self, BOLD, DIM, GREEN, RED, printable},
-    plan::read_config,
+    plan::{note_nothing_followed, read_config},
     worktree::Worktree,
 };
 use crate::engine::{
@@ -46,21 +46,21 @@ enum LintFormat {
 }
 
 #[derive(Serialize)]
-struct Document {
-    findings: Vec<Row>,
+struct Document<'a> {
+    findings: Vec<Row<'a>>,
     /// What `--fix` changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fixed: Vec<FixedRow>,
 }
 
 #[derive(Serialize)]
-struct Row {
-    file: String,
+struct Row<'a> {
+    file: &'a str,
     line: usize,
     column: usize,
-    code: String,
+    code: &'a str,
     severity: Severity,
-    message: String,
+    message: &'a str,
     /// Its page in butler's documentation.
     page: String,
 }
@@ -86,7 +86,8 @@ pub fn run(args: &LintArgs) -> Result<ExitCode, Failure> {
     }
     let mut found = config_findings(&tree)?;
     let config = read_config(&tree).unwrap_or_else(|_| config::Config::whole_repository());
-    found.extend(findings(&tree.snapshot, &bind(&tree.snapshot, &config), &config));
+    let bindings = bind(&tree.snapshot, &config);
+    found.extend(findings(&tree.snapshot, &bindings, &config));
     found.sort();
     found.dedup();
     // A notice says what is as it should be: it makes no workflow fail.
@@ -95,7 +96,7 @@ pub fn run(args: &LintArgs) -> Result<ExitCode, Failure> {
         false => ExitCode::from(1),
     };
     match args.output {
-        LintFormat::Json => output::json(&Document { findings: found.into_iter().map(row).collect(), fixed }),
+        LintFormat::Json => output::json(&Document { findings: found.iter().map(row).collect(), fixed }),
         LintFormat::Text => text(&found, &fixed),
         LintFormat::Github => {
             let folder = if args.path.is_file() { args.path.parent() } else { Some(args.path.as_path()) };
@@ -104,6 +105,8 @@ pub fn run(args: &LintArgs) -> Result<ExitCode, Failure> {
             }
         }
     }
+    note_nothing_followed(&tree, &bindings);
+    output::note_partial(&tree, found.iter().map(|finding| finding.message.as_str()));
     Ok(code)
 }
 
@@ -112,15 +115,15 @@ fn severity(finding: &Finding) -> Severity {
     Lint::of(&finding.code).map_or(Severity::Error, |lint| lint.severity)
 }
 
-fn row(finding: Finding) -> Row {
+fn row(finding: &Finding) -> Row<'_> {
     Row {
-        severity: severity(&finding),
+        severity: severity(finding),
         page: Lint::of(&finding.code).map(Lint::page).unwrap_or_default(),
-        file: finding.file,
+        file: &finding.file,
         line: finding.position.line,
         column: finding.position.column,
-        code: finding.code,
-        message: finding.message,
+        code: &finding.code,
+        message: &finding.message,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What `plan`, `set` and `lint` print: text for people, JSON for programs, a diff. Colour only on a terminal.
 
+use super::worktree::Worktree;
 use crate::engine::{
     plan::{Change, Skip},
     wording::unified,
@@ -126,6 +127,21 @@ fn for_terminal(text: &str) -> String {
 /// A warning's text as it goes to stderr.
 pub fn warning(message: &str) -> String {
     format!("{YELLOW}warning{YELLOW:#}: {}", for_terminal(message))
+}
+
+/// A note's text as it goes to stderr.
+pub fn note(message: &str) -> String {
+    format!("{BOLD}note{BOLD:#}: {}", for_terminal(message))
+}
+
+/// Says on stderr that only a part of the checkout was read, where one of the texts calls something missing "in this
+/// repository".
+pub fn note_partial<'a>(tree: &Worktree, mut texts: impl Iterator<Item = &'a str>) {
+    if texts.any(|text| text.contains(" in this repository"))
+        && let Some(partial) = tree.partial()
+    {
+        anstream::eprintln!("{}", note(&partial));
+    }
 }
 
 /// Prints changes and skips in the wanted format. `files` holds the bytes before and after what is (or would be) written.

@@ -57,6 +57,8 @@ pub fn run(args: PlanArgs) -> Result<ExitCode, Failure> {
     }
     let shown = Shown { changes: &plan.changes, skipped: &plan.skipped, written: args.write, ..Shown::default() };
     output::plan(args.output, &shown, &files);
+    note_nothing_followed(&tree, &bindings);
+    output::note_partial(&tree, plan.skipped.iter().map(|skip| skip.reason.as_str()));
     if given.is_none()
         && let Some(warning) = unanswered(&facts)
     {
@@ -95,6 +97,14 @@ pub fn read_config(tree: &Worktree) -> Result<Config, Failure> {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Failure::Usage(errors.join("\n"))
     })
+}
+
+/// Says on stderr that there is nothing for butler to do here, which an empty result alone could hide.
+pub fn note_nothing_followed(tree: &Worktree, bindings: &Bindings) {
+    if bindings.lines.is_empty() && matches!(config::locate(|file| tree.snapshot.entries.contains_key(file)), Ok(None))
+    {
+        anstream::eprintln!("{}", output::note("no butler.yaml here, and no line follows a policy"));
+    }
 }
 
 /// The environments of a checkout that butler would update. Which branch it is of is not known: every environment's

@@ -17,7 +17,10 @@ pub const ASKED: &str = "Registries are asked without credentials: public ones o
                          over plain HTTP, as docker does; others with a private address only where butler.yaml names \
                          them under `registries`.\n\n\
                          A registry that does not answer fails nothing: the lines of its images are skipped as \
-                         `registry-unavailable`, stderr says at the end what was not asked, and the exit code is 0.";
+                         `registry-unavailable`, stderr says at the end what was not asked, and the exit code is 0.\n\n\
+                         Neither butler's memory nor the branch's history is read: what people declined or hold, and \
+                         lines that changed too often, only the server leaves out (`declined`, `held`, \
+                         `circuit-breaker`).";
 
 /// A runtime, and a client for the registries of these images and of butler.yaml.
 pub fn connect<'a>(
@@ -38,7 +41,7 @@ pub fn tags_of(repository: &Repository) -> anyhow::Result<Vec<Tag>> {
     let named = Credentials::anonymous(repository.host());
     let named = if is_loopback(repository.host()) { named.over_http() } else { named };
     let (runtime, registry) = ready(vec![named])?;
-    Ok(runtime.block_on(registry.tags(repository))?)
+    runtime.block_on(registry.tags(repository)).map_err(|error| anyhow::anyhow!("{}", error.asked_once()))
 }
 
 fn ready(known: Vec<Credentials>) -> Result<(Runtime, Registry), Failure> {

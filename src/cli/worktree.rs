@@ -1,4 +1,4 @@
-//! A checkout as a snapshot. PATH is the root: nothing above it is looked at, and it need not be a git repository.
+//! A checkout as a snapshot. PATH is the root: no file above it is read, and it need not be a git repository.
 
 use super::Failure;
 use crate::engine::{
@@ -21,6 +21,8 @@ const FILE_LIMIT: u64 = 10 * 1024 * 1024;
 /// A folder, or a single file, that is looked at.
 pub struct Worktree {
     root: PathBuf,
+    /// As it was given.
+    path: PathBuf,
     pub snapshot: Snapshot,
 }
 
@@ -34,7 +36,7 @@ impl Worktree {
             _ => Failure::Other(anyhow::Error::new(error).context(format!("cannot read {}", path.display()))),
         };
         let metadata = fs::metadata(path).map_err(failed)?;
-        let mut tree = Worktree { root: path.to_owned(), snapshot: Snapshot::default() };
+        let mut tree = Worktree { root: path.to_owned(), path: path.to_owned(), snapshot: Snapshot::default() };
         if metadata.is_dir() {
             tree.walk("")?;
             return Ok(tree);
@@ -49,6 +51,44 @@ impl Worktree {
             tree.snapshot.entries.insert(name, Entry { blob: String::new(), kind: EntryKind::Symlink });
         }
         Ok(tree)
+    }
+
+    /// What a sentence such as "there is no policy in this repository" must be read with: that only a part of a git
+    /// checkout was looked at. `None` where that was all of it, or there is no checkout. `.git` is looked for above
+    /// PATH for this note alone.
+    pub fn partial(&self) -> Option<String> {
+        let path = fs::canonicalize(&self.path).ok()?;
+        let top = path.ancestors().find(|folder| folder.join(".git").exists())?;
+        let what = match path.is_dir() {
+            true if top == path => return None,
+            true => format!("only the files below {} are", self.path.display()),
+            false => format!("only {} is", self.path.display()),
+        };
+        Some(format!("{what} read: what is elsewhere in the git checkout is not known"))
+    }
+
+    /// A name with PATH in front, as a shell completes it, without: `docs/example/a.yaml` below `docs/example` is
+    /// `a.yaml`. `None` where it names no file that was read.
+    pub fn without_path(&self, name: &str) -> Option<String> {
+        let name = Path::new(name);
+        // The file itself may be a link.
+        let above = |path: &Path| match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => fs::canonicalize(parent),
+            _ => fs::canonicalize("."),
+        };
+        let root = match self.root == self.path {
+            true => fs::canonicalize(&self.root),
+            false => above(&self.path),
+        };
+        let full = above(name).ok()?.join(name.file_name()?);
+        let file = full.strip_prefix(root.ok()?).ok()?.to_str()?;
+        self.snapshot.entries.contains_key(file).then(|| file.to_owned())
+    }
+
+    /// Where files are looked for, in a sentence.
+    pub fn place(&self) -> String {
+        let how = if self.root == self.path { "below" } else { "beside" };
+        format!("{how} {}", self.path.display())
     }
 
     fn walk(&mut self, folder: &str) -> Result<(), Failure> {
@@ -176,7 +216,7 @@ mod tests {
         symlink(out.join("x.yaml"), root.join("a/file.yaml")).unwrap();
         fs::write(root.join("a/tool.yaml"), "old").unwrap();
         fs::set_permissions(root.join("a/tool.yaml"), fs::Permissions::from_mode(0o755)).unwrap();
-        let tree = Worktree { root: root.clone(), snapshot: Snapshot::default() };
+        let tree = Worktree { root: root.clone(), path: root.clone(), snapshot: Snapshot::default() };
         let write = |file: &str| tree.write(&BTreeMap::from([(file.to_owned(), (Vec::new(), b"new".to_vec()))]));
         for file in ["a/link/y.yaml", "a/file.yaml", ".git/hooks/x", "a/.GIT/x", "../out/y.yaml", "/y.yaml", "a", ""] {
             assert!(write(file).is_err(), "{file}");

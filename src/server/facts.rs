@@ -23,7 +23,7 @@ const CONCURRENCY: usize = 8;
 pub(crate) const CREATED: &str = "created";
 
 /// Asks registries what the needs name, in parallel, and adds the answers. A failure is an answer too. `memory` is where
-/// images' times are remembered.
+/// images' times are remembered; without one, as on the command line, nobody asks again, and no failure says so.
 pub async fn ask_registries(
     registry: &Registry,
     memory: Option<&Store>,
@@ -78,17 +78,19 @@ enum Answer {
 }
 
 async fn ask(registry: Registry, memory: Option<Store>, question: Question, now: Timestamp) -> Answer {
+    // Without a memory, this process ends with the answers.
+    let again = memory.is_some();
     match question {
         Question::Tags(repository) => {
-            let answer = fact(registry.tags(&repository).await.map(Arc::new), now);
+            let answer = fact(registry.tags(&repository).await.map(Arc::new), again, now);
             Answer::Tags(repository, answer)
         }
         Question::Digest(repository, tag) => {
-            let answer = fact(registry.resolve(&repository, &tag).await, now);
+            let answer = fact(registry.resolve(&repository, &tag).await, again, now);
             Answer::Digest((repository, tag), answer)
         }
         Question::Time(repository, tag) => {
-            let answer = fact(created(&registry, memory.as_ref(), &repository, &tag, now).await, now);
+            let answer = fact(created(&registry, memory.as_ref(), &repository, &tag, now).await, again, now);
             Answer::Time((repository, tag), answer)
         }
     }
@@ -120,7 +122,7 @@ async fn created(
     Ok(time)
 }
 
-fn fact<T>(answer: Result<T, RegistryError>, now: Timestamp) -> Fact<T> {
+fn fact<T>(answer: Result<T, RegistryError>, again: bool, now: Timestamp) -> Fact<T> {
     match answer {
         Ok(value) => Fact::Known { value, as_of: now },
         Err(error) => Fact::Unavailable {
@@ -128,7 +130,7 @@ fn fact<T>(answer: Result<T, RegistryError>, now: Timestamp) -> Fact<T> {
                 .retry_after()
                 .and_then(|after| SignedDuration::try_from(after).ok())
                 .and_then(|after| now.checked_add(after).ok()),
-            why: error.to_string(),
+            why: if again { error.to_string() } else { error.asked_once() },
         },
     }
 }

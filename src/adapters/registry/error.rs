@@ -33,6 +33,14 @@ impl RegistryError {
         RegistryError::Protocol { what: what.into(), expected: expected.into(), found: found.into() }
     }
 
+    /// As it is told where nobody asks again.
+    pub fn asked_once(&self) -> String {
+        match self {
+            RegistryError::RetryLater { what, why, .. } => format!("{what}: {why}"),
+            other => other.to_string(),
+        }
+    }
+
     /// When it makes sense to ask again; `None` where it does not.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -57,10 +57,42 @@ fn what_is_not_there_is_2_with_what_is_near() {
         ("flux-system:ap", "did you mean flux-system:app?"),
         ("apps/app.yaml:1", "there are apps/app.yaml:11, apps/app.yaml:13"),
         ("apps/ap.yaml:11", "did you mean apps/app.yaml?"),
+        ("apps/ap.yaml:11", "error: there is no file apps/ap.yaml below .: \"apps/ap.yaml:11\" is no policy, "),
     ] {
         let ran = folder.run(&["explain", name]);
         assert_eq!(ran.code, 2, "{name}: {}", ran.out);
         assert!(ran.out.is_empty() && ran.err.contains(near), "{name}: {}", ran.err);
     }
     assert_eq!(folder.run(&["explain"]).code, 2);
+}
+
+/// A shell completes names from where it stands, not from PATH.
+#[test]
+fn path_may_stand_before_the_file() {
+    let folder = repository();
+    let here = folder.path().display().to_string();
+    let absolute = format!("{here}/apps/app.yaml:11");
+    let tag = ["--tag", "example.com/app:1.1.0"];
+    for (path, name, shown) in [
+        (".", "./apps/app.yaml:11", "apps/app.yaml:11"),
+        (".", absolute.as_str(), "apps/app.yaml:11"),
+        ("apps", "app.yaml:11", "app.yaml:11"),
+        ("apps", "apps/app.yaml:11", "app.yaml:11"),
+        ("apps/", "./apps/app.yaml:11:16", "app.yaml:11"),
+        ("flux/../apps", "apps/app.yaml:11", "app.yaml:11"),
+        (here.as_str(), "apps/app.yaml:11", "apps/app.yaml:11"),
+        ("apps/app.yaml", "apps/app.yaml:11", "app.yaml:11"),
+    ] {
+        let ran = folder.run(&[&["explain", path, name], &tag[..]].concat());
+        assert!(ran.text().starts_with(&format!("{shown}\n")), "{path} {name}: {}", ran.out);
+    }
+    for (path, name, says) in [
+        ("apps", "apps/nope.yaml:3", "error: there is no file apps/nope.yaml below apps: "),
+        ("apps", "flux/policy.yaml", "error: there is no file flux/policy.yaml below apps: "),
+        ("apps/app.yaml", "policy.yaml:3", "error: there is no file policy.yaml beside apps/app.yaml: "),
+    ] {
+        let ran = folder.run(&["explain", path, name]);
+        assert_eq!(ran.code, 2, "{path} {name}: {}", ran.out);
+        assert!(ran.err.starts_with(says), "{path} {name}: {}", ran.err);
+    }
 }

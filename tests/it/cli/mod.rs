@@ -84,6 +84,7 @@ fn help_fits_a_terminal() {
         "plan",
         "set",
         "policy",
+        "explain",
         "lint",
         "serve",
         "config",
@@ -128,4 +129,48 @@ fn nothing_above_the_path_is_looked_at() {
     let ran = folder.run(&["plan", "--tag", "example.com/app:1.1.0"]);
     assert_eq!(ran.code, 2, "{}", ran.out);
     assert!(ran.err.starts_with("error: butler.yaml:1:10: "), "{}", ran.err);
+}
+
+/// "in this repository" is more than what was read, where PATH is a part of a checkout.
+#[test]
+fn a_part_of_a_checkout_is_called_one() {
+    let folder = repository();
+    let note = |path: &str, argument: &str| {
+        let commands: [&[&str]; 3] = [
+            &["lint", path],
+            &["plan", path, "--tag", "example.com/app:1.1.0"],
+            &["explain", path, argument, "--tag", "example.com/app:1.1.0"],
+        ];
+        commands.map(|arguments| folder.run(arguments).err)
+    };
+    assert_eq!(note("apps", "app.yaml:11"), [""; 3], "no checkout");
+    folder.put(".git/HEAD", b"ref: refs/heads/main\n");
+    assert_eq!(note(".", "apps/app.yaml:11"), [""; 3], "all of it");
+    let elsewhere = "read: what is elsewhere in the git checkout is not known\n";
+    assert_eq!(
+        note("apps", "app.yaml:11"),
+        [(); 3].map(|()| format!("note: only the files below apps are {elsewhere}"))
+    );
+    let file = [(); 3].map(|()| format!("note: only apps/app.yaml is {elsewhere}"));
+    assert_eq!(note("apps/app.yaml", "app.yaml:11"), file);
+    // What is missing is a policy's image.
+    let (_, policy) = POLICY.split_once("---\n").unwrap();
+    folder.put("flux/policy.yaml", policy.as_bytes());
+    let said = folder.run(&["lint", "flux"]).err;
+    assert!(said.ends_with(&format!("note: only the files below flux are {elsewhere}")), "{said}");
+    // Nothing is said to be missing.
+    folder.put("flux/policy.yaml", POLICY.as_bytes());
+    let said = folder.run(&["lint", "flux/policy.yaml"]).err;
+    assert!(!said.contains("elsewhere"), "{said}");
+}
+
+/// "0 findings" of a folder that butler has nothing to do with is not "all is well".
+#[test]
+fn a_folder_without_anything_of_butlers_is_called_so() {
+    let folder = Folder::with(&[("apps/app.yaml", &DEPLOYMENT.replace("$imagepolicy", "another"))]);
+    let said = || [["lint", "."], ["plan", "."]].map(|arguments| folder.run(&arguments).err);
+    assert_eq!(said(), ["note: no butler.yaml here, and no line follows a policy\n"; 2]);
+    folder.put("butler.yaml", b"version: 1\n");
+    assert!(said().iter().all(|said| !said.contains("no butler.yaml")), "{:?}", said());
+    assert_eq!(repository().run(&["lint"]).err, "");
 }

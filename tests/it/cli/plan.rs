@@ -231,6 +231,13 @@ fn registries_that_do_not_answer_are_named() {
             )
         );
     }
+    // The process ends: it says nothing of asking again.
+    let (plan, explain) = (folder.run(&["plan"]), folder.run(&["explain", "flux-system:app"]));
+    for (said, code) in [(&plan, 0), (&explain, 0), (&folder.run(&["policy", "--semver", "*", "--image", closed]), 3)] {
+        assert_eq!(said.code, code, "{}", said.err);
+        let text = format!("{}{}", said.out, said.err).replace('\n', " ");
+        assert!(text.contains("cannot be") && text.contains("reached") && !text.contains("again"), "{text}");
+    }
     // Tags given by hand are not asked for.
     assert_eq!(folder.run(&["plan", "--tag", "example.com/other:1"]).err, "");
 }
