@@ -18,7 +18,7 @@ use crate::{
             Decision, Decline, Hold, Intent, Memory, Outcome, PullRecord, Reach, Request, Way, line_key, promotion_key,
         },
         plan::component_of,
-        wording::{Board, Situation, Standing, code, plain, reply},
+        wording::{Board, Situation, Standing, Stopped, code, plain, reply},
     },
 };
 use jiff::Timestamp;
@@ -388,9 +388,10 @@ impl Session<'_> {
         };
         let holds: Vec<Hold> = self.memory.holds_at(self.worker.clock.now()).cloned().collect();
         let declines = self.declines_that_matter();
+        let stopped: Vec<Stopped> = self.stopped.iter().cloned().collect();
         let situation = Situation {
             standings: &self.standings_in_order(),
-            board: Board { stages: &stages, holds: &holds, declines: &declines },
+            board: Board { stages: &stages, holds: &holds, declines: &declines, stopped: &stopped },
             needed: self.needed_by_verb(),
         };
         self.say(number, &reply_key(comment), reply(decisions, &situation)).await
