@@ -34,9 +34,10 @@ pub struct Held {
 }
 
 /// Sorts the words of `hold` or `resume`: at most one component and one environment in either order, or `all`, then the
-/// rest. A word that names both is the environment, unless an environment follows it. A first unknown word that is a slip of
-/// a known name is an error, so that `hold prdo` does not hold everything for the reason "prdo".
-pub fn resolve_hold(words: &[String], environments: &[&str], components: &[&str]) -> Result<Held, String> {
+/// rest. A word that names both is the environment, unless an environment follows it. A first unknown word that is a slip or
+/// the beginning of a known name is an error, and so is a lone one: `hold prod` does not hold everything for the reason
+/// "prod". The error is that word.
+pub fn resolve_hold<'w>(words: &'w [String], environments: &[&str], components: &[&str]) -> Result<Held, &'w str> {
     let is_environment = |word: &String| environments.contains(&word.as_str());
     let mut held = Held::default();
     let mut rest = words;
@@ -60,14 +61,20 @@ pub fn resolve_hold(words: &[String], environments: &[&str], components: &[&str]
     }
     held.rest = rest.to_vec();
     let unnamed = held.component.is_none() || held.environment.is_none();
-    if let Some(word) = held.rest.first().filter(|_| unnamed) {
+    if let Some(word) = rest.first().filter(|_| unnamed) {
         let known = environments.iter().filter(|_| held.environment.is_none());
-        let known = known.chain(components.iter().filter(|_| held.component.is_none()));
-        if let Some(near) = nearest(word, known.copied()) {
-            return Err(format!("{word:?} names no component or environment; did you mean {near:?}?"));
+        let known: Vec<&str> = known.chain(components.iter().filter(|_| held.component.is_none())).copied().collect();
+        if words.len() == 1 || near(word, &known).is_some() {
+            return Err(word);
         }
     }
     Ok(held)
+}
+
+/// The name that a word was meant to be: a slip of it, or its first letters, three at least.
+pub fn near<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    let begins = |name: &&&str| word.chars().count() >= 3 && name.to_lowercase().starts_with(&word.to_lowercase());
+    nearest(word, known.iter().copied()).or_else(|| known.iter().find(begins).copied())
 }
 
 /// When a hold ends: a duration from `now` (`2h`, `3d`), a date (`2026-12-24`: its first moment, UTC) or a time with

@@ -26,7 +26,7 @@ mod hold;
 mod markdown;
 mod verbs;
 
-pub use hold::{Held, resolve_hold, until};
+pub use hold::{Held, near, resolve_hold, until};
 pub use verbs::{Permission, VERBS, VerbInfo};
 
 use crate::engine::config::nearest;

@@ -4,6 +4,7 @@ use super::{Change, Fact, Facts, Need, OwnWrite};
 use crate::engine::{
     manifest::{LineId, Scan},
     memory::{Decline, Memory},
+    wording::time,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -67,14 +68,11 @@ pub(super) fn heed(history: &History<'_>, planned: &Change, what: &str) -> Resul
         Some(Fact::Known { value, .. }) => value,
     };
     let mut of_line = writes.iter().filter_map(|write| Some((write, written(write, &planned.line)?)));
-    let recent = of_line.clone().filter(|(write, _)| history.now.duration_since(write.at) < BREAKER_WINDOW).count();
-    if history.automatic && recent >= BREAKER_CHANGES {
-        return because(
-            "circuit-breaker",
-            format!(
-                "{recent} automatic changes of this line within an hour: builds that commit, or commits that build?"
-            ),
-        );
+    let lately = of_line.clone().map(|(write, _)| write.at);
+    if history.automatic
+        && let Some(reason) = tripped(lately.collect(), history.now)
+    {
+        return because("circuit-breaker", reason);
     }
     match of_line.next() {
         Some((write, value)) if value == planned.new && stands(write.at) => {
@@ -82,6 +80,23 @@ pub(super) fn heed(history: &History<'_>, planned: &Change, what: &str) -> Resul
         }
         _ => Ok(()),
     }
+}
+
+/// Why the circuit breaker keeps a line from being changed, and when it lets go; told the changes of the line. The words
+/// are the same until then, so that they are told once.
+fn tripped(mut changes: Vec<Timestamp>, now: Timestamp) -> Option<String> {
+    changes.retain(|at| now.duration_since(*at) < BREAKER_WINDOW);
+    changes.sort_unstable();
+    let first = changes.len().checked_sub(BREAKER_CHANGES)?;
+    let (since, oldest_that_counts) = (changes.first()?, changes.get(first)?);
+    let on = oldest_that_counts.saturating_add(BREAKER_WINDOW).unwrap_or(Timestamp::MAX);
+    Some(format!(
+        "{} automatic changes of this line within an hour, since {}; it goes on by itself at {} (do builds commit, or \
+         commits build?)",
+        changes.len(),
+        time(*since),
+        time(on)
+    ))
 }
 
 /// The value that a commit gave to a line, where it changed it.

@@ -23,7 +23,7 @@ pub use pull::{
     PullText, edited, left_to_people, newer_plan, no_longer_wanted, nothing_left, promotion_pull, summary, update_pull,
 };
 pub use reply::{Merging, Situation, Standing, given_up, reply};
-pub use status::{Board, Running, Stage, pull_of};
+pub use status::{Board, Running, Stage, Stopped, pull_of};
 
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 /// How many components the table shows: GitHub refuses comments of 65,536 characters.
 const ROWS: usize = 60;
-/// How many holds and how many declines are listed.
+/// How many holds, how many declines and how many stopped lines are listed.
 const LISTED: usize = 40;
 
 /// What `/status` shows beside the promotions.
@@ -26,6 +26,19 @@ pub struct Board<'a> {
     pub holds: &'a [Hold],
     /// The declines that keep something from moving now, each with its environment.
     pub declines: &'a [(String, Decline)],
+    /// The lines that the circuit breaker stopped.
+    pub stopped: &'a [Stopped],
+}
+
+/// A line that butler changed too often lately.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stopped {
+    pub environment: String,
+    pub component: String,
+    /// `file:line:column`.
+    pub place: String,
+    /// Since when, and when it goes on. Not Markdown.
+    pub reason: String,
 }
 
 /// What runs in an environment.
@@ -63,14 +76,16 @@ pub(super) fn status(standings: &[Standing], board: &Board<'_>) -> String {
         [] => text.push_str("Nothing: butler.yaml names no promotions.\n"),
         some => text.extend(some.iter().map(line)),
     }
-    if board.holds.is_empty() && board.declines.is_empty() {
+    if board.holds.is_empty() && board.declines.is_empty() && board.stopped.is_empty() {
         text.push_str("\nNothing is held or declined.\n");
         return text;
     }
     text.push_str("\n**Held or declined**\n\n");
     text.extend(board.holds.iter().take(LISTED).map(|hold| format!("- {}.\n", hold_in_words(hold))));
     text.extend(board.declines.iter().take(LISTED).map(|(environment, decline)| declined(environment, decline)));
-    let more = board.holds.len().saturating_sub(LISTED) + board.declines.len().saturating_sub(LISTED);
+    text.extend(board.stopped.iter().take(LISTED).map(stopped));
+    let left_out = [board.holds.len(), board.declines.len(), board.stopped.len()].map(|all| all.saturating_sub(LISTED));
+    let more: usize = left_out.iter().sum();
     if more > 0 {
         text.push_str(&format!("- and {more} more\n"));
     }
@@ -86,6 +101,17 @@ fn declined(environment: &str, decline: &Decline) -> String {
         code(environment),
         time(decline.at),
         plain(&decline.why)
+    )
+}
+
+fn stopped(stopped: &Stopped) -> String {
+    let Stopped { environment, component, place, reason } = stopped;
+    format!(
+        "- {} in {} ({}) is stopped by the circuit breaker: {}.\n",
+        code(component),
+        code(environment),
+        code(place),
+        code(reason)
     )
 }
 
@@ -228,7 +254,7 @@ mod tests {
             ended: None,
         };
         let (holds, declines) = ([hold], [("prod".to_owned(), decline)]);
-        let text = status(&[], &Board { stages: &[], holds: &holds, declines: &declines });
+        let text = status(&[], &Board { holds: &holds, declines: &declines, ..Board::default() });
         for part in [
             "- everything in `prod` is held by `ann` since 2026-03-02 09:00 UTC (fair); `/butler resume prod` ends that.\n",
             "- `app:2` in `prod` was declined by `bob`, seen 2026-03-02 09:01 UTC (#\u{200d}7 was closed); a newer version or `/butler resume prod` ends that.\n",

@@ -11,14 +11,14 @@ use crate::{
         store::JobRequest,
     },
     engine::{
-        command::{self, Parsed, Permission, Scope, VERBS, Verb, VerbInfo},
-        config::{Bare, Config, Environment, Who, nearest},
+        command::{self, Parsed, Permission, Scope, VERBS, Verb, VerbInfo, near},
+        config::{Bare, Config, Environment, Who},
         event::Comment,
         memory::{
             Decision, Decline, Hold, Intent, Memory, Outcome, PullRecord, Reach, Request, Way, line_key, promotion_key,
         },
         plan::component_of,
-        wording::{Board, Situation, Standing, code, plain, reply},
+        wording::{Board, Situation, Standing, Stopped, code, plain, reply},
     },
 };
 use jiff::Timestamp;
@@ -181,7 +181,10 @@ impl Session<'_> {
                 None => Intent::Merge,
             },
             Verb::Hold { words, until, reason } => {
-                let named = command::resolve_hold(words, &environments, &known).map_err(|why| plain(&why))?;
+                let named = command::resolve_hold(words, &environments, &known).map_err(|word| {
+                    let unknown = unknown(word, &environments, &known);
+                    format!("{unknown}; a reason goes behind a name or {}, or as several words", code("all"))
+                })?;
                 let until = until.as_deref().map(|when| command::until(when, meaning.now)).transpose();
                 let mut why = named.rest.clone();
                 why.extend(reason.clone());
@@ -189,7 +192,8 @@ impl Session<'_> {
                 Intent::Hold { scope: self.scope_of(named, meaning)?, until, reason: why.join(" ") }
             }
             Verb::Resume { words } => {
-                let named = command::resolve_hold(words, &environments, &known).map_err(|why| plain(&why))?;
+                let named = command::resolve_hold(words, &environments, &known)
+                    .map_err(|word| unknown(word, &environments, &known))?;
                 if let Some(word) = named.rest.first() {
                     return Err(unknown(word, &environments, &known));
                 }
@@ -388,9 +392,10 @@ impl Session<'_> {
         };
         let holds: Vec<Hold> = self.memory.holds_at(self.worker.clock.now()).cloned().collect();
         let declines = self.declines_that_matter();
+        let stopped: Vec<Stopped> = self.stopped.iter().cloned().collect();
         let situation = Situation {
             standings: &self.standings_in_order(),
-            board: Board { stages: &stages, holds: &holds, declines: &declines },
+            board: Board { stages: &stages, holds: &holds, declines: &declines, stopped: &stopped },
             needed: self.needed_by_verb(),
         };
         self.say(number, &reply_key(comment), reply(decisions, &situation)).await
@@ -471,8 +476,24 @@ fn promote(
     Ok((heads.into_iter().map(|(head, _)| head).collect(), chosen))
 }
 
+/// How many names of a kind are listed to somebody who said another.
+const NAMES: usize = 20;
+
+/// A word that names nothing (no environment, where `components` is empty), what it may have been meant to be, and what there is.
 fn unknown(word: &str, environments: &[&str], components: &[&str]) -> String {
-    let known = environments.iter().chain(components).copied();
-    let hint = nearest(word, known).map(|near| format!("; did you mean {}?", code(near))).unwrap_or_default();
-    format!("{} is neither an environment nor a component here{hint}", code(word))
+    let known = [environments, components].concat();
+    let hint = near(word, &known).map(|near| format!(" (did you mean {}?)", code(near))).unwrap_or_default();
+    let list = |kind: &str, names: &[&str]| {
+        let mut shown: Vec<String> = names.iter().take(NAMES).map(|name| code(name)).collect();
+        if names.len() > NAMES {
+            shown.push(format!("{} more", names.len() - NAMES));
+        }
+        let what = if names.len() == 1 { kind.to_owned() } else { format!("{kind}s") };
+        (!names.is_empty()).then(|| format!("the {what} {}", shown.join(", ")))
+    };
+    let lists = [list("environment", environments), list("component", components)];
+    let lists = lists.into_iter().flatten().collect::<Vec<_>>().join(" and ");
+    let lists = if lists.is_empty() { lists } else { format!("; there are {lists}") };
+    let what = if components.is_empty() { "no environment" } else { "neither an environment nor a component" };
+    format!("{} is {what} here{hint}{lists}", code(word))
 }

@@ -83,8 +83,9 @@ impl Session<'_> {
         let sides = (&*from, from_branch.as_str(), &*to, to_branch.as_str());
         let plan = self.plan_promotion(edge, sides, automatic, &components).await?;
         self.note_hand_edits(&plan.hand_edits, &to_branch).await?;
-        let shared = plan.skipped.iter().filter(|skip| skip.code == "shared-line");
-        self.findings.extend(shared.filter_map(|skip| Finding::of(&edge.to.name, skip)));
+        self.note_stopped(&edge.to.name, &to.snapshot, &plan.skipped);
+        let to_mend = plan.skipped.iter().filter(|skip| matches!(&*skip.code, "shared-line" | "circuit-breaker"));
+        self.findings.extend(to_mend.filter_map(|skip| Finding::of(&edge.to.name, skip)));
         let declined = plan.skipped.iter().filter(|skip| skip.code == "declined");
         self.declined.extend(declined.clone().map(|skip| (edge.to.name.clone(), skip.reason.clone())));
         self.findings.extend(declined.filter_map(|skip| Finding::of(&edge.to.name, skip)));

@@ -129,6 +129,7 @@ impl Worker {
             pulls: BTreeMap::new(),
             restate: BTreeSet::new(),
             declined: BTreeSet::new(),
+            stopped: BTreeSet::new(),
             merge_methods: info.merge_methods.clone(),
             findings: Vec::new(),
             look_again: false,

@@ -11,7 +11,7 @@ use crate::{
         event::RepoName,
         memory::Memory,
         plan::Facts,
-        wording::{self, Standing},
+        wording::{self, Standing, Stopped},
     },
 };
 use std::{
@@ -44,6 +44,8 @@ pub struct Session<'a> {
     pub restate: BTreeSet<u64>,
     /// What was declined and keeps something from moving: the environment, and the decline's sentence.
     pub declined: BTreeSet<(String, String)>,
+    /// The lines that the circuit breaker stopped.
+    pub stopped: BTreeSet<Stopped>,
     /// How pull requests may be merged here, the first choice first.
     pub merge_methods: Vec<MergeMethod>,
     /// What keeps lines from being updated, for the check run.

@@ -9,8 +9,11 @@ use crate::{
     engine::{
         config::{Environment, Merge, UnparsedFiles, UpdateMode},
         memory::{Decline, line_file, line_key},
-        plan::{Change, Fact, Need, Planned, Scopes, UpdateInputs, UpdatePlan, is_updated, plan_hash, update},
-        wording::{self, Finding, update_commit, update_commits},
+        plan::{
+            Change, Fact, Need, Planned, Scopes, Skip, Snapshot, UpdateInputs, UpdatePlan, component_of, is_updated,
+            plan_hash, update,
+        },
+        wording::{self, Finding, Stopped, update_commit, update_commits},
     },
     server::facts::ask_registries,
 };
@@ -60,6 +63,7 @@ impl Session<'_> {
         }
         let declined = plan.skipped.iter().filter(|skip| skip.code == "declined");
         self.declined.extend(declined.map(|skip| (environment.name.clone(), skip.reason.clone())));
+        self.note_stopped(&environment.name, &state.snapshot, &plan.skipped);
         self.note_hand_edits(&plan.hand_edits, &branch).await?;
 
         let ours = plan.changes.iter().filter(|change| change.written_by.is_none());
@@ -259,6 +263,22 @@ impl Session<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Notes the lines that the circuit breaker stopped, for `/status`.
+    pub fn note_stopped(&mut self, environment: &str, snapshot: &Snapshot, skipped: &[Skip]) {
+        for skip in skipped.iter().filter(|skip| skip.code == "circuit-breaker") {
+            let line = snapshot.scans.get(&skip.file).and_then(|scan| {
+                let line = scan.lines.iter().find(|line| line.position == skip.position)?;
+                Some(component_of(&scan.line_id(&skip.file, line), line))
+            });
+            self.stopped.insert(Stopped {
+                environment: environment.to_owned(),
+                component: line.unwrap_or_else(|| skip.file.clone()),
+                place: format!("{}:{}", skip.file, skip.position),
+                reason: skip.reason.clone(),
+            });
+        }
     }
 
     /// Lines of a branch that a person set back are remembered as declined.

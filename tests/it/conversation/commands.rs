@@ -141,9 +141,9 @@ async fn a_slip_gets_the_nearest_command() {
     insta::assert_snapshot!(world.reply(number), @"Not done: there is no command `mrege`; did you mean `/merge`?");
     assert_eq!(world.reactions(number, said), ["eyes", "confused"]);
     world.comment("dan", number, "/hold stagin").await;
-    insta::assert_snapshot!(world.reply(number), @r#"Not done: "stagin" names no component or environment; did you mean "staging"?"#);
+    insta::assert_snapshot!(world.reply(number), @"Not done: `stagin` is neither an environment nor a component here (did you mean `staging`?); there are the environments `development`, `staging`, `production` and the component `app`; a reason goes behind a name or `all`, or as several words.");
     world.comment("dan", number, "/promote to produktion").await;
-    insta::assert_snapshot!(world.reply(number), @"Not done: `produktion` is neither an environment nor a component here; did you mean `production`?");
+    insta::assert_snapshot!(world.reply(number), @"Not done: `produktion` is no environment here (did you mean `production`?); there are the environments `development`, `staging`, `production`.");
     world.comment("dan", number, "/promote to staging 1.0.0").await;
     insta::assert_snapshot!(world.reply(number), @"Not done: choosing a version (`1.0.0`) is not available in this version of butler; it promotes what the source runs.");
     world.comment("ann", number, "/rollback app staging").await;

@@ -28,7 +28,7 @@ async fn hold_reasons_and_words_from_outside() {
     world.comment("rita", number, "/butler @everybody<b>").await;
     insta::assert_snapshot!(world.reply(number), @"Not done: there is no command `@everybody<b>`; `/butler help` lists what there is.");
     world.comment("dan", number, "/promote `@everybody` <!--x-->").await;
-    insta::assert_snapshot!(world.reply(number), @"Not done: `` `@everybody` `` is neither an environment nor a component here.");
+    insta::assert_snapshot!(world.reply(number), @"Not done: `` `@everybody` `` is neither an environment nor a component here; there are the environments `development`, `staging`, `production` and the component `app`.");
     world.finish().await;
 }
 

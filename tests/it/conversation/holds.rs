@@ -167,6 +167,34 @@ async fn two_people_who_ask_for_one_merge_are_both_told() {
     world.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_that_may_have_been_a_name_is_no_reason() {
+    let (world, number) = proposed().await;
+    let said = world.comment("dan", number, "/hold prod").await;
+    insta::assert_snapshot!(world.reply(number), @"Not done: `prod` is neither an environment nor a component here (did you mean `production`?); there are the environments `development`, `staging`, `production` and the component `app`; a reason goes behind a name or `all`, or as several words.");
+    assert_eq!(world.reactions(number, said), ["eyes", "confused"]);
+    world.comment("dan", number, "/hold prod until 2h the disk is full").await;
+    assert!(world.reply(number).starts_with("Not done: `prod` is neither"));
+    world.comment("dan", number, "/hold qa").await;
+    insta::assert_snapshot!(world.reply(number), @"Not done: `qa` is neither an environment nor a component here; there are the environments `development`, `staging`, `production` and the component `app`; a reason goes behind a name or `all`, or as several words.");
+    world.comment("dan", number, "/promote to prod").await;
+    insta::assert_snapshot!(world.reply(number), @"Not done: `prod` is no environment here (did you mean `production`?); there are the environments `development`, `staging`, `production`.");
+    world.comment("dan", number, "/resume prod").await;
+    insta::assert_snapshot!(world.reply(number), @"Not done: `prod` is neither an environment nor a component here (did you mean `production`?); there are the environments `development`, `staging`, `production` and the component `app`.");
+    world.comment("rita", number, "/status").await;
+    assert!(world.reply(number).ends_with("Nothing is held or declined."));
+    // Behind a name, or as several words, it is one.
+    world.comment("dan", number, "/hold production qa").await;
+    assert!(
+        world.reply(number).starts_with("Held: everything in `production`, by `dan` since 2026-03-02 09:00 UTC (qa).")
+    );
+    world.comment("dan", number, "/hold waiting for QA").await;
+    assert!(world.reply(number).starts_with(
+        "Held: the promotion from `development` to `staging`, by `dan` since 2026-03-02 09:00 UTC (waiting for QA)."
+    ));
+    world.finish().await;
+}
+
 /// A second workload beside `app` in each stage, of the same image and policy.
 fn with_web(files: &mut Vec<(String, String)>) {
     let more: Vec<(String, String)> = files

@@ -4,6 +4,7 @@
 //! more sweep would change something.
 
 mod branches;
+mod breaker;
 mod calls;
 mod commands;
 mod consent;
