@@ -121,9 +121,9 @@ async fn a_line_that_changes_too_often_is_parked() {
     world.push_image("1.1.7").await;
     assert_eq!(world.tag("development"), "1.1.6");
     insta::assert_snapshot!(world.check("main", "butler/update").unwrap(), @r"
-    failure: deploy/development/app.yaml:12:18: 6 automatic changes of this line within an hour: builds that commit, or commits that build?
+    failure: deploy/development/app.yaml:12:18: 6 automatic changes of this line within an hour, since 2026-03-02 09:00 UTC; it goes on by itself at 2026-03-02 10:00 UTC (do builds commit, or commits build?)
 
-    - `deploy/development/app.yaml:12:18` in `development` (`flux-system:app`): `6 automatic changes of this line within an hour: builds that commit, or commits that build?`
+    - `deploy/development/app.yaml:12:18` in `development` (`flux-system:app`): `6 automatic changes of this line within an hour, since 2026-03-02 09:00 UTC; it goes on by itself at 2026-03-02 10:00 UTC (do builds commit, or commits build?)`
     ");
     world.later(SignedDuration::from_hours(1)).await;
     assert_eq!(world.tag("development"), "1.1.7", "an hour later it goes on");
