@@ -12,7 +12,7 @@ use crate::{
         news::Scene,
         sample, tools,
         visitor::{VisitError, Visitor},
-        walk::walk,
+        walk::{Step, walk},
     },
 };
 use anyhow::Context as _;
@@ -23,7 +23,11 @@ use std::{
     sync::Mutex,
     time::Instant,
 };
+use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
+
+/// The exit code of a walk that Ctrl-C ended, as a shell tells it: 128 and the signal's number.
+const INTERRUPTED: u8 = 130;
 
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -98,21 +102,23 @@ pub fn run(args: &SandboxArgs) -> Result<ExitCode, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot start the runtime")))?;
-    runtime.block_on(async {
-        match &args.visit {
-            Some(visit) => self::visit(visit).await,
-            None => open(args).await,
-        }
-    })
+    match &args.visit {
+        Some(visit) => runtime.block_on(self::visit(visit)),
+        None => open(args, runtime),
+    }
 }
 
-async fn open(args: &SandboxArgs) -> Result<ExitCode, Failure> {
-    tools::check().await.map_err(|error| Failure::Other(anyhow::anyhow!("{error}")))?;
+fn open(args: &SandboxArgs, runtime: Runtime) -> Result<ExitCode, Failure> {
+    runtime.block_on(tools::check()).map_err(|error| Failure::Other(anyhow::anyhow!("{error}")))?;
     let mut folder = Folder::open(args.dir.as_deref()).map_err(|error| Failure::Usage(error.to_string()))?;
     let log = (!args.verbose).then(|| folder.log());
     start_logging(log.as_deref())?;
-    let error = match stay(args, &folder).await {
-        Ok(()) => return Ok(ExitCode::SUCCESS),
+    let stayed = runtime.block_on(stay(args, &folder));
+    // Whatever still writes ends before the folder goes.
+    drop(runtime);
+    let error = match stayed {
+        Ok(true) => return Ok(ExitCode::SUCCESS),
+        Ok(false) => return Ok(ExitCode::from(INTERRUPTED)),
         Err(error) => error,
     };
     folder.keep();
@@ -123,43 +129,48 @@ async fn open(args: &SandboxArgs) -> Result<ExitCode, Failure> {
     Err(Failure::Other(anyhow::anyhow!("{error}; {place}")))
 }
 
-/// Walks, stays open, stops.
-async fn stay(args: &SandboxArgs, folder: &Folder) -> anyhow::Result<()> {
-    let (sandbox, _state) = tokio::select! {
-        walked = begin(args, folder) => walked?,
-        () = stop_signal()? => anyhow::bail!("stopped before the walk was done"),
-    };
-    if !args.once {
-        tell::guide(&sandbox);
-        stop_signal()?.await;
-        anstream::println!("\nstopping");
-    }
-    sandbox.stop().await;
-    Ok(())
-}
-
-/// Starts and walks. The file that names the sandbox to a second terminal goes when it is dropped.
-async fn begin(args: &SandboxArgs, folder: &Folder) -> anyhow::Result<(Sandbox, Option<StateFile>)> {
+/// Starts, walks, stays open, stops. False where it was stopped before the walk was done.
+async fn stay(args: &SandboxArgs, folder: &Folder) -> anyhow::Result<bool> {
+    let stopped = stop_signal()?;
+    tokio::pin!(stopped);
     let start = Instant::now();
     let sandbox = Sandbox::start(folder).await?;
-    let mut state = None;
+    // The file that names the sandbox to a second terminal goes when it is dropped.
+    let mut _state = None;
     if !args.once {
         match StateFile::write(sandbox.card_url()) {
-            Ok(file) => state = Some(file),
+            Ok(file) => _state = Some(file),
             Err(error) => anstream::eprintln!("a second terminal needs `--at {}`: {error}", sandbox.card_url()),
         }
     }
     tell::started(&sandbox, folder, start.elapsed(), args.verbose);
+    let mut done = true;
     if !args.no_walk {
-        match walk(&sandbox, &mut |step| tell::step(&step)).await {
-            Ok(figures) => tell::figures(&figures, start.elapsed()),
-            Err(error) => {
+        let mut tell_step = |step: Step| tell::step(&step);
+        let walked = tokio::select! {
+            // Ctrl-C reaches the walk's git as well, whose end is no failure then.
+            biased;
+            () = &mut stopped => None,
+            walked = walk(&sandbox, &mut tell_step) => Some(walked),
+        };
+        match walked {
+            Some(Ok(figures)) => tell::figures(&figures, start.elapsed()),
+            Some(Err(error)) => {
                 sandbox.stop().await;
                 return Err(error.into());
             }
+            None => done = false,
         }
     }
-    Ok((sandbox, state))
+    if done && !args.once {
+        tell::guide(&sandbox);
+        stopped.await;
+    }
+    if !done || !args.once {
+        anstream::println!("\nstopping");
+    }
+    sandbox.stop().await;
+    Ok(done)
 }
 
 /// The server's log, to a file or here.

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use crate::engine::{
+    config,
     manifest::{FileKind, is_candidate, scan},
     plan::{Change, Entry, EntryKind, Snapshot, rewritten},
 };
@@ -54,9 +55,12 @@ impl Worktree {
     }
 
     /// What a sentence such as "there is no policy in this repository" must be read with: that only a part of a git
-    /// checkout was looked at. `None` where that was all of it, or there is no checkout. `.git` is looked for above
-    /// PATH for this note alone.
+    /// checkout was looked at. `None` where that was all of it, there is no checkout, or a butler.yaml says that PATH is a
+    /// repository's top, wherever it lies. `.git` is looked for above PATH for this note alone.
     pub fn partial(&self) -> Option<String> {
+        if !matches!(config::locate(|file| self.snapshot.entries.contains_key(file)), Ok(None)) {
+            return None;
+        }
         let path = fs::canonicalize(&self.path).ok()?;
         let top = path.ancestors().find(|folder| folder.join(".git").exists())?;
         let what = match path.is_dir() {

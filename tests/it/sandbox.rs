@@ -125,13 +125,18 @@ struct Terminal {
 impl Terminal {
     /// Opens a sandbox and reads on until it is ready for visitors.
     fn open(home: &TempDir, args: &[&str]) -> Terminal {
+        Terminal::until(home, args, "Press Ctrl-C")
+    }
+
+    /// Opens a sandbox and reads on until it says this.
+    fn until(home: &TempDir, args: &[&str], says: &str) -> Terminal {
         let mut child = butler(home, args).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
         let mut said = String::new();
         let ready = lines.by_ref().any(|line| {
             said.push_str(&line);
             said.push('\n');
-            line.contains("Press Ctrl-C")
+            line.contains(says)
         });
         // What it says at the end must not meet a closed pipe.
         std::thread::spawn(move || lines.for_each(drop));
@@ -152,6 +157,18 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Ctrl-C amid the walk is no failure to look into: nothing stays.
+#[test]
+fn a_walk_that_is_stopped_leaves_nothing() {
+    for args in [&["--once"][..], &[]] {
+        let home = TempDir::new().unwrap();
+        let terminal = Terminal::until(&home, args, "to the registry");
+        assert_eq!(terminal.interrupt(), Some(130), "{args:?}");
+        let left: Vec<_> = std::fs::read_dir(home.path()).unwrap().collect();
+        assert!(left.is_empty(), "left behind: {left:?}");
     }
 }
 

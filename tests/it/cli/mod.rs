@@ -153,6 +153,9 @@ fn a_part_of_a_checkout_is_called_one() {
     );
     let file = [(); 3].map(|()| format!("note: only apps/app.yaml is {elsewhere}"));
     assert_eq!(note("apps/app.yaml", "app.yaml:11"), file);
+    // Its own butler.yaml makes a folder a repository's top: an example within another one.
+    folder.put("apps/butler.yaml", b"version: 1\n");
+    assert!(note("apps", "app.yaml:11").iter().all(|said| !said.contains("elsewhere")));
     // What is missing is a policy's image.
     let (_, policy) = POLICY.split_once("---\n").unwrap();
     folder.put("flux/policy.yaml", policy.as_bytes());
