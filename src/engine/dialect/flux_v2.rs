@@ -4,12 +4,13 @@
 use super::{
     Automation, Binding, Bindings, CommitStyle, DigestReflection, Policy, PolicyKey, PolicyState, Problem, Unresolved,
     kustomize::{DEFAULT_NAMESPACE, Inclusions, folder, is_below, join},
-    render::{IMAGE_GROUP, Rendered, Rendering},
+    render::{Rendered, Rendering},
 };
 use crate::engine::{
     image::Repository,
     manifest::{
-        FluxObject, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject, LabelSelector, Position,
+        FluxObject, IMAGE_GROUP, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject, LabelSelector,
+        Position, group_of,
     },
     plan::Snapshot,
     policy::{Direction, Memo, Order, TagPolicy},
@@ -100,8 +101,7 @@ struct Objects<'r> {
 
 impl<'r> Objects<'r> {
     fn read(&mut self, snapshot: &Snapshot, object: &'r Rendered) {
-        let is_image_object =
-            object.content.text(&["apiVersion"]).split_once('/').is_some_and(|(g, _)| g == IMAGE_GROUP);
+        let is_image_object = group_of(object.content.text(&["apiVersion"])) == IMAGE_GROUP;
         let Some(read) = is_image_object.then(|| FluxObject::read(&object.kind, &object.content)).flatten() else {
             return;
         };

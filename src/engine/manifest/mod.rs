@@ -7,6 +7,7 @@
 //! An *image line* is found by the field that it stands in ([`Place`](place::Place)) or by a marker on its line. It
 //! knows the bytes of its value, and nothing else of the file ever changes: an [`Edit`] replaces those bytes.
 
+mod brings;
 mod containers;
 mod data;
 mod edit;
@@ -18,6 +19,7 @@ mod object;
 mod place;
 mod plain;
 mod read;
+mod repeated;
 mod scan;
 mod sites;
 mod unparsed;
@@ -29,9 +31,9 @@ pub use file::{FileKind, is_candidate};
 pub use line::{FieldPath, ImageLine, LineId, Marker, Part, Position, ScalarStyle, Step};
 pub(crate) use marker::correction;
 pub use object::{
-    Annotation, Container, Document, FluxKustomization, FluxObject, Generator, ImagePolicyObject,
+    Annotation, Container, Document, FluxKustomization, FluxObject, Generator, IMAGE_GROUP, ImagePolicyObject,
     ImageRepositoryObject, ImageUpdateAutomationObject, Kustomization, KustomizeImage, KustomizePatch, LabelSelector,
-    ObjectId, PatchSource, PatchTarget, PostBuild, SourceRef,
+    ObjectId, PatchSource, PatchTarget, PostBuild, SourceRef, group_of,
 };
 pub use plain::{is_plain_string, is_string};
 pub use read::InvalidObject;

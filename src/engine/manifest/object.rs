@@ -79,6 +79,14 @@ pub struct Generator {
     pub commands: Vec<String>,
 }
 
+/// The group of Flux's image objects.
+pub const IMAGE_GROUP: &str = "image.toolkit.fluxcd.io";
+
+/// The group of an `apiVersion`; empty for the core's.
+pub fn group_of(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
+}
+
 /// One of an object's annotations. Dialects find theirs by their prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Annotation {

@@ -1,11 +1,13 @@
 //! One pass over a file: documents, objects, image lines, findings.
 
 use super::{
-    Annotation, Data, Document, FieldPath, FileEnd, FileKind, Generator, ImageLine, ObjectId, Part, ScalarStyle, Scan,
-    ScanFinding, Step, Value,
+    Annotation, Data, Document, FieldPath, FileEnd, FileKind, Generator, IMAGE_GROUP, ImageLine, ObjectId, Part,
+    ScalarStyle, Scan, ScanFinding, Step, Value,
+    brings::brings,
     containers::{self, Extras},
-    is_string, kustomization, marker,
+    group_of, is_string, kustomization, marker,
     place::{FLUX_KUSTOMIZE, Fields, Place},
+    repeated::{count_occurrences, drop_duplicates, repeats},
     sites::{Obstacle, Sites},
     unparsed,
     yaml::{self, LineIndex, Node, NodeKind, Style},
@@ -20,9 +22,6 @@ use std::{
 /// The largest file that is read, in bytes. The largest manifests of the field, bundles of custom resource definitions,
 /// are a fifth of it.
 pub const SIZE_LIMIT: usize = 8 << 20;
-
-/// Group of Flux's image objects.
-const FLUX_IMAGE: &str = "image.toolkit.fluxcd.io";
 
 const FLUX_SOURCE: &str = "source.toolkit.fluxcd.io";
 
@@ -137,7 +136,7 @@ impl<'s, 'a> Walk<'s, 'a> {
         }
         let text = |path: &[&str]| root.at(path).and_then(Node::as_str).unwrap_or_default();
         let (api_version, kind) = (text(&["apiVersion"]), text(&["kind"]));
-        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let group = group_of(api_version);
         // Where the object is read as data, its names may be aliases.
         let content = self.content(root, group, kind);
         let metadata = |key: &str| match &content {
@@ -193,7 +192,7 @@ impl<'s, 'a> Walk<'s, 'a> {
     /// The object as data, where kustomizations are rendered for objects of its kind.
     fn content(&self, root: &Node<'a>, group: &str, kind: &str) -> Option<Data> {
         let whole = match (group, kind) {
-            (FLUX_IMAGE, _) | (FLUX_KUSTOMIZE, "Kustomization") | (FLUX_SOURCE, "GitRepository") => true,
+            (IMAGE_GROUP, _) | (FLUX_KUSTOMIZE, "Kustomization") | (FLUX_SOURCE, "GitRepository") => true,
             ("", "") => root.items().iter().any(|item| item.get("op").is_some()),
             _ => false,
         };
@@ -508,102 +507,5 @@ impl<'s, 'a> Walk<'s, 'a> {
         count_occurrences(&mut scan.documents);
         scan.findings.sort_by_key(|finding| finding.position);
         scan
-    }
-}
-
-/// Paths in the repository that an object brings along: a chart (HelmRelease of both Fluxes, Argo CD's Application,
-/// `file://` dependencies of a chart) and its values files.
-fn brings(kind: &str, root: &Node<'_>) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut add = |folder: Option<&str>, path: Option<&str>| {
-        let local = |path: &&str| !path.is_empty() && !path.contains("://");
-        let path = path.filter(local);
-        found.extend(path.map(|path| match folder {
-            Some(folder) => format!("{folder}/{path}"),
-            None => path.to_owned(),
-        }));
-    };
-    let text = |node: &'_ Node<'_>, path: &[&str]| node.at(path).and_then(Node::as_str).map(String::from);
-    let list = |node: &Node<'_>, path: &[&str]| -> Vec<String> {
-        let items = node.at(path).map(Node::items).unwrap_or_default();
-        items.iter().filter_map(Node::as_str).map(String::from).collect()
-    };
-    match kind {
-        "HelmRelease" => {
-            let chart = ["spec", "chart", "spec"];
-            let kind = text(root, &["spec", "chart", "spec", "sourceRef", "kind"]);
-            if matches!(kind.as_deref(), Some("GitRepository" | "Bucket")) {
-                add(None, text(root, &[&chart[..], &["chart"]].concat()).as_deref());
-                add(None, text(root, &[&chart[..], &["valuesFile"]].concat()).as_deref());
-                for file in list(root, &[&chart[..], &["valuesFiles"]].concat()) {
-                    add(None, Some(&file));
-                }
-            }
-            // Flux v1.
-            if root.at(&["spec", "chart", "git"]).is_some() {
-                add(None, text(root, &["spec", "chart", "path"]).as_deref());
-            }
-        }
-        "Application" => {
-            let several = root.at(&["spec", "sources"]).map(Node::items).unwrap_or_default();
-            for source in root.at(&["spec", "source"]).into_iter().chain(several) {
-                let path = text(source, &["path"]);
-                add(None, path.as_deref());
-                for file in list(source, &["helm", "valueFiles"]) {
-                    add(path.as_deref(), Some(&file));
-                }
-            }
-        }
-        "" if root.get("apiVersion").is_some() && root.get("dependencies").is_some() => {
-            for dependency in root.get("dependencies").map(Node::items).unwrap_or_default() {
-                let repository = text(dependency, &["repository"]);
-                add(Some("."), repository.as_deref().and_then(|text| text.strip_prefix("file://")));
-            }
-        }
-        _ => {}
-    }
-    found
-}
-
-/// Names that more than one item has: they name none.
-fn repeats<'n>(names: impl Iterator<Item = &'n str>) -> HashSet<&'n str> {
-    let mut seen = HashSet::new();
-    names.filter(|name| !seen.insert(*name)).collect()
-}
-
-/// A field that is there twice is no line: which one counts depends on the reader.
-fn drop_duplicates(scan: &mut Scan, repeated: &HashSet<(usize, FieldPath)>) {
-    let mut counts: HashMap<(usize, &FieldPath), usize> = HashMap::new();
-    for line in &scan.lines {
-        *counts.entry((line.document, &line.path)).or_default() += 1;
-    }
-    if counts.len() == scan.lines.len() && repeated.is_empty() {
-        return;
-    }
-    let alone = |line: &ImageLine| {
-        counts[&(line.document, &line.path)] == 1 && !repeated.contains(&(line.document, line.path.clone()))
-    };
-    let single: Vec<bool> = scan.lines.iter().map(alone).collect();
-    let mut single = single.into_iter();
-    let findings = &mut scan.findings;
-    scan.lines.retain(|line| {
-        let keep = single.next().unwrap_or(true);
-        if !keep {
-            let message =
-                format!("expected {} once, found it more than once: none of them is updated; keep one", line.path);
-            findings.push(ScanFinding { code: "duplicate-key".into(), position: line.position, message });
-        }
-        keep
-    });
-}
-
-fn count_occurrences(documents: &mut [Document]) {
-    let mut counts: HashMap<ObjectId, usize> = HashMap::new();
-    for document in documents {
-        if let Some(object) = &document.object {
-            let count = counts.entry(object.clone()).or_default();
-            document.occurrence = *count;
-            *count += 1;
-        }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{
     Change, Fact, Facts, Need, Planned, Snapshot, UpdateInputs, UpdatePlan, history::Stays, promotion::image_of,
-    times::with_times, update,
+    times::with_times, update, update::current_tag,
 };
 use crate::engine::{
     config::nearest,
@@ -334,13 +334,13 @@ impl Told<'_, '_> {
             }
             for binding in bound {
                 match &binding.policy {
-                    Ok(policy) => self.policy(policy, &[tag_of(line)]),
+                    Ok(policy) => self.policy(policy, &[current_tag(line).map(String::from)]),
                     Err(_) => self.unresolved(binding),
                 }
                 self.outcomes(&[binding], &[]);
             }
             for addition in added {
-                self.policy(&addition.policy, &[tag_of(line)]);
+                self.policy(&addition.policy, &[current_tag(line).map(String::from)]);
                 self.outcomes(&[], &[addition]);
             }
         }
@@ -364,7 +364,8 @@ impl Told<'_, '_> {
             .filter(follows)
             .filter_map(|binding| self.inputs.snapshot.scans.get(&binding.file)?.lines.get(binding.line));
         let added = additions.iter().filter(|addition| is_it(&addition.policy)).map(|addition| &addition.patched);
-        let tags: BTreeSet<Option<String>> = bound.chain(added).map(tag_of).collect();
+        let tags: BTreeSet<Option<String>> =
+            bound.chain(added).map(|line| current_tag(line).map(String::from)).collect();
         tags.into_iter().collect()
     }
 
@@ -519,15 +520,6 @@ impl Told<'_, '_> {
 fn is_same(a: &Arc<Policy>, b: &Arc<Policy>) -> bool {
     let place = |policy: &Policy| (policy.key.clone(), policy.file.clone(), policy.position);
     Arc::ptr_eq(a, b) || (place(a) == place(b) && a.roots == b.roots)
-}
-
-fn tag_of(line: &ImageLine) -> Option<String> {
-    match line.part {
-        Part::Tag if line.is_null() => None,
-        Part::Tag => Some(line.value.clone()),
-        Part::Reference => Reference::parse(&line.value).ok()?.tag,
-        Part::Name | Part::Digest => None,
-    }
 }
 
 fn line_step(file: &str, scan: &Scan, line: &ImageLine) -> ExplainStep {

@@ -459,7 +459,7 @@ fn select_by_time(
 }
 
 /// The tag that stands on a line.
-fn current_tag(line: &ImageLine) -> Option<&str> {
+pub(super) fn current_tag(line: &ImageLine) -> Option<&str> {
     match line.part {
         // Nothing stands there yet.
         Part::Tag if line.is_null() => None,

@@ -68,10 +68,10 @@ impl Session<'_> {
         if let Some(waits) = self.missing_for_merge(&pull, &rules).await? {
             return Ok((Some(format!("#{} waits: {waits}", pull.number)), false));
         }
+        let title = self.title_of(&record.head, &pull).await?;
         self.last_word().await?;
         let by = asked.as_ref().map(|asked| format!("Butler-Requested-By: {}\n", asked.by)).unwrap_or_default();
         let message = format!("Merges #{}.\n\nButler-Plan: {}\n{by}", pull.number, record.plan);
-        let title = self.title_of(&record.head, &pull).await?;
         let outcome = self.merge_as_allowed(&pull, &rules, &title, &message).await?;
         let commit = match outcome {
             MergeOutcome::Merged { sha } | MergeOutcome::AlreadyMerged { sha } => sha,

@@ -12,7 +12,7 @@ use crate::engine::{
     image::Reference,
     manifest::{
         Annotation, Container, Data, Document, FieldPath, Kustomization, KustomizeImage, KustomizePatch, PatchSource,
-        PatchTarget, Scan, Step, Value,
+        PatchTarget, Scan, Step, Value, group_of,
     },
     plan::Snapshot,
 };
@@ -130,13 +130,13 @@ impl<'a> Built<'a> {
         match target {
             // Labels are not read here: one that selects by them may mean this object.
             Some(target) => {
-                matches(&target.group, group(&self.document.api_version))
+                matches(&target.group, group_of(&self.document.api_version))
                     && matches(&target.kind, &self.document.kind)
                     && (matches(&target.name, &self.name) || matches(&target.name, written.0))
                     && (matches(&target.namespace, &self.namespace) || matches(&target.namespace, written.1))
             }
             None => {
-                (group(api_version), kind) == (group(&self.document.api_version), self.document.kind.as_str())
+                (group_of(api_version), kind) == (group_of(&self.document.api_version), self.document.kind.as_str())
                     && [self.name.as_str(), written.0].contains(&name)
                     && (namespace.is_empty() || [self.namespace.as_str(), written.1].contains(&namespace))
             }
@@ -367,10 +367,6 @@ fn overlaps(pointer: &[String], field: &FieldPath, index: Option<usize>) -> bool
             Step::Item { .. } => step.parse::<usize>().is_ok_and(|at| index.is_none_or(|index| index == at)),
             Step::Index(own) => step.parse() == Ok(*own),
         })
-}
-
-fn group(api_version: &str) -> &str {
-    api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
 /// An image after a kustomization's `images`.

@@ -4,7 +4,7 @@ use super::build::{Builder, Built};
 use crate::engine::{
     dialect::{
         Bindings, Problem,
-        kustomize::{Inclusions, folder, join},
+        kustomize::{Inclusions, folder, is_below, join},
     },
     plan::Snapshot,
 };
@@ -138,10 +138,6 @@ pub(super) enum Reach<'s, 'a> {
     Rendered(Vec<(&'s Scope, Built<'a>)>),
     /// It does not: a `.flux.yaml` above builds something else.
     LeftOut(&'s Scope),
-}
-
-fn is_below(file: &str, folder: &str) -> bool {
-    folder.is_empty() || file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// The folder of `kustomize build FOLDER`, relative to the `.flux.yaml`'s.

@@ -5,7 +5,7 @@ use crate::engine::{
     dialect::kustomize::{Inclusions, beginning_with, folder, join},
     manifest::{
         Data, Document, FluxKustomization, Kustomization, KustomizePatch, PatchSource, PatchTarget, Position, Scan,
-        Value,
+        Value, group_of,
     },
     plan::Snapshot,
 };
@@ -44,7 +44,7 @@ impl<'a> Object<'a> {
         Some(Object {
             file,
             position: document.position,
-            group: document.api_version.split_once('/').map_or("", |(group, _)| group),
+            group: group_of(&document.api_version),
             kind: &document.kind,
             namespace: document.object.as_ref()?.namespace.clone(),
             original: name.clone(),
@@ -297,7 +297,7 @@ fn is_target(object: &Object<'_>, target: Option<&PatchTarget>, document: &Data)
                 && selects(&target.label_selector, object.labels())
         }
         None => {
-            let group = document.text(&["apiVersion"]).split_once('/').map_or("", |(group, _)| group);
+            let group = group_of(document.text(&["apiVersion"]));
             let (name, namespace) = (document.text(&["metadata", "name"]), document.text(&["metadata", "namespace"]));
             (group, document.text(&["kind"])) == (object.group, object.kind)
                 && (name == object.name || name == object.original)

@@ -13,7 +13,7 @@ mod tests;
 
 use super::kustomize::{Inclusions, beginning_with, folder, is_below, join};
 use crate::engine::{
-    manifest::{Data, FluxKustomization, Position},
+    manifest::{Data, FluxKustomization, IMAGE_GROUP, Position},
     plan::Snapshot,
 };
 pub(super) use build::matches;
@@ -395,9 +395,6 @@ impl<'a> Renderer<'a> {
         }
     }
 }
-
-/// Flux's image objects.
-pub(super) const IMAGE_GROUP: &str = "image.toolkit.fluxcd.io";
 
 /// Flux leaves objects alone that say so.
 fn substitutes(object: &Object<'_>) -> bool {

@@ -1,0 +1,48 @@
+//! What is there more than once: names that name nothing, fields of which none counts, objects told apart by their order.
+
+use super::{Document, FieldPath, ImageLine, ObjectId, Scan, ScanFinding};
+use std::collections::{HashMap, HashSet};
+
+/// Names that more than one item has: they name none.
+pub(super) fn repeats<'n>(names: impl Iterator<Item = &'n str>) -> HashSet<&'n str> {
+    let mut seen = HashSet::new();
+    names.filter(|name| !seen.insert(*name)).collect()
+}
+
+/// A field that is there twice is no line: which one counts depends on the reader.
+pub(super) fn drop_duplicates(scan: &mut Scan, repeated: &HashSet<(usize, FieldPath)>) {
+    let mut counts: HashMap<(usize, &FieldPath), usize> = HashMap::new();
+    for line in &scan.lines {
+        *counts.entry((line.document, &line.path)).or_default() += 1;
+    }
+    if counts.len() == scan.lines.len() && repeated.is_empty() {
+        return;
+    }
+    let alone = |line: &ImageLine| {
+        counts[&(line.document, &line.path)] == 1 && !repeated.contains(&(line.document, line.path.clone()))
+    };
+    let single: Vec<bool> = scan.lines.iter().map(alone).collect();
+    let mut single = single.into_iter();
+    let findings = &mut scan.findings;
+    scan.lines.retain(|line| {
+        let keep = single.next().unwrap_or(true);
+        if !keep {
+            let message =
+                format!("expected {} once, found it more than once: none of them is updated; keep one", line.path);
+            findings.push(ScanFinding { code: "duplicate-key".into(), position: line.position, message });
+        }
+        keep
+    });
+}
+
+/// Numbers the documents of one identity.
+pub(super) fn count_occurrences(documents: &mut [Document]) {
+    let mut counts: HashMap<ObjectId, usize> = HashMap::new();
+    for document in documents {
+        if let Some(object) = &document.object {
+            let count = counts.entry(object.clone()).or_default();
+            document.occurrence = *count;
+            *count += 1;
+        }
+    }
+}
