@@ -173,11 +173,13 @@ impl Reader {
             wanted.iter().map(|file| cache.get(file.blob, file.kind)).collect()
         };
         let unknown: Vec<usize> = (0..wanted.len()).filter(|at| known[*at].is_none()).collect();
+        let turn = Mutex::new(());
         let found = self.pool.each(&unknown, |next| {
             let mut found = Vec::new();
             let (mut read, mut parsed) = (0, 0);
             let result = mirror.each_blob(
                 FILE_LIMIT,
+                &turn,
                 || next().map(|at| (*at, wanted[*at].blob)),
                 |at, bytes| {
                     read += 1;

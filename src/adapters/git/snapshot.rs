@@ -5,7 +5,14 @@ use super::{
     mirror::Mirror,
 };
 use git2::{ErrorCode, ObjectType, Odb, OdbObject, Oid, Repository, Tree};
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
+
+/// How many blobs a thread reads before another has its turn, and how many bytes.
+const READ_AT_ONCE: usize = 64;
+const BYTES_AT_ONCE: usize = 1 << 20;
 
 /// What a tree's entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,21 +95,42 @@ impl Mirror {
         })
     }
 
-    /// Hands the blobs that `next` names to `found`, one by one, as [`Mirror::read_blob`] reads them, without a copy
-    /// of the bytes. One that is too large is `None`.
+    /// Hands the blobs that `next` names to `found`, as [`Mirror::read_blob`] reads them, without a copy of the bytes.
+    /// One that is too large is `None`.
+    ///
+    /// `turn` is shared by threads that read the same blobs together: libgit2 locks a pack, and all its windows, for
+    /// every object, so threads that read at once mostly wait for each other. They read some each in turn instead, and
+    /// the others are at work on what they have read.
     pub fn each_blob<'i, T>(
         &self,
         limit: usize,
+        turn: &Mutex<()>,
         mut next: impl FnMut() -> Option<(T, &'i str)>,
         mut found: impl FnMut(T, Option<&[u8]>),
     ) -> Result<(), GitError> {
         self.local(|repository| {
             let odb = repository.odb()?;
-            while let Some((asked, id)) = next() {
-                match read(&odb, id, limit) {
-                    Ok(object) => found(asked, Some(object.data())),
-                    Err(Local::TooLarge { .. }) => found(asked, None),
-                    Err(error) => return Err(error),
+            let mut read_so_far = Vec::with_capacity(READ_AT_ONCE);
+            let mut more = true;
+            while more {
+                let turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut bytes = 0;
+                while more && read_so_far.len() < READ_AT_ONCE && bytes < BYTES_AT_ONCE {
+                    let Some((asked, id)) = next() else {
+                        more = false;
+                        break;
+                    };
+                    let object = match read(&odb, id, limit) {
+                        Ok(object) => Some(object),
+                        Err(Local::TooLarge { .. }) => None,
+                        Err(error) => return Err(error),
+                    };
+                    bytes += object.as_ref().map_or(0, OdbObject::len);
+                    read_so_far.push((asked, object));
+                }
+                drop(turn);
+                for (asked, object) in read_so_far.drain(..) {
+                    found(asked, object.as_ref().map(OdbObject::data));
                 }
             }
             Ok(())
