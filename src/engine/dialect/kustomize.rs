@@ -23,7 +23,7 @@ impl<'a> Inclusions<'a> {
     pub(crate) fn of(snapshot: &'a Snapshot) -> Self {
         let mut found = Inclusions { folders: HashMap::new(), sorted: Vec::new(), parents: HashMap::new() };
         for (file, scan) in &snapshot.scans {
-            for kustomization in scan.documents.iter().filter_map(|document| document.kustomization.as_ref()) {
+            for kustomization in scan.documents.iter().filter_map(|document| document.kustomization.as_deref()) {
                 // Only these names are kustomizations to kustomize; others are somebody's templates.
                 if !is_kustomization_file(file) {
                     continue;

@@ -49,7 +49,7 @@ impl<'a> Object<'a> {
             namespace: document.object.as_ref()?.namespace.clone(),
             original: name.clone(),
             name,
-            content: Arc::new(content.clone()),
+            content: content.clone(),
             owners: BTreeSet::from([file]),
             problems: Vec::new(),
         })
@@ -219,7 +219,7 @@ impl<'a> Builder<'a> {
                 PatchSource::File(file) => {
                     let scan = join(here, file).and_then(|path| self.snapshot.scans.get(&path));
                     let documents = scan.map(|scan| scan.documents.as_slice()).unwrap_or_default();
-                    from_file = documents.iter().filter_map(|document| document.content.as_ref()).collect();
+                    from_file = documents.iter().filter_map(|document| document.content.as_deref()).collect();
                     from_file
                 }
             };
