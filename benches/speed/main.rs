@@ -48,7 +48,9 @@ fn main() -> Result<ExitCode, Failure> {
             "--peak" => asked.peak = Some(value()?.into()),
             "--profile" => asked.profile = Some(value()?),
             other => {
-                eprintln!("expected --files N, --write DIR or --profile cold|push|policy [--marked 1|10], found {other}");
+                eprintln!(
+                    "expected --files N, --write DIR or --profile cold|push|policy [--marked 1|10], found {other}"
+                );
                 return Ok(ExitCode::from(2));
             }
         }

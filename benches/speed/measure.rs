@@ -155,7 +155,7 @@ impl Measured {
         let (reader, mirror) = (Reader::default(), mirrored.open()?);
         let state = reader.branch(&mirror, "main", &mirrored.head.to_string(), config())?;
         let facts = facts(&state);
-        let ids: Vec<String> = state.snapshot.entries.values().map(|entry| entry.blob.clone()).collect();
+        let ids: Vec<Arc<str>> = state.snapshot.entries.values().map(|entry| entry.blob.clone()).collect();
 
         let cat_file = || limit::cat_file(&mirrored.dir, &ids);
         let cat_file = (0..runs).filter_map(|_| cat_file()).min();

@@ -7,7 +7,7 @@ use super::{
 use git2::{ErrorCode, ObjectType, Odb, OdbObject, Oid, Repository, Tree};
 use std::{
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// How many blobs a thread reads before another has its turn, and how many bytes.
@@ -29,7 +29,7 @@ pub enum Mode {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeEntry {
     /// From the root, with `/`. Bytes that are not UTF-8 show as U+FFFD; such a path cannot be written to.
-    pub path: String,
+    pub path: Arc<str>,
     pub id: String,
     pub mode: Mode,
 }
@@ -37,7 +37,7 @@ pub struct TreeEntry {
 /// A file that differs between two commits. Either id may be none: added, or removed. Equal ids: the mode changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangedPath {
-    pub path: String,
+    pub path: Arc<str>,
     pub old: Option<String>,
     pub new: Option<String>,
     /// What it is in the newer commit; none where it was removed.
@@ -65,7 +65,7 @@ impl Mirror {
             let tree = tree_of(repository, commit)?;
             let mut entries = Vec::new();
             list(repository, &tree, "", &mut |path, id, mode| {
-                entries.push(TreeEntry { path, id: id.to_string(), mode });
+                entries.push(TreeEntry { path: path.into(), id: id.to_string(), mode });
             })?;
             // git sorts a folder as if its name ended in `/`.
             entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
@@ -82,7 +82,7 @@ impl Mirror {
                 Err(error) => return Err(error.into()),
             };
             let mode = Mode::of(entry.filemode());
-            Ok(mode.map(|mode| TreeEntry { path: path.to_owned(), id: entry.id().to_string(), mode }))
+            Ok(mode.map(|mode| TreeEntry { path: path.into(), id: entry.id().to_string(), mode }))
         })
     }
 
@@ -222,7 +222,7 @@ fn compare(
         let mode = new.and_then(|(_, mode)| Mode::of(mode));
         let (old, new) = (file(old), file(new));
         if old.is_some() || new.is_some() {
-            changes.push(ChangedPath { path, old, new, mode });
+            changes.push(ChangedPath { path: path.into(), old, new, mode });
         }
     }
     Ok(())

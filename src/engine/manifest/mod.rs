@@ -39,7 +39,6 @@ pub use plain::{is_plain_string, is_string};
 pub use read::InvalidObject;
 pub use scan::{SIZE_LIMIT, scan};
 
-
 /// What a file holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scan {
