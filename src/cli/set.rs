@@ -26,8 +26,8 @@ pub struct SetArgs {
     /// The image for all lines that run it, in any version; may be given several times
     #[arg(long, value_name = "IMAGE:TAG[@DIGEST]", group = "what")]
     image: Vec<String>,
-    /// The image for the lines of an object: of the container where one is named, else those that run the same image; may
-    /// be given several times
+    /// The image for the lines of an object: of the container where one is named, else those that run the same image;
+    /// where a `.flux.yaml` builds it, in its patch file; may be given several times
     #[arg(long, value_name = "NS:KIND/NAME[:CONTAINER]=IMAGE:TAG[@DIGEST]", group = "what")]
     object: Vec<String>,
     /// Change the files; without it, only show what would change

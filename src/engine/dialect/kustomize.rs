@@ -1,9 +1,6 @@
 //! Which kustomizations include which files.
 
-use crate::engine::{
-    manifest::{Kustomization, PatchSource},
-    plan::Snapshot,
-};
+use crate::engine::{manifest::Kustomization, plan::Snapshot};
 use std::collections::{BTreeSet, HashMap};
 
 /// Where Kubernetes puts an object that names no namespace.
@@ -29,12 +26,8 @@ impl<'a> Inclusions<'a> {
                     continue;
                 }
                 found.folders.entry(folder(file)).or_insert((file, kustomization));
-                let patches = kustomization.patches.iter().filter_map(|patch| match &patch.source {
-                    PatchSource::File(file) => Some(file),
-                    PatchSource::Inline(_) => None,
-                });
                 let parts = kustomization.resources.iter().chain(&kustomization.components);
-                for included in parts.chain(patches).chain(&kustomization.files) {
+                for included in parts.chain(kustomization.patch_files()).chain(&kustomization.files) {
                     let Some(included) = join(folder(file), included) else { continue };
                     let parents = found.parents.entry(included).or_default();
                     // The files come in order.
@@ -107,11 +100,7 @@ impl<'a> Inclusions<'a> {
     pub(super) fn patches(&self) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         for (folder, kustomization) in self.folders() {
-            for patch in &kustomization.patches {
-                if let PatchSource::File(file) = &patch.source {
-                    found.extend(join(folder, file));
-                }
-            }
+            found.extend(kustomization.patch_files().filter_map(|file| join(folder, file)));
         }
         found
     }

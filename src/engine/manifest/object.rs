@@ -195,6 +195,16 @@ pub struct Kustomization {
     pub component: bool,
 }
 
+impl Kustomization {
+    /// The patches that are files, as written.
+    pub fn patch_files(&self) -> impl Iterator<Item = &String> {
+        self.patches.iter().filter_map(|patch| match &patch.source {
+            PatchSource::File(file) => Some(file),
+            PatchSource::Inline(_) => None,
+        })
+    }
+}
+
 /// A patch of a kustomization, or of a Flux Kustomization.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KustomizePatch {

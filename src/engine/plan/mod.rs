@@ -1,6 +1,8 @@
 //! What changes and why, or what is still needed to tell. Pure: the server, `butler plan`, a pull request's check run
 //! and the tests all call the very same functions.
 
+mod additions;
+mod assign;
 mod attribution;
 mod explain;
 mod facts;
@@ -16,6 +18,7 @@ mod unmet;
 mod update;
 mod value;
 
+pub use assign::{Assigned, Assignment, AssignmentTarget, assign};
 pub use explain::{
     ExplainInputs, ExplainStep, Explanation, NotHere, Outcome, OutcomeResult, Place, Subject, explain, subjects,
 };
@@ -30,7 +33,6 @@ pub use scope::{Scope, Scopes, is_updated};
 pub use snapshot::{Entry, EntryKind, Snapshot};
 pub use unmet::unmet;
 pub use update::{UpdateInputs, UpdatePlan, update};
-pub use value::{Assigned, Assignment, AssignmentTarget, assign};
 
 use super::{
     image::Repository,

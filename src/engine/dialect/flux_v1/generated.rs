@@ -80,8 +80,13 @@ impl Scopes {
         Scopes { scopes }
     }
 
-    pub fn is_patch(&self, file: &str) -> bool {
-        self.scopes.iter().any(|scope| scope.patch.as_deref() == Some(file))
+    pub fn is_empty(&self) -> bool {
+        self.scopes.is_empty()
+    }
+
+    /// The files that updates go to.
+    pub fn patches(&self) -> impl Iterator<Item = &str> {
+        self.scopes.iter().filter_map(|scope| scope.patch.as_deref())
     }
 
     /// How an object reaches the cluster: a base may be built by several `.flux.yaml`s; of those that do not say what
@@ -106,9 +111,9 @@ impl Scopes {
     }
 
     /// What the folders hold that are given to `kustomize build`.
-    pub fn build<'a>(&self, snapshot: &'a Snapshot, kustomizations: &'a Inclusions<'a>) -> Builds<'a> {
+    pub fn build<'a>(&self, snapshot: &'a Snapshot, kustomizations: &Inclusions<'a>) -> Builds<'a> {
         let mut builder = Builder::new(snapshot, kustomizations);
-        let mut builds = Builds { of_scope: Vec::new(), by_file: HashMap::new() };
+        let mut builds = Builds::default();
         for (at, scope) in self.scopes.iter().enumerate() {
             let built: Vec<Built<'a>> = scope.roots.iter().flat_map(|root| builder.folder(root).to_vec()).collect();
             for built in &built {
@@ -119,13 +124,17 @@ impl Scopes {
             }
             builds.of_scope.push(built);
         }
+        builds.patches = builder.patches;
         builds
     }
 }
 
 /// What the scopes build.
+#[derive(Default)]
 pub(super) struct Builds<'a> {
     of_scope: Vec<Vec<Built<'a>>>,
+    /// The files of kustomizations' patches.
+    pub patches: BTreeSet<String>,
     /// By file: the scopes that build objects of it.
     by_file: HashMap<&'a str, Vec<usize>>,
 }

@@ -1,6 +1,10 @@
 //! Annotations of Flux v1, and patch files.
 
 use super::{Outcome, Repo, repo};
+use crate::engine::{
+    image::Reference,
+    plan::{Assignment, AssignmentTarget, unmet},
+};
 
 const APP: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: app\n  namespace: prod\n  annotations:\n    ANNOTATIONS\nspec:\n  template:\n    spec:\n      containers:\n      - name: c\n        image: r.io/app:CURRENT # stays\n";
 
@@ -298,4 +302,68 @@ fn each_environment_has_its_namespace() {
     let (_, outcome) = overlaid("true", "namespace: eu", &both);
     let policies: Vec<&str> = outcome.plan.changes.iter().filter_map(|change| change.policy.as_deref()).collect();
     assert_eq!(policies, ["eu:deployment/d:c", "us:deployment/d:c"]);
+}
+
+/// `NS:KIND/NAME[:CONTAINER]=IMAGE`, or an image.
+fn assignment(text: &str) -> Assignment {
+    let (on, image) = match text.split_once('=') {
+        None => (AssignmentTarget::Image, text),
+        Some((object, image)) => {
+            let parts: Vec<&str> = object.split([':', '/']).collect();
+            let [namespace, kind, name] = [parts[0], parts[1], parts[2]].map(str::to_owned);
+            let container = parts.get(3).map(|name| (*name).to_owned());
+            (AssignmentTarget::Object { namespace, kind, name, container }, image)
+        }
+    };
+    Assignment { on, image: Reference::parse(image).unwrap() }
+}
+
+#[test]
+fn set_writes_where_flux_v1_does() {
+    let patch = PATCH.replace("TAG", "master-1");
+    let kustomized = "apiVersion: helm.fluxcd.io/v1\nkind: HelmRelease\nmetadata: {name: a, namespace: ns}\nspec: {values: {image: {tag: master-0}}}\n";
+    let with_patch = "resources: [../base]\npatchesStrategicMerge: [p.yaml]\n";
+    let command = "version: 1\ncommandUpdated: {generators: [{command: kustomize build .}]}\n";
+    let to = |tag: &str| PATCH.replace("TAG", tag);
+    let release = |tag: &str| RELEASE.replace("tag: master-1", &format!("tag: {tag}"));
+    type Files<'a> = Vec<(&'a str, &'a str)>;
+    let one = |file: &'static str, text: String| vec![(file, text)];
+    #[rustfmt::skip]
+    let cases: Vec<(&str, Files<'_>, &str, Vec<(&str, String)>, &[&str])> = vec![
+        ("its patch is edited", vec![("dev/flux-patch.yaml", &patch)], "ns:helmrelease/a=r.io/app:x", one("dev/flux-patch.yaml", to("x")), &[]),
+        ("by the container", vec![("dev/flux-patch.yaml", &patch)], "ns:HelmRelease/a:chart-image=r.io/app:x", one("dev/flux-patch.yaml", to("x")), &[]),
+        ("its patch is created", vec![], "ns:helmrelease/a=r.io/app:x", one("dev/flux-patch.yaml", to("x")), &[]),
+        ("it holds that already", vec![("dev/flux-patch.yaml", &patch)], "ns:helmrelease/a=r.io/app:master-1", vec![], &[]),
+        ("what runs is not added", vec![], "ns:helmrelease/a=r.io/app:master-1", vec![], &[]),
+        ("a patch of the kustomization stays", vec![("dev/kustomization.yaml", with_patch), ("dev/p.yaml", kustomized)], "ns:helmrelease/a=r.io/app:x", one("dev/flux-patch.yaml", to("x")), &[]),
+        ("another namespace is another object", vec![("dev/kustomization.yaml", "resources: [../base]\nnamespace: other\n")], "ns:helmrelease/a=r.io/app:x", vec![], &[]),
+        ("as it is built", vec![("dev/kustomization.yaml", "resources: [../base]\nnamespace: other\n")], "other:helmrelease/a=r.io/app:x", one("dev/flux-patch.yaml", to("x").replace(": ns", ": other")), &[]),
+        ("another image for a tag alone", vec![], "ns:helmrelease/a:chart-image=r.io/other:x", vec![], &["different-image"]),
+        ("a command", vec![("dev/.flux.yaml", command)], "ns:helmrelease/a=r.io/app:x", vec![], &["command-updated"]),
+        ("what is not built", vec![("dev/kustomization.yaml", "resources: []\n"), ("dev/b.yaml", RELEASE), ("base/a.yaml", "")], "ns:helmrelease/a=r.io/app:x", vec![], &["flux1-not-rendered"]),
+        ("an object that no .flux.yaml is above", vec![("dev/flux-patch.yaml", &patch), ("other/c.yaml", RELEASE)], "ns:helmrelease/a=r.io/app:x", vec![("dev/flux-patch.yaml", to("x")), ("other/c.yaml", release("x"))], &[]),
+        ("a patch without its base", vec![("dev/flux-patch.yaml", &patch), ("base/a.yaml", "")], "ns:helmrelease/a=r.io/app:x", one("dev/flux-patch.yaml", to("x")), &[]),
+        ("by the image: every line that runs it", vec![("dev/flux-patch.yaml", &patch)], "r.io/app:x", one("base/a.yaml", release("x")), &[]),
+    ];
+    for (what, files, given, expected, codes) in cases {
+        let (repo, _) = generated(&files);
+        let expected = expected.into_iter().map(|(file, text)| (file.to_owned(), text)).collect();
+        let codes = codes.iter().map(|code| (*code).to_owned()).collect();
+        assert_eq!(repo.set(&[assignment(given)]), (expected, codes), "{what}");
+    }
+}
+
+#[test]
+fn set_has_the_narrowest_and_misses_nothing() {
+    let (repo, _) =
+        generated(&[("us/.flux.yaml", GENERATED), ("us/kustomization.yaml", "resources: [../base]\nnamespace: us\n")]);
+    let assignments =
+        ["us:helmrelease/a=r.io/app:x", "ns:helmrelease/a:chart-image=r.io/app:v1", "ns:helmrelease/b=r.io/app:z"]
+            .map(assignment);
+    let (files, codes) = repo.set(&assignments);
+    let patch = |tag: &str| PATCH.replace("TAG", tag);
+    let expected = [("dev/flux-patch.yaml", patch("v1")), ("us/flux-patch.yaml", patch("x").replace(": ns", ": us"))];
+    assert_eq!((files, codes.len()), (expected.map(|(file, text)| (file.to_owned(), text)).into(), 0));
+    let missed = unmet(&repo.snapshot(), &assignments);
+    assert!(matches!(&missed[..], [(2, why)] if why.contains("ns:helmrelease/b")), "{missed:?}");
 }
