@@ -42,7 +42,7 @@ pub use scan::{SIZE_LIMIT, scan};
 use serde::{Deserialize, Serialize};
 
 /// Part of the key that scans are cached under: to be raised whenever [`scan`] tells something else of the same bytes.
-pub const SCAN_VERSION: u32 = 4;
+pub const SCAN_VERSION: u32 = 5;
 
 /// What a file holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

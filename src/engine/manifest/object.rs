@@ -60,6 +60,10 @@ pub struct Container {
     pub repository: Option<usize>,
     /// Where the tag stands in a key of its own.
     pub tag: Option<usize>,
+    /// An alias or merge key brings the line that holds the tag, from another place of the document.
+    pub aliased: bool,
+    /// That line is brought to other fields too than the containers of this object.
+    pub shared: bool,
 }
 
 impl Container {

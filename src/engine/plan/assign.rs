@@ -187,6 +187,8 @@ pub fn assign(snapshot: &Snapshot, assignments: &[Assignment], edit_unparsed: bo
         let image = registry.as_ref().map_or(&assignment.image, |(_, _, rest)| rest);
         if let Some((code, reason)) = untouchable(snapshot, file, scan) {
             skipped.push(skip(code, reason));
+        } else if let Some(why) = entangled(assignments, assignment, scan, line) {
+            skipped.push(skip("value-not-editable", why));
         } else if line.unparsed && !edit_unparsed {
             skipped.push(skip("unparsed-file", UNPARSED.into()));
         } else if let Some(value) = value_for(line, part, image) {
@@ -211,6 +213,26 @@ pub fn assign(snapshot: &Snapshot, assignments: &[Assignment], edit_unparsed: bo
         skipped.extend(snapshot.faults());
     }
     Assigned { changes, skipped, current }
+}
+
+/// Why a line of an object cannot change for what is assigned alone: aliases bring it to other fields.
+fn entangled(assignments: &[Assignment], assignment: &Assignment, scan: &Scan, line: &ImageLine) -> Option<String> {
+    let AssignmentTarget::Object { container, .. } = &assignment.on else { return None };
+    let containers = &scan.documents.get(line.document)?.containers;
+    let mut on_line = containers.iter().filter(|container| container.tag_line() == Some(line.span.start));
+    if on_line.clone().any(|container| container.shared) {
+        return Some(
+            "an alias brings this value to other fields too, which would change with it: write those out".into(),
+        );
+    }
+    let own = container.as_ref()?;
+    let as_well = |other: &Container| {
+        let AssignmentTarget::Object { namespace, kind, name, .. } = assignment.on.clone() else { return false };
+        let on = AssignmentTarget::Object { namespace, kind, name, container: Some(other.name.clone()) };
+        assignments.iter().any(|given| given.on == on && given.image == assignment.image)
+    };
+    let other = on_line.find(|other| other.name != *own && !as_well(other))?;
+    Some(format!("an alias brings this value to the container {} too: give the same image for both", other.name))
 }
 
 /// Puts the assigned values where Flux v1 writes those of generated objects; gives the lines that are dealt with, by file

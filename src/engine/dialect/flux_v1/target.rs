@@ -93,7 +93,18 @@ impl<'a> Built<'a> {
                     code: "value-not-editable",
                     why: format!("the tag of {image} is not written as one plain or quoted value"),
                 },
+                (Some(_), None, _) if container.shared => Target::Nowhere {
+                    code: "value-not-editable",
+                    why: format!(
+                        "the tag of {image} is brought by an alias to other fields too than this object's containers, which \
+                         would change with it: write those out"
+                    ),
+                },
                 (Some(line), None, _) => Target::Line { file: self.file, line },
+                (Some(_), Some(_), _) if container.aliased => Target::Nowhere {
+                    code: "patch-incomplete",
+                    why: format!("an alias brings the tag of {image}: write it out for it to be patched"),
+                },
                 (Some(_), Some(_), Some(why)) => {
                     let id = self.id().map(|id| id.to_string()).unwrap_or_default();
                     Target::Nowhere { code: "flux1-patch-unclear", why: format!("{id}: {why}") }
