@@ -42,22 +42,31 @@ struct Rules {
 }
 
 impl Rules {
+    /// In the order in which they are put over each other.
     fn read(annotations: &[Given<'_>]) -> Self {
         let mut rules = Rules::default();
+        let mut known: BTreeMap<String, (usize, &Given<'_>)> = BTreeMap::new();
         for prefix in ANNOTATION_PREFIXES {
-            for Given { file, annotation } in annotations {
+            for (at, found) in annotations.iter().enumerate() {
+                let Given { file, annotation } = found;
                 let Some(name) = annotation.key.strip_prefix(prefix).filter(|name| !name.is_empty()) else { continue };
                 let name = if prefix == FILTER_PREFIX { format!("tag.{name}") } else { name.to_owned() };
                 let given = (annotation.value.clone(), (*file).to_owned(), annotation.position);
-                if let Some((before, ..)) = rules.policies.insert(name.clone(), given)
-                    && before != annotation.value
-                {
+                rules.policies.insert(name.clone(), given);
+                let Some((before_at, before)) = known.insert(name.clone(), (at, found)) else { continue };
+                // What is put over a base with the newer prefix counts, as was meant; with the older one it does not.
+                let meant = before.file != *file && before_at < at;
+                if before.annotation.value != annotation.value && !meant {
                     let message = format!(
-                        "{name} is {before:?} under an older prefix and {:?} in {}: the latter counts; remove the other",
-                        annotation.value, annotation.key
+                        "{name} is {:?} in {} and {:?} in {} of {file}:{}: the latter counts; remove the other",
+                        before.annotation.value,
+                        before.annotation.key,
+                        annotation.value,
+                        annotation.key,
+                        annotation.position
                     );
-                    let place = ((*file).to_owned(), annotation.position);
-                    rules.problems.push(("flux1-annotations-differ", place.0, place.1, message));
+                    let file = before.file.to_owned();
+                    rules.problems.push(("flux1-annotations-differ", file, before.annotation.position, message));
                 }
             }
         }

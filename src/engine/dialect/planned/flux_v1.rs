@@ -72,7 +72,7 @@ fn findings() {
     let cases = [
         ("fluxcd.io/tag.c: 'semver:invalid'", "app.yaml:8:22 flux1-pattern-invalid"),
         ("fluxcd.io/locked: 'yes'", "app.yaml:8:23 flux1-not-true"),
-        ("flux.weave.works/automated: 'false'", "app.yaml:7:26 flux1-annotations-differ"),
+        ("flux.weave.works/automated: 'false'", "app.yaml:8:33 flux1-annotations-differ"),
     ];
     for (annotation, expected) in cases {
         let problems = app(annotation, "1").problems();
@@ -447,4 +447,54 @@ fn an_alias_is_not_patched() {
     let (_, outcome) = generated(&[("base/a.yaml", deployment)]);
     let patch = "---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\nspec:\n  template:\n    spec:\n      containers:\n        - name: x\n          image: r.io/app:master-2\n";
     assert_eq!((outcome.files["dev/flux-patch.yaml"].as_str(), outcome.codes()), (patch, vec!["patch-incomplete"]));
+}
+
+#[test]
+fn prefixes_that_differ_are_told_where_one_has_no_effect() {
+    let base = |annotations: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\n  annotations: {{fluxcd.io/automated: 'true', {annotations}}}\nspec: {{template: {{spec: {{containers: [{{name: c, image: 'r.io/d:1.0.0'}}]}}}}}}\n"
+        )
+    };
+    let patch = |annotation: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: d, annotations: {{{annotation}}}}}\nspec: {{template: {{spec: {{containers: [{{name: c, image: 'r.io/d:1.0.0'}}]}}}}}}\n"
+        )
+    };
+    let (old, new) = ("flux.weave.works/tag.c: 'semver:~1'", "fluxcd.io/tag.c: 'semver:~2'");
+    let told = "semver:~1\" in flux.weave.works/tag.c and \"semver:~2\" in fluxcd.io/tag.c";
+    #[rustfmt::skip]
+    let cases = [
+        // The base, what is put over it, and the place that is told.
+        (format!("{old}, {new}"), String::new(), Some("base/a.yaml:5:70 ")),
+        (old.to_owned(), new.to_owned(), None),
+        (new.to_owned(), old.to_owned(), Some("dev/p.yaml:3:59 ")),
+        (old.to_owned(), format!("{old}, {new}"), Some("dev/p.yaml:3:59 ")),
+    ];
+    for (annotations, over, expected) in cases {
+        for kustomized in [true, false] {
+            if over.is_empty() && !kustomized {
+                continue;
+            }
+            let patched = if over.is_empty() { String::new() } else { patch(&over) };
+            let (file, kustomization) = match kustomized {
+                true => ("dev/p.yaml", "resources: [../base]\npatchesStrategicMerge: [p.yaml]\n"),
+                false => ("dev/flux-patch.yaml", "resources: [../base]\n"),
+            };
+            let (repo, _) = generated(&[
+                ("dev/kustomization.yaml", kustomization),
+                ("base/a.yaml", &base(&annotations)),
+                (file, &patched),
+            ]);
+            let problems = repo.problems();
+            let expected = expected.map(|place| place.replace("dev/p.yaml", file));
+            match expected {
+                None => assert_eq!(problems, [""; 0], "{annotations} {over}"),
+                Some(place) => assert!(
+                    problems.len() == 1 && problems[0].starts_with(&place) && problems[0].contains(told),
+                    "{annotations} {over}: {problems:?}"
+                ),
+            }
+        }
+    }
 }
