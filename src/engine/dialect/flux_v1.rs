@@ -71,8 +71,10 @@ impl Rules {
             }
         }
         for name in ["automated", "ignore", "locked"] {
+            // What is ignored in the cluster alone is updated in the repository.
+            let known = |value: &str| matches!(value, "true" | "false") || (name, value) == ("ignore", "sync_only");
             if let Some((value, file, position)) = rules.policies.get(name)
-                && !["true", "false"].contains(&value.as_str())
+                && !known(value)
             {
                 let message =
                     format!("expected {name} to be \"true\", found {value:?}, which is not: it has no effect");
@@ -112,7 +114,7 @@ impl Rules {
 }
 
 pub(super) fn bind(snapshot: &Snapshot, included: &Inclusions<'_>, bindings: &mut Bindings) {
-    let scopes = Scopes::of(snapshot, bindings);
+    let scopes = Scopes::of(snapshot, included, bindings);
     let builds = scopes.build(snapshot, included);
     let mut patches = included.patches();
     patches.extend(scopes.patches().map(str::to_owned));

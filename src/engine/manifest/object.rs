@@ -81,6 +81,8 @@ pub struct Generator {
     pub patch_file: Option<String>,
     /// The generators' commands.
     pub commands: Vec<String>,
+    /// `scanForFiles`: nothing is generated, whatever a `.flux.yaml` above says.
+    pub scans: bool,
 }
 
 /// The group of Flux's image objects.

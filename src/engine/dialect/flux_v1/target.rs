@@ -210,7 +210,7 @@ pub(crate) struct GeneratedTag<'a> {
 impl<'a> Generated<'a> {
     pub fn of(snapshot: &'a Snapshot, included: &Inclusions<'a>) -> Self {
         let mut generated = Generated::default();
-        let scopes = Scopes::of(snapshot, &mut Bindings::default());
+        let scopes = Scopes::of(snapshot, included, &mut Bindings::default());
         if scopes.is_empty() {
             return generated;
         }

@@ -37,6 +37,7 @@ fn chosen_as_flux_v1_does() {
         ("fluxcd.io/locked: 'true'", "x", "x y", "x@1 y@2", &[], &["locked"]),
         ("flux.weave.works/ignore: true", "x", "x y", "x@1 y@2", &[], &["ignored"]),
         ("fluxcd.io/locked: 'false'", "x", "x y", "x@1 y@2", &["r.io/app:y"], &[]),
+        ("fluxcd.io/ignore: sync_only", "x", "x y", "x@1 y@2", &["r.io/app:y"], &[]),
         ("flux.weave.works/automated: 'false'", "x", "x y", "x@1 y@2", &["r.io/app:y"], &[]),
     ];
     for (annotation, current, tags, times, values, codes) in cases {
@@ -78,6 +79,7 @@ fn findings() {
         let problems = app(annotation, "1").problems();
         assert!(problems.len() == 1 && problems[0].starts_with(expected), "{annotation}: {problems:?}");
     }
+    assert_eq!(app("fluxcd.io/ignore: sync_only", "1").problems(), [""; 0]);
 }
 
 /// Two images in one release, one of which annotations name.
@@ -496,5 +498,44 @@ fn prefixes_that_differ_are_told_where_one_has_no_effect() {
                 ),
             }
         }
+    }
+}
+
+/// Flux v1 runs commands in its target path; the `.flux.yaml` may stand above it.
+#[test]
+fn one_flux_yaml_above_several_targets() {
+    let scans = "version: 1\nscanForFiles: {}\n";
+    let patch = |namespace: &str| PATCH.replace("TAG", "master-2").replace(": ns", &format!(": {namespace}"));
+    let direct = RELEASE.replace("master-1", "master-2");
+    type Files<'a> = Vec<(&'a str, &'a str)>;
+    let layout: Files<'_> = vec![
+        (".flux.yaml", GENERATED),
+        ("base/a.yaml", RELEASE),
+        ("base/kustomization.yaml", "resources: [a.yaml]\n"),
+        ("eu/kustomization.yaml", "resources: [../base]\nnamespace: eu\n"),
+        ("us/kustomization.yaml", "resources: [../base]\nnamespace: us\n"),
+    ];
+    let both = vec![("eu/flux-patch.yaml", patch("eu")), ("us/flux-patch.yaml", patch("us"))];
+    #[rustfmt::skip]
+    let cases: Vec<(&str, Files<'_>, Vec<(&str, String)>, &[&str])> = vec![
+        ("two targets", vec![], both.clone(), &[]),
+        ("one that has its own", vec![("eu/.flux.yaml", GENERATED)], both.clone(), &[]),
+        ("one that is scanned", vec![("us/.flux.yaml", scans), ("us/b.yaml", RELEASE)], vec![("eu/flux-patch.yaml", patch("eu")), ("us/b.yaml", direct.clone())], &[]),
+        ("what no target builds", vec![("other/b.yaml", RELEASE)], both, &["flux1-not-rendered"]),
+        ("a target at the top", vec![("kustomization.yaml", "resources: [eu]\n")], vec![("flux-patch.yaml", patch("eu"))], &[]),
+        ("no target", vec![("eu/kustomization.yaml", ""), ("us/kustomization.yaml", ""), ("base/kustomization.yaml", "")], vec![], &["flux1-not-rendered"]),
+        ("all is scanned", vec![(".flux.yaml", scans)], vec![("base/a.yaml", direct)], &[]),
+    ];
+    for (what, files, expected, codes) in cases {
+        let mut repo = repo(&layout).tags("r.io/app", "master-0@0 master-1@1 master-2@2");
+        repo.files.extend(files.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())));
+        let outcome = repo.plan();
+        let mut changed = outcome.files.clone();
+        changed.retain(|file, text| repo.files.get(file) != Some(text));
+        let expected = expected.into_iter().map(|(file, text)| (file.to_owned(), text)).collect();
+        let problems: Vec<&str> = repo.bindings().problems.iter().map(|problem| problem.code).collect();
+        assert_eq!((changed, problems), (expected, codes.to_vec()), "{what}");
+        let again = Repo { files: outcome.files, ..repo }.plan();
+        assert!(again.plan.changes.is_empty(), "{what}: planned again on its own output");
     }
 }
