@@ -9,6 +9,7 @@ use super::{
 use crate::engine::{
     config::UnparsedFiles,
     image::Reference,
+    manifest::ObjectId,
     plan::{Assigned, Assignment, AssignmentTarget, assign, unmet},
 };
 use std::{path::PathBuf, process::ExitCode};
@@ -111,13 +112,23 @@ fn policy(text: &str) -> Result<AssignmentTarget, String> {
 /// `NS:KIND/NAME[:CONTAINER]`
 fn object(text: &str) -> Result<AssignmentTarget, String> {
     let expected = || format!("expected an object as NAMESPACE:KIND/NAME[:CONTAINER], found {text:?}");
-    let mut parts = text.split(':');
+    let mut parts = text.splitn(3, ':');
     let (namespace, object) = (parts.next().unwrap_or_default(), parts.next().ok_or_else(expected)?);
     let container = parts.next().map(str::to_owned);
-    let (kind, name) = object.split_once('/').ok_or_else(expected)?;
-    let empty = [namespace, kind, name].contains(&"") || container.as_deref() == Some("");
-    if empty || parts.next().is_some() || name.contains('/') {
+    let ObjectId { kind, namespace, name } = object_id(&format!("{namespace}:{object}")).map_err(|_| expected())?;
+    if container.as_ref().is_some_and(|container| container.is_empty() || container.contains(':')) {
         return Err(expected());
     }
-    Ok(AssignmentTarget::Object { namespace: namespace.into(), kind: kind.into(), name: name.into(), container })
+    Ok(AssignmentTarget::Object { namespace, kind, name, container })
+}
+
+/// `NS:KIND/NAME`
+pub fn object_id(text: &str) -> Result<ObjectId, String> {
+    let expected = || format!("expected an object as NAMESPACE:KIND/NAME, found {text:?}");
+    let (namespace, object) = text.split_once(':').ok_or_else(expected)?;
+    let (kind, name) = object.split_once('/').ok_or_else(expected)?;
+    if [namespace, kind, name].contains(&"") || name.contains(['/', ':']) {
+        return Err(expected());
+    }
+    Ok(ObjectId { kind: kind.into(), namespace: namespace.into(), name: name.into() })
 }

@@ -2,10 +2,12 @@
 //! <https://fluxcd.io/legacy/flux/references/automated-image-update/>,
 //! <https://fluxcd.io/legacy/flux/references/fluxyaml-config-files/>
 
+mod annotate;
 mod build;
 mod generated;
 mod target;
 
+pub use annotate::{PolicyChange, PolicyChangeError, with_policies};
 pub(crate) use target::{Generated, GeneratedTag, Target};
 
 use super::{

@@ -11,6 +11,7 @@ mod render;
 
 pub use addition::{Addition, MissingField};
 pub(crate) use flux_v1::{Generated, GeneratedTag, Target};
+pub use flux_v1::{PolicyChange, PolicyChangeError, with_policies};
 
 use super::{
     config::Config,

@@ -2,6 +2,7 @@
 //! and the tests all call the very same functions.
 
 mod additions;
+mod annotate;
 mod assign;
 mod attribution;
 mod explain;
@@ -18,6 +19,7 @@ mod unmet;
 mod update;
 mod value;
 
+pub use annotate::annotatable;
 pub use assign::{Assigned, Assignment, AssignmentTarget, assign};
 pub use explain::{
     ExplainInputs, ExplainStep, Explanation, NotHere, Outcome, OutcomeResult, Place, Subject, explain, subjects,
