@@ -254,8 +254,7 @@ fn generated<'a>(
         };
         let (file, position, outcome) = match &tag.target {
             Target::Line { file, line } => {
-                let Some((scan, line)) =
-                    snapshot.scans.get(*file).and_then(|scan| Some((scan, scan.lines.get(*line)?)))
+                let Some((scan, line)) = snapshot.scans.get(file).and_then(|scan| Some((scan, scan.lines.get(*line)?)))
                 else {
                     continue;
                 };
