@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand. Exit codes: 0 fine, 1 findings (errors or warnings), 2 usage, 3 failure.
 
+mod annotate;
 mod explain;
 mod lint;
 mod memory;
@@ -42,6 +43,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Put given images on lines by policy, image or object, whatever the registry says
     Set(set::SetArgs),
+    /// Write Flux v1's policies into an object's annotations, as `fluxctl policy` did
+    Annotate(annotate::AnnotateArgs),
     /// Try a tag policy on an image or a list of tags
     Policy(policy::PolicyArgs),
     /// Tell step by step how a line, a policy or an image is decided
@@ -68,6 +71,7 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Plan(args) => plan::run(args),
         Command::Set(args) => set::run(&args),
+        Command::Annotate(args) => annotate::run(&args),
         Command::Policy(args) => policy::run(args, registries::tags_of).map_err(Failure::Other),
         Command::Explain(args) => explain::run(&args),
         Command::Lint(args) => lint::run(&args),

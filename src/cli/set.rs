@@ -9,6 +9,7 @@ use super::{
 use crate::engine::{
     config::UnparsedFiles,
     image::Reference,
+    manifest::ObjectId,
     plan::{Assigned, Assignment, AssignmentTarget, assign, unmet},
 };
 use std::{path::PathBuf, process::ExitCode};
@@ -26,8 +27,8 @@ pub struct SetArgs {
     /// The image for all lines that run it, in any version; may be given several times
     #[arg(long, value_name = "IMAGE:TAG[@DIGEST]", group = "what")]
     image: Vec<String>,
-    /// The image for the lines of an object: of the container where one is named, else those that run the same image; may
-    /// be given several times
+    /// The image for the lines of an object: of the container where one is named, else those that run the same image;
+    /// where a `.flux.yaml` builds it, in its patch file; may be given several times
     #[arg(long, value_name = "NS:KIND/NAME[:CONTAINER]=IMAGE:TAG[@DIGEST]", group = "what")]
     object: Vec<String>,
     /// Change the files; without it, only show what would change
@@ -111,13 +112,23 @@ fn policy(text: &str) -> Result<AssignmentTarget, String> {
 /// `NS:KIND/NAME[:CONTAINER]`
 fn object(text: &str) -> Result<AssignmentTarget, String> {
     let expected = || format!("expected an object as NAMESPACE:KIND/NAME[:CONTAINER], found {text:?}");
-    let mut parts = text.split(':');
+    let mut parts = text.splitn(3, ':');
     let (namespace, object) = (parts.next().unwrap_or_default(), parts.next().ok_or_else(expected)?);
     let container = parts.next().map(str::to_owned);
-    let (kind, name) = object.split_once('/').ok_or_else(expected)?;
-    let empty = [namespace, kind, name].contains(&"") || container.as_deref() == Some("");
-    if empty || parts.next().is_some() || name.contains('/') {
+    let ObjectId { kind, namespace, name } = object_id(&format!("{namespace}:{object}")).map_err(|_| expected())?;
+    if container.as_ref().is_some_and(|container| container.is_empty() || container.contains(':')) {
         return Err(expected());
     }
-    Ok(AssignmentTarget::Object { namespace: namespace.into(), kind: kind.into(), name: name.into(), container })
+    Ok(AssignmentTarget::Object { namespace, kind, name, container })
+}
+
+/// `NS:KIND/NAME`
+pub fn object_id(text: &str) -> Result<ObjectId, String> {
+    let expected = || format!("expected an object as NAMESPACE:KIND/NAME, found {text:?}");
+    let (namespace, object) = text.split_once(':').ok_or_else(expected)?;
+    let (kind, name) = object.split_once('/').ok_or_else(expected)?;
+    if [namespace, kind, name].contains(&"") || name.contains(['/', ':']) {
+        return Err(expected());
+    }
+    Ok(ObjectId { kind: kind.into(), namespace: namespace.into(), name: name.into() })
 }

@@ -3,7 +3,7 @@
 use crate::support::data::{data, files, report, table};
 use butler::engine::{
     config::Config,
-    dialect::{Bindings, PolicyState, bind},
+    dialect::{Bindings, PolicyChange, PolicyState, bind, with_policies},
     image::{Reference, Tag, ecr_region},
     manifest::{FileKind, Scan, apply, scan},
     plan::{Assigned, Assignment, AssignmentTarget, Entry, EntryKind, Snapshot, assign, edits_by_file},
@@ -137,6 +137,54 @@ fn a_lock_says_who_and_why() {
     });
     let expected = ("ns:deployment/a:c".to_owned(), "locked: locked by me <me@x.y>: broken build".to_owned());
     assert_eq!(annotated(&annotations, "c"), [expected]);
+}
+
+#[test]
+fn annotations_that_are_written() {
+    compare("flux1_policy_annotation_update", &[], |case| {
+        let annotations = case["before"].as_object().unwrap();
+        let line = |(key, value): (&String, &Value)| match text(value).split_once('\n') {
+            Some((first, second)) => format!("    {key}: |-\n      {first}\n      {second}\n"),
+            None => format!("    {key}: {value} # stays\n"),
+        };
+        let mut before = "# é\nkind: Deployment\nmetadata:\n  name: d\n".to_owned();
+        if !annotations.is_empty() {
+            before.push_str("  annotations:\n");
+            before.extend(annotations.iter().map(line));
+        }
+        before.push_str("spec:\n  template: {spec: {containers: [{name: nginx, image: nginx}]}}\n");
+        let removed = case["remove"].as_array().unwrap().iter().map(|name| (text(name).to_owned(), None));
+        let added = case["add"].as_object().unwrap().iter();
+        let changes: Vec<PolicyChange> =
+            removed.chain(added.map(|(name, value)| (name.clone(), Some(text(value).to_owned())))).collect();
+        let after = |text: &str| {
+            let scan = scan(FileKind::Yaml, text.as_bytes());
+            let after = with_policies(text, &scan.documents[0], &changes).unwrap();
+            let found = scan_annotations(&after);
+            (after, found)
+        };
+        let (first, found) = after(&before);
+        assert_eq!(after(&first).0, first, "{}: again", case["id"]);
+        // Lines of annotations come and go, and all others stay.
+        let others = |text: &str| -> Vec<String> {
+            let other = |line: &&str| !line.starts_with("    ") && *line != "  annotations:";
+            text.lines().filter(other).map(str::to_owned).collect()
+        };
+        assert_eq!(others(&first), others(&before), "{}", case["id"]);
+        assert_eq!(first.contains("annotations:"), found != json!({}), "{}", case["id"]);
+        (case["after"].clone(), found)
+    });
+}
+
+/// The annotations of a file's first document.
+fn scan_annotations(text: &str) -> Value {
+    let scan = scan(FileKind::Yaml, text.as_bytes());
+    scan.documents[0]
+        .annotations
+        .iter()
+        .map(|a| (a.key.clone(), json!(a.value)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 fn containers(scan: &Scan) -> Value {

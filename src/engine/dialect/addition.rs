@@ -1,24 +1,46 @@
 //! Values that a policy puts into a document that is not there yet: Flux v1's patch files grow with what is updated.
 
-use super::Policy;
+use super::{Claim, Policy};
 use crate::engine::manifest::{FieldPath, FileEnd, ImageLine, LineId, ObjectId, Part, Step, is_plain_string};
 use std::sync::Arc;
 
-/// A value without a line: its file, or its document in the file, has yet to be written.
+/// A value without a line, and the policy that it follows.
 #[derive(Clone, Debug)]
 pub struct Addition {
+    pub field: MissingField,
+    pub policy: Arc<Policy>,
+    /// The environments that it holds for; empty: all of them.
+    pub environments: Vec<String>,
+}
+
+/// A field whose file, or whose document in the file, has yet to be written.
+#[derive(Clone, Debug)]
+pub struct MissingField {
     pub file: String,
     /// How the file ends now; all zero where there is no such file.
     pub end: FileEnd,
-    pub policy: Arc<Policy>,
     pub part: Part,
     pub api_version: String,
     pub object: ObjectId,
-    /// The line that it takes the place of, in the file that is patched: the value that holds until then.
+    /// The file that is patched.
+    pub base: String,
+    /// The line there that the field takes the place of: the value that holds until then.
     pub patched: ImageLine,
 }
 
 impl Addition {
+    /// Whether it holds for an environment.
+    pub fn holds_for(&self, environment: &str) -> bool {
+        self.environments.is_empty() || self.environments.iter().any(|name| name == environment)
+    }
+
+    pub fn claim(&self) -> Claim<'_> {
+        let Addition { field, policy, environments } = self;
+        Claim { part: field.part, policy: Ok(policy), environments }
+    }
+}
+
+impl MissingField {
     pub fn line_id(&self) -> LineId {
         LineId {
             file: self.file.clone(),

@@ -7,7 +7,7 @@ mod json;
 use super::{DigestReflection, Policy, PolicyKey, PolicyState, Problem, kustomize::Inclusions};
 use crate::engine::{
     config::{Config, Registry},
-    image::{Reference, Repository, ecr_region},
+    image::{Reference, Repository, ecr_host, ecr_region},
     manifest::{Annotation, Position},
     plan::Snapshot,
     policy::{Direction, Order, PolicyError, TagPolicy, flux1::glob_as_regexp},
@@ -120,10 +120,18 @@ impl Reader<'_> {
                 None => PolicyState::Usable { repository, policy: Arc::new(policy) },
             },
         };
-        let file = place.file.to_owned();
+        self.add(place, key, position, image, state);
+    }
+
+    /// A policy that cannot be, for a reason that is told already.
+    fn invalid(&mut self, place: &Place<'_>, name: &str, position: Position, why: &str) {
+        self.add(place, place.key(name), position, String::new(), PolicyState::Invalid(why.to_owned()));
+    }
+
+    fn add(&mut self, place: &Place<'_>, key: PolicyKey, position: Position, image: String, state: PolicyState) {
         self.annotated.policies.push(Arc::new(Policy {
             key,
-            file,
+            file: place.file.to_owned(),
             position,
             image,
             state,
@@ -153,7 +161,7 @@ impl Reader<'_> {
                 if account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit()) {
                     return Err(format!("expected an AWS account of 12 digits, found {account:?}"));
                 }
-                Ok(format!("{account}.dkr.ecr.{region}.amazonaws.com/{path}"))
+                Ok(format!("{}/{path}", ecr_host(account, &region)))
             });
             let compiled = match (&image, policy) {
                 (Err(why), _) => Err(why.clone()),
@@ -201,9 +209,23 @@ impl Reader<'_> {
     /// `flux.v2.repos` and `flux.v2.policies`
     fn custom(&mut self, place: &Place<'_>) {
         let (repos, policies) = (place.get("v2.repos"), place.get("v2.policies"));
-        let repos = repos.and_then(|annotation| self.json::<Vec<json::Repo>>(place, annotation)).unwrap_or_default();
-        let Some(annotation) = policies else { return };
-        let policies = self.json::<Vec<json::Policy>>(place, annotation).unwrap_or_default();
+        let Some(annotation) = policies.or(repos) else { return };
+        // What cannot be read is told, once.
+        let Some(repos) = repos.map_or(Some(Vec::new()), |found| self.json::<Vec<json::Repo>>(place, found)) else {
+            let why = "flux.v2.repos, which has its image, cannot be read";
+            let policies = policies.and_then(|found| self.json::<Vec<json::Policy>>(place, found)).unwrap_or_default();
+            for policy in policies {
+                self.invalid(place, &policy.name, annotation.position, why);
+            }
+            return;
+        };
+        let Some(policies) = policies.map_or(Some(Vec::new()), |found| self.json::<Vec<json::Policy>>(place, found))
+        else {
+            for name in repos.iter().flat_map(|repo| &repo.policies) {
+                self.invalid(place, name, annotation.position, "flux.v2.policies cannot be read");
+            }
+            return;
+        };
         let mut sources: BTreeMap<&str, Vec<&json::Repo>> = BTreeMap::new();
         for repo in &repos {
             for policy in &repo.policies {

@@ -2,17 +2,20 @@
 //! <https://fluxcd.io/legacy/flux/references/automated-image-update/>,
 //! <https://fluxcd.io/legacy/flux/references/fluxyaml-config-files/>
 
+mod annotate;
 mod build;
 mod generated;
+mod target;
+
+pub use annotate::{PolicyChange, PolicyChangeError, with_policies};
+pub(crate) use target::{Generated, GeneratedTag, Target};
 
 use super::{
-    Addition, Binding, Bindings, DigestReflection, Policy, PolicyKey, PolicyState, Problem,
-    addition::can_be_patched,
-    kustomize::{DEFAULT_NAMESPACE, Inclusions},
+    Addition, Binding, Bindings, DigestReflection, Policy, PolicyKey, PolicyState, Problem, kustomize::Inclusions,
 };
 use crate::engine::{
     image::{Reference, ReferenceError},
-    manifest::{Container, Document, FileEnd, ImageLine, ObjectId, Part, Position, Scan},
+    manifest::{Container, Part, Position, Scan},
     plan::Snapshot,
     policy::{Memo, Order},
 };
@@ -22,6 +25,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
+use target::Tag;
 
 /// The older prefix comes first: where both say something, the newer one has the last word.
 const PREFIXES: [&str; 2] = ["flux.weave.works/", "fluxcd.io/"];
@@ -40,28 +44,39 @@ struct Rules {
 }
 
 impl Rules {
+    /// In the order in which they are put over each other.
     fn read(annotations: &[Given<'_>]) -> Self {
         let mut rules = Rules::default();
+        let mut known: BTreeMap<String, (usize, &Given<'_>)> = BTreeMap::new();
         for prefix in ANNOTATION_PREFIXES {
-            for Given { file, annotation } in annotations {
+            for (at, found) in annotations.iter().enumerate() {
+                let Given { file, annotation } = found;
                 let Some(name) = annotation.key.strip_prefix(prefix).filter(|name| !name.is_empty()) else { continue };
                 let name = if prefix == FILTER_PREFIX { format!("tag.{name}") } else { name.to_owned() };
                 let given = (annotation.value.clone(), (*file).to_owned(), annotation.position);
-                if let Some((before, ..)) = rules.policies.insert(name.clone(), given)
-                    && before != annotation.value
-                {
+                rules.policies.insert(name.clone(), given);
+                let Some((before_at, before)) = known.insert(name.clone(), (at, found)) else { continue };
+                // What is put over a base with the newer prefix counts, as was meant; with the older one it does not.
+                let meant = before.file != *file && before_at < at;
+                if before.annotation.value != annotation.value && !meant {
                     let message = format!(
-                        "{name} is {before:?} under an older prefix and {:?} in {}: the latter counts; remove the other",
-                        annotation.value, annotation.key
+                        "{name} is {:?} in {} and {:?} in {} of {file}:{}: the latter counts; remove the other",
+                        before.annotation.value,
+                        before.annotation.key,
+                        annotation.value,
+                        annotation.key,
+                        annotation.position
                     );
-                    let place = ((*file).to_owned(), annotation.position);
-                    rules.problems.push(("flux1-annotations-differ", place.0, place.1, message));
+                    let file = before.file.to_owned();
+                    rules.problems.push(("flux1-annotations-differ", file, before.annotation.position, message));
                 }
             }
         }
         for name in ["automated", "ignore", "locked"] {
+            // What is ignored in the cluster alone is updated in the repository.
+            let known = |value: &str| matches!(value, "true" | "false") || (name, value) == ("ignore", "sync_only");
             if let Some((value, file, position)) = rules.policies.get(name)
-                && !["true", "false"].contains(&value.as_str())
+                && !known(value)
             {
                 let message =
                     format!("expected {name} to be \"true\", found {value:?}, which is not: it has no effect");
@@ -108,11 +123,12 @@ pub(super) fn bind(snapshot: &Snapshot, included: &Inclusions<'_>, bindings: &mu
         true => included.outline.annotated.iter().collect(),
         false => snapshot.scans.keys().collect(),
     };
-    let patches = included.patches();
+    let mut patches = included.patches();
+    patches.extend(scopes.patches().map(str::to_owned));
     let mut scans = snapshot.scans.lookup();
     for (file, scan) in all.into_iter().filter_map(|file| scans.get(file)) {
         // A patch is no object of its own.
-        if scopes.is_patch(file) || patches.contains(&**file) {
+        if patches.contains(&**file) {
             continue;
         }
         for base in (0..scan.documents.len()).filter_map(|number| Built::of(file, scan, number)) {
@@ -145,21 +161,6 @@ struct Object<'a> {
     memo: &'a Memo,
 }
 
-/// The patch of an object in a patch file.
-struct Patched<'a> {
-    file: &'a str,
-    scan: &'a Scan,
-    number: usize,
-    document: &'a Document,
-}
-
-/// Where a container's tag is written.
-enum Target<'a> {
-    Line { file: &'a str, line: usize },
-    Addition { file: &'a str, end: FileEnd },
-    Nowhere { code: &'static str, why: String },
-}
-
 impl<'a> Object<'a> {
     fn bind(
         &self,
@@ -168,10 +169,9 @@ impl<'a> Object<'a> {
         included: &Inclusions<'_>,
         bindings: &mut Bindings,
     ) {
-        let Built { file, scan, document, images, unclear, .. } = &self.built;
-        let Some(id) = self.id() else { return };
-        let patch = scope.and_then(|scope| scope.patch.as_deref());
-        let patched = patch.and_then(|file| self.patched_in(file, snapshot));
+        let file = self.built.file;
+        let Some(id) = self.built.id() else { return };
+        let patched = self.built.patched_by(scope, snapshot);
         let mut annotations = self.built.annotations.clone();
         if let Some(patched) = &patched {
             annotate(&mut annotations, patched.file, &patched.document.annotations);
@@ -184,24 +184,10 @@ impl<'a> Object<'a> {
         if !rules.has("automated") {
             return;
         }
-        for (container, image) in document.containers.iter().zip(images) {
-            let Some(image) = image else { continue };
-            let own = container.tag_line().and_then(|start| line_at(scan, start));
-            let part = if container.tag.is_some() { Part::Tag } else { Part::Reference };
-            let target = match (own, scope, unclear) {
-                (None, ..) => Target::Nowhere {
-                    code: "value-not-editable",
-                    why: format!("the tag of {image} is not written as one plain or quoted value"),
-                },
-                (Some(line), None, _) => Target::Line { file, line },
-                (Some(_), Some(_), Some(why)) => {
-                    Target::Nowhere { code: "flux1-patch-unclear", why: format!("{id}: {why}") }
-                }
-                (Some(line), Some(scope), None) => self.target(line, scope, patched.as_ref(), snapshot),
-            };
+        for Tag { container, image, own, part, target } in self.built.tags(scope, patched.as_ref(), snapshot) {
             // What a patch file says of the image counts.
             let current = match &target {
-                Target::Line { file: other, line } if other != file => {
+                Target::Line { file: other, line } if *other != file => {
                     let Some(line) = snapshot.scans.get(other).and_then(|scan| scan.lines.get(*line)) else { continue };
                     match part {
                         Part::Tag => Reference::parse(image).map(|image| Reference {
@@ -227,98 +213,21 @@ impl<'a> Object<'a> {
             };
             match (target, own) {
                 (Target::Line { file, line }, _) => bindings.lines.push(bound(file, line)),
-                (Target::Addition { file, end }, Some(line)) => bindings.additions.push(Addition {
-                    file: file.to_owned(),
-                    end,
-                    policy: policy.clone(),
-                    part,
-                    api_version: document.api_version.clone(),
-                    object: id.clone(),
-                    patched: running(&scan.lines[line], part, image),
-                }),
+                (Target::Field(field), _) => {
+                    let policy = policy.clone();
+                    bindings.additions.push(Addition { field: *field, policy, environments: Vec::new() });
+                }
                 // Said at the line that would be patched.
-                (_, Some(line)) => bindings.lines.push(bound(file, line)),
-                (_, None) => {}
+                (Target::Nowhere { .. }, Some(line)) => bindings.lines.push(bound(file, line)),
+                (Target::Nowhere { .. }, None) => {}
             }
-        }
-    }
-
-    /// The object as it is built.
-    fn id(&self) -> Option<ObjectId> {
-        let kind = self.built.document.object.as_ref()?.kind.clone();
-        Some(ObjectId { kind, namespace: self.built.namespace.clone(), name: self.built.name.clone() })
-    }
-
-    /// The patch of this object, in a patch file. One that names no namespace is meant for any.
-    fn patched_in<'s>(&self, file: &'s str, snapshot: &'s Snapshot) -> Option<Patched<'s>> {
-        let scan = snapshot.scans.get(file)?;
-        let own = self.id()?;
-        let namespace = |object: &ObjectId| match object.namespace.as_str() {
-            "" => DEFAULT_NAMESPACE.to_owned(),
-            namespace => namespace.to_owned(),
-        };
-        let named = |of: &dyn Fn(&ObjectId) -> bool| {
-            scan.documents.iter().enumerate().find_map(|(number, document)| {
-                let object = document.object.as_ref()?;
-                let same = object.kind == own.kind && object.name == own.name && of(object);
-                same.then_some(Patched { file, scan, number, document })
-            })
-        };
-        named(&|object| namespace(object) == namespace(&own)).or_else(|| named(&|object| object.namespace.is_empty()))
-    }
-
-    /// Where the value of one of this object's lines is written when a `.flux.yaml` stands above it.
-    fn target<'s>(
-        &self,
-        line: usize,
-        scope: &'s Scope,
-        patched: Option<&Patched<'s>>,
-        snapshot: &'s Snapshot,
-    ) -> Target<'s> {
-        let path = &self.built.scan.lines[line].path;
-        let Some(patch) = scope.patch.as_deref() else {
-            let why = format!("{} updates by a command, and butler runs none: use patchUpdated", scope.file);
-            return Target::Nowhere { code: "command-updated", why };
-        };
-        if let Some(why) = &scope.obstacle {
-            let why = format!("{} sends updates to {patch}: {why}", scope.file);
-            return Target::Nowhere { code: "patch-file-invalid", why };
-        }
-        let object = self.id().map(|id| id.to_string()).unwrap_or_default();
-        if let Some(patched) = patched {
-            let same = |candidate: &ImageLine| candidate.document == patched.number && candidate.path == *path;
-            return match patched.scan.lines.iter().position(same) {
-                Some(line) => Target::Line { file: patched.file, line },
-                None => Target::Nowhere {
-                    code: "patch-incomplete",
-                    why: format!("{patch} has {object} without {path}: add that field to it"),
-                },
-            };
-        }
-        if !can_be_patched(path) {
-            let why = format!("{path} has no name that a patch could give: name the list's items");
-            return Target::Nowhere { code: "patch-incomplete", why };
-        }
-        match (snapshot.entries.get(patch), snapshot.scans.get(patch)) {
-            (None, _) => Target::Addition { file: patch, end: FileEnd::default() },
-            (Some(_), Some(scan)) if scan.documents.iter().all(|document| document.object.is_some()) => {
-                Target::Addition { file: patch, end: scan.end }
-            }
-            _ => Target::Nowhere {
-                code: "patch-incomplete",
-                why: format!("{patch} holds something else than objects: write the patch of {object} there"),
-            },
         }
     }
 
     /// As Flux v1 names it: `default:helmrelease/radix-operator:chart-image`.
     fn key(&self, container: &Container, scope: Option<&Scope>, included: &Inclusions<'_>) -> PolicyKey {
-        let Built { file, document, namespace, name, .. } = &self.built;
-        let namespace = match (scope.is_some_and(Scope::builds), namespace.as_str()) {
-            (true, "") => DEFAULT_NAMESPACE.to_owned(),
-            (true, namespace) => namespace.to_owned(),
-            (false, written) => included.namespaces(file, written).into_iter().next().unwrap_or_default(),
-        };
+        let Built { document, name, .. } = &self.built;
+        let namespace = self.built.namespaces(scope, included).into_iter().next().unwrap_or_default();
         PolicyKey { namespace, name: format!("{}/{name}:{}", document.kind.to_lowercase(), container.name) }
     }
 
@@ -380,20 +289,6 @@ impl<'a> Object<'a> {
             roots: BTreeSet::new(),
         }
     }
-}
-
-/// A line with what runs in its place once it is built.
-fn running(line: &ImageLine, part: Part, image: &str) -> ImageLine {
-    let mut line = line.clone();
-    match part {
-        Part::Tag => {
-            if let Some(tag) = Reference::parse(image).ok().and_then(|image| image.tag) {
-                line.value = tag;
-            }
-        }
-        _ => image.clone_into(&mut line.value),
-    }
-    line
 }
 
 /// A finding is told once, however many environments have it.

@@ -68,8 +68,8 @@ fn same_meaning(before: &Scan, after: &Scan) -> bool {
         start.map(|start| scan.lines.binary_search_by_key(&start, |line| line.span.start).ok())
     };
     let same_container = |a: &Container, b: &Container| {
-        let Container { name, image, registry, repository, tag } = a;
-        (name, registry.is_some()) == (&b.name, b.registry.is_some())
+        let Container { name, image, registry, repository, tag, aliased, shared } = a;
+        (name, registry.is_some(), aliased, shared) == (&b.name, b.registry.is_some(), &b.aliased, &b.shared)
             && same_image(image.as_deref(), b.image.as_deref())
             && line_at(before, *repository) == line_at(after, b.repository)
             && line_at(before, *tag) == line_at(after, b.tag)

@@ -1,10 +1,7 @@
 //! The kustomizations of a snapshot, with what they include.
 
 use super::outline::{Outline, kustomization_of};
-use crate::engine::{
-    manifest::{Kustomization, PatchSource},
-    plan::Snapshot,
-};
+use crate::engine::{manifest::Kustomization, plan::Snapshot};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Where Kubernetes puts an object that names no namespace.
@@ -82,11 +79,7 @@ impl<'a> Inclusions<'a> {
     pub(super) fn patches(&self) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         for (folder, kustomization) in self.folders() {
-            for patch in &kustomization.patches {
-                if let PatchSource::File(file) = &patch.source {
-                    found.extend(join(folder, file));
-                }
-            }
+            found.extend(kustomization.patch_files().filter_map(|file| join(folder, file)));
         }
         found
     }

@@ -10,7 +10,9 @@ mod native;
 mod outline;
 mod render;
 
-pub use addition::Addition;
+pub use addition::{Addition, MissingField};
+pub(crate) use flux_v1::{Generated, GeneratedTag, Target};
+pub use flux_v1::{PolicyChange, PolicyChangeError, with_policies};
 
 use super::{
     config::Config,
@@ -141,7 +143,7 @@ pub struct Binding {
 pub struct Bindings {
     /// By file and line; a line may be bound more than once ([`conflict`]).
     pub lines: Vec<Binding>,
-    /// Values that their policy puts into a document that is not there yet.
+    /// By file and field: values that their policy puts into a document that is not there yet.
     pub additions: Vec<Addition>,
     pub policies: Vec<Arc<Policy>>,
     pub automations: Vec<Automation>,
@@ -177,29 +179,40 @@ fn bind_outlined(snapshot: &Snapshot, outline: Arc<Outline>, config: &Config) ->
     flux_v1::bind(snapshot, &included, &mut bindings);
     native::bind(snapshot, config, &mut bindings);
     bindings.lines.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-    let doubles = bindings.lines.chunk_by(|a, b| (&a.file, a.line) == (&b.file, b.line));
-    let conflicts: Vec<Problem> = doubles.filter_map(|bound| conflicting(snapshot, bound)).collect();
+    bindings.additions.sort_by_cached_key(|addition| addition.field.line_id());
+    let lines = bindings.lines.chunk_by(|a, b| (&a.file, a.line) == (&b.file, b.line));
+    let lines = lines.filter_map(|bound| {
+        let message = conflicting(bound.iter().map(Binding::claim))?;
+        let first = bound.first()?;
+        let position = snapshot.scans.get(&first.file)?.lines.get(first.line)?.position;
+        Some(Problem { code: "policy-conflict", file: first.file.to_string(), position, message })
+    });
+    let additions = bindings.additions.chunk_by(|a, b| a.field.line_id() == b.field.line_id());
+    let additions = additions.filter_map(|bound| {
+        let message = conflicting(bound.iter().map(Addition::claim))?;
+        let MissingField { base, patched, .. } = &bound.first()?.field;
+        Some(Problem { code: "policy-conflict", file: base.clone(), position: patched.position, message })
+    });
+    let conflicts: Vec<Problem> = lines.chain(additions).collect();
     bindings.problems.extend(conflicts);
     bindings
 }
 
-/// What is wrong with several bindings of one line, in any environment.
-fn conflicting(snapshot: &Snapshot, bound: &[Binding]) -> Option<Problem> {
-    let (first, others) = bound.split_first()?;
-    let why = others.iter().zip(bound).find_map(|(other, before)| {
+/// What is wrong with several claims to one value, in any environment.
+fn conflicting<'a>(claims: impl Iterator<Item = Claim<'a>> + Clone) -> Option<String> {
+    claims.clone().skip(1).zip(claims).find_map(|(other, before)| {
         let together = before.environments.is_empty()
             || other.environments.is_empty()
             || before.environments.iter().any(|name| other.environments.contains(name));
-        if together { conflict(&[before, other]) } else { None }
-    })?;
-    let line = snapshot.scans.get(&first.file)?.lines.get(first.line)?;
-    Some(Problem { code: "policy-conflict", file: first.file.to_string(), position: line.position, message: why })
+        if together { conflict([before, other]) } else { None }
+    })
 }
 
-/// Why the bindings of one line cannot all be followed; `None` where they want the same.
-pub fn conflict(bound: &[&Binding]) -> Option<String> {
-    let (first, others) = bound.split_first()?;
-    let other = others.iter().find(|other| !first.agrees(other))?;
+/// Why the claims to one value cannot all be followed; `None` where they want the same.
+pub fn conflict<'a>(claims: impl IntoIterator<Item = Claim<'a>>) -> Option<String> {
+    let mut claims = claims.into_iter();
+    let first = claims.next()?;
+    let other = claims.find(|other| !first.agrees(other))?;
     Some(format!(
         "{} and {} both want this value, and differ: {}; {}. Remove one of the two",
         first.key(),
@@ -209,13 +222,18 @@ pub fn conflict(bound: &[&Binding]) -> Option<String> {
     ))
 }
 
+/// What a policy wants of a value, there or still missing.
+#[derive(Clone, Copy)]
+pub struct Claim<'a> {
+    part: Part,
+    policy: Result<&'a Arc<Policy>, &'a Unresolved>,
+    environments: &'a [String],
+}
+
 impl Binding {
     /// The name of the policy that it follows, or would.
     pub fn key(&self) -> &PolicyKey {
-        match &self.policy {
-            Ok(policy) => &policy.key,
-            Err(unresolved) => &unresolved.key,
-        }
+        self.claim().key()
     }
 
     /// Whether it holds for an environment.
@@ -223,15 +241,29 @@ impl Binding {
         self.environments.is_empty() || self.environments.iter().any(|name| name == environment)
     }
 
-    fn agrees(&self, other: &Binding) -> bool {
-        match (&self.policy, &other.policy) {
+    pub fn claim(&self) -> Claim<'_> {
+        let Binding { part, policy, environments, .. } = self;
+        Claim { part: *part, policy: policy.as_ref(), environments }
+    }
+}
+
+impl<'a> Claim<'a> {
+    fn key(&self) -> &'a PolicyKey {
+        match self.policy {
+            Ok(policy) => &policy.key,
+            Err(unresolved) => &unresolved.key,
+        }
+    }
+
+    fn agrees(&self, other: &Claim<'_>) -> bool {
+        match (self.policy, other.policy) {
             (Ok(a), Ok(b)) => self.part == other.part && (Arc::ptr_eq(a, b) || a.state.agrees(&b.state)),
             _ => false,
         }
     }
 
     fn describe(&self) -> String {
-        match &self.policy {
+        match self.policy {
             Ok(policy) => match &policy.state {
                 PolicyState::Usable { repository, policy } => format!("{} of {repository}", policy.describe()),
                 PolicyState::Suspended(why) | PolicyState::Blocked { why, .. } | PolicyState::Invalid(why) => {

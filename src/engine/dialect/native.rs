@@ -1,6 +1,6 @@
 //! Policies of butler.yaml (`images`): every line for that image in the environments' paths, without markers.
 
-use super::{Binding, Bindings, DigestReflection, Policy, PolicyKey, PolicyState, Problem};
+use super::{Addition, Binding, Bindings, DigestReflection, Policy, PolicyKey, PolicyState, Problem};
 use crate::engine::{
     config::{Config, Environment, ImagePolicy, NativeOrder, Order as End},
     image::{Reference, Repository},
@@ -22,6 +22,7 @@ pub(super) fn bind(snapshot: &Snapshot, config: &Config, bindings: &mut Bindings
     for native in &natives {
         bindings.policies.push(native.tags.clone());
     }
+    patches(snapshot, &natives, bindings);
     for (file, scan) in &snapshot.scans {
         let here: Vec<&Native<'_>> = natives.iter().filter(|native| native.reaches(file)).collect();
         if here.is_empty() {
@@ -31,17 +32,37 @@ pub(super) fn bind(snapshot: &Snapshot, config: &Config, bindings: &mut Bindings
             let Some(image) = image_of(line) else { continue };
             for native in here.iter().filter(|native| native.repository == image.repository) {
                 let policy = if image.digest.is_some() { &native.digests } else { &native.tags };
-                bindings.lines.push(Binding {
-                    file: file.clone(),
-                    line: index,
-                    part: line.part,
-                    policy: Ok(policy.clone()),
-                    automations: None,
-                    environments: native.names.clone(),
-                });
+                bindings.lines.push(native.binding(file, index, line.part, policy));
             }
         }
     }
+}
+
+/// Tags that Flux v1 writes into a patch file: which image they are of, only the object tells that is patched.
+fn patches(snapshot: &Snapshot, natives: &[Native<'_>], bindings: &mut Bindings) {
+    let meant = |file: &str, policy: &Policy| {
+        let image = Repository::parse(&policy.image).ok();
+        let follows = |native: &&Native<'_>| image.as_ref() == Some(&native.repository) && native.reaches(file);
+        natives.iter().filter(follows).collect::<Vec<_>>()
+    };
+    let mut lines = Vec::new();
+    for Binding { file, line: index, policy, .. } in &bindings.lines {
+        let Some(line) = snapshot.scans.get(file).and_then(|scan| scan.lines.get(*index)) else { continue };
+        if let (None, Part::Tag, None, Ok(policy)) = (&line.image, line.part, &line.marker, policy) {
+            let natives = meant(file, policy);
+            lines.extend(natives.into_iter().map(|native| native.binding(file, *index, line.part, &native.tags)));
+        }
+    }
+    bindings.lines.extend(lines);
+    let mut additions = Vec::new();
+    for Addition { field, policy, .. } in &bindings.additions {
+        additions.extend(meant(&field.file, policy).into_iter().map(|native| Addition {
+            field: field.clone(),
+            policy: native.tags.clone(),
+            environments: native.names.clone(),
+        }));
+    }
+    bindings.additions.extend(additions);
 }
 
 struct Native<'c> {
@@ -96,6 +117,17 @@ impl<'c> Native<'c> {
         let digests = Policy { digest: DigestReflection::Always, ..tags.clone() };
         let (tags, digests) = (Arc::new(tags), Arc::new(digests));
         Some(Native { repository, environments: environments.collect(), names, tags, digests })
+    }
+
+    fn binding(&self, file: &Arc<str>, line: usize, part: Part, policy: &Arc<Policy>) -> Binding {
+        Binding {
+            file: file.clone(),
+            line,
+            part,
+            policy: Ok(policy.clone()),
+            automations: None,
+            environments: self.names.clone(),
+        }
     }
 
     fn reaches(&self, file: &str) -> bool {

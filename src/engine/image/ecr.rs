@@ -27,3 +27,9 @@ pub fn ecr_region(host: &str) -> Option<&str> {
         (known && !region.is_empty()).then_some(region)
     })
 }
+
+/// The host of an account's private registry.
+pub fn ecr_host(account: &str, region: &str) -> String {
+    let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    format!("{account}.dkr.ecr.{region}.{domain}")
+}

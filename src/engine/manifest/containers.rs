@@ -157,7 +157,48 @@ impl Found {
             registry,
             repository: fields.repository.and_then(content_start),
             tag: tag.and_then(content_start),
+            aliased: false,
+            shared: false,
         });
+    }
+}
+
+/// How often the objects of a document with aliases have each value, by the first byte of its content. A value with an
+/// anchor that stands outside of `metadata` and `spec` is only there to be brought to them.
+pub(super) struct Uses(HashMap<usize, usize>);
+
+impl Uses {
+    /// `root`: of a document with its aliases resolved.
+    pub(super) fn of(root: &Node<'_>) -> Self {
+        let mut uses = Uses(HashMap::new());
+        let objects = match root.get("items").map(Node::items).unwrap_or_default() {
+            [] => std::slice::from_ref(root),
+            items => items,
+        };
+        for object in objects {
+            ["metadata", "spec"].into_iter().filter_map(|key| object.get(key)).for_each(|field| uses.count(field));
+        }
+        uses
+    }
+
+    fn count(&mut self, node: &Node<'_>) {
+        if let Some(start) = content_start(node).filter(|_| !node.is_null()) {
+            *self.0.entry(start).or_default() += 1;
+        }
+        node.items().iter().chain(node.entries().iter().map(|(_, value)| value)).for_each(|below| self.count(below));
+    }
+
+    /// Marks containers whose tag stands elsewhere, or is that of other fields too. `written`: those that have theirs in
+    /// the object as it is written.
+    pub(super) fn tell(&self, containers: &mut [Container], written: &[Container]) {
+        let lines: Vec<Option<usize>> = containers.iter().map(Container::tag_line).collect();
+        for container in containers {
+            let Some(start) = container.tag_line() else { continue };
+            let here = |other: &Container| other.name == container.name && other.tag_line() == Some(start);
+            container.aliased = !written.iter().any(here);
+            let own = lines.iter().filter(|line| **line == Some(start)).count();
+            container.shared = self.0.get(&start).is_some_and(|uses| *uses > own);
+        }
     }
 }
 

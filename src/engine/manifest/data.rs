@@ -4,7 +4,6 @@ use super::{
     Position,
     yaml::{self, LineIndex, Node, NodeKind, Style},
 };
-use std::collections::HashMap;
 
 /// A value, and where its author wrote it: in the file of the object, or in that of a patch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,36 +26,10 @@ pub enum Value {
     Alias,
 }
 
-/// How many nodes of a document may be put in by its aliases, and kept for them: more than any object has, and little
-/// enough that aliases of aliases of aliases cost nothing.
-const ALIAS_NODES: usize = 20_000;
-
-/// How deep a value may be that an alias puts in, counted from the document's root. Manifests nest less deep.
-const ALIAS_DEPTH: usize = 64;
-
-/// Reads nodes as data, in the document's order: an alias means the last anchor of its name before it.
-struct Reader<'r, 'a> {
-    index: &'r LineIndex,
-    anchors: HashMap<&'a str, Read>,
-    /// Of [`ALIAS_NODES`].
-    left: usize,
-}
-
-#[derive(Clone)]
-struct Read {
-    data: Data,
-    nodes: usize,
-    depth: usize,
-}
-
-impl<'a> Reader<'_, 'a> {
-    fn read(&mut self, node: &Node<'a>, depth: usize) -> Read {
-        let (mut nodes, mut below) = (1, 0);
-        let mut child = |read: Read| {
-            nodes += read.nodes;
-            below = below.max(read.depth);
-            read.data
-        };
+impl Data {
+    /// A node whose aliases are resolved, as data.
+    pub(super) fn of(node: &Node<'_>, index: &LineIndex) -> Data {
+        let below = |node: &Node<'_>| Data::of(node, index);
         let value = match &node.kind {
             _ if node.is_null() => Value::Null,
             NodeKind::Scalar { value, .. } if node.describe() == "a string" => Value::String(value.to_string()),
@@ -64,63 +37,14 @@ impl<'a> Reader<'_, 'a> {
                 Style::Plain => Value::Other(value.to_string()),
                 _ => Value::String(value.to_string()),
             },
-            NodeKind::Sequence(items) => {
-                Value::Sequence(items.iter().map(|item| child(self.read(item, depth + 1))).collect())
-            }
+            NodeKind::Sequence(items) => Value::Sequence(items.iter().map(below).collect()),
             NodeKind::Mapping(entries) => {
-                let entry = |(key, value): &(Node<'a>, Node<'a>)| {
-                    Some((key.as_str()?.to_owned(), child(self.read(value, depth + 1))))
-                };
-                Value::Mapping(merged(entries.iter().filter_map(entry).collect()))
+                let entry = |(key, value): &(Node<'_>, Node<'_>)| Some((key.as_str()?.to_owned(), below(value)));
+                Value::Mapping(entries.iter().filter_map(entry).collect())
             }
-            NodeKind::Alias(name) => match self.anchors.get(name) {
-                Some(meant) if meant.nodes <= self.left && depth + meant.depth <= ALIAS_DEPTH => {
-                    self.left -= meant.nodes;
-                    child(meant.clone()).value
-                }
-                _ => Value::Alias,
-            },
+            NodeKind::Alias(_) => Value::Alias,
         };
-        let data = Data { position: self.index.position(node.span.start), value };
-        let read = Read { data, nodes, depth: below + 1 };
-        if let Some(name) = node.anchor {
-            self.anchors.remove(name);
-            if nodes <= self.left {
-                self.left -= nodes;
-                self.anchors.insert(name, read.clone());
-            }
-        }
-        read
-    }
-}
-
-/// A mapping's entries with those of its merge keys (`<<: *defaults`), which give way to its own.
-/// <https://yaml.org/type/merge.html>
-fn merged(entries: Vec<(String, Data)>) -> Vec<(String, Data)> {
-    let is_merge = |(key, value): &(String, Data)| {
-        key == "<<" && (matches!(value.value, Value::Mapping(_)) || !value.items().is_empty())
-    };
-    if !entries.iter().any(is_merge) {
-        return entries;
-    }
-    let (merges, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_merge);
-    for (_, merge) in merges {
-        let sources = match merge.value {
-            Value::Sequence(items) => items,
-            _ => vec![merge],
-        };
-        for (key, value) in sources.iter().flat_map(Data::entries) {
-            if !own.iter().any(|(known, _)| known == key) {
-                own.push((key.clone(), value.clone()));
-            }
-        }
-    }
-    own
-}
-
-impl Data {
-    pub(super) fn of(node: &Node<'_>, index: &LineIndex) -> Data {
-        Reader { index, anchors: HashMap::new(), left: ALIAS_NODES }.read(node, 0).data
+        Data { position: index.position(node.span.start), value }
     }
 
     /// The documents of a text that stands in a field (a patch in a kustomization), with that field's position. What
@@ -128,8 +52,8 @@ impl Data {
     pub fn documents(text: &str, position: Position) -> Vec<Data> {
         let index = LineIndex::new(text.as_bytes());
         let stream = yaml::parse(text);
-        let mut documents: Vec<Data> =
-            stream.documents.iter().filter_map(|document| Some(Data::of(document.root.as_ref()?, &index))).collect();
+        let meant = stream.documents.iter().filter_map(yaml::Document::meant);
+        let mut documents: Vec<Data> = meant.map(|root| Data::of(&root, &index)).collect();
         documents.iter_mut().for_each(|document| document.place(position));
         documents.retain(|document| document.value != Value::Null);
         documents
@@ -207,7 +131,10 @@ impl Data {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        yaml::{ALIAS_DEPTH, ALIAS_NODES},
+        *,
+    };
 
     /// The data in one line.
     fn shown(data: &Data) -> String {

@@ -110,8 +110,11 @@ fn patch(item: &Data) -> Option<KustomizePatch> {
 }
 
 impl Generator {
-    /// Reads a `.flux.yaml`; `None` where it has neither of its two variants.
+    /// Reads a `.flux.yaml`; `None` where it has none of its three variants.
     pub(super) fn read(object: &Data) -> Option<Self> {
+        if object.get("scanForFiles").is_some() {
+            return Some(Generator { scans: true, ..Generator::default() });
+        }
         let patch = object.get("patchUpdated");
         let variant = patch.or_else(|| object.get("commandUpdated"))?;
         let generators = variant.get("generators").map(Data::items).unwrap_or_default();
@@ -119,6 +122,7 @@ impl Generator {
         Some(Generator {
             patch_file: patch.and_then(|patch| patch.get("patchFile")).and_then(Data::as_str).map(String::from),
             commands: generators.iter().filter_map(command).collect(),
+            scans: false,
         })
     }
 }

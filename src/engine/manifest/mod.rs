@@ -7,6 +7,7 @@
 //! An *image line* is found by the field that it stands in ([`Place`](place::Place)) or by a marker on its line. It
 //! knows the bytes of its value, and nothing else of the file ever changes: an [`Edit`] replaces those bytes.
 
+mod annotate;
 mod brings;
 mod containers;
 mod data;
@@ -25,6 +26,7 @@ mod sites;
 mod unparsed;
 pub mod yaml;
 
+pub use annotate::{AnnotateError, annotate};
 pub use data::{Data, Value};
 pub use edit::{Edit, EditError, apply};
 pub use file::{FileKind, is_candidate};

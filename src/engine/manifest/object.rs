@@ -60,6 +60,10 @@ pub struct Container {
     pub repository: Option<usize>,
     /// Where the tag stands in a key of its own.
     pub tag: Option<usize>,
+    /// An alias or merge key brings the line that holds the tag, from another place of the document.
+    pub aliased: bool,
+    /// That line is brought to other fields too than the containers of this object.
+    pub shared: bool,
 }
 
 impl Container {
@@ -77,6 +81,8 @@ pub struct Generator {
     pub patch_file: Option<String>,
     /// The generators' commands.
     pub commands: Vec<String>,
+    /// `scanForFiles`: nothing is generated, whatever a `.flux.yaml` above says.
+    pub scans: bool,
 }
 
 /// The group of Flux's image objects.
@@ -193,6 +199,16 @@ pub struct Kustomization {
     pub config_maps: Vec<(String, Vec<(String, String)>)>,
     /// It is a `kind: Component`: it has no objects of its own, but changes those of its includer.
     pub component: bool,
+}
+
+impl Kustomization {
+    /// The patches that are files, as written.
+    pub fn patch_files(&self) -> impl Iterator<Item = &String> {
+        self.patches.iter().filter_map(|patch| match &patch.source {
+            PatchSource::File(file) => Some(file),
+            PatchSource::Inline(_) => None,
+        })
+    }
 }
 
 /// A patch of a kustomization, or of a Flux Kustomization.

@@ -4,7 +4,7 @@ use super::{
     Annotation, Data, Document, FieldPath, FileEnd, FileKind, Generator, IMAGE_GROUP, ImageLine, ObjectId, Part,
     ScalarStyle, Scan, ScanFinding, Step, Value,
     brings::brings,
-    containers::{self, Extras},
+    containers::{self, Extras, Uses},
     group_of, is_string, kustomization, marker,
     place::{FLUX_KUSTOMIZE, Fields, Place},
     repeated::{count_occurrences, drop_duplicates, repeats},
@@ -74,11 +74,16 @@ pub fn scan(kind: FileKind, bytes: &[u8]) -> Scan {
         path: Vec::new(),
         flow_item: false,
         extras: Extras::default(),
+        uses: None,
         repeated: HashSet::new(),
     };
     for document in &stream.documents {
         match (&document.root, &document.error) {
-            (Some(root), _) => walk.document(root),
+            (Some(root), _) => {
+                let meant = document.meant();
+                walk.uses = meant.as_deref().filter(|_| document.has_aliases).map(Uses::of);
+                walk.document(root, meant.as_deref().unwrap_or(root));
+            }
             (None, Some(error)) => walk.unparsed(document.span.clone(), error),
             (None, None) => {}
         }
@@ -99,6 +104,8 @@ struct Walk<'s, 'a> {
     flow_item: bool,
     /// Of the object that is walked: values that are image lines by what Flux v1 calls a container.
     extras: Extras,
+    /// Of a document with aliases.
+    uses: Option<Uses>,
     /// Lines below a key that its mapping has more than once.
     repeated: HashSet<(usize, FieldPath)>,
 }
@@ -131,21 +138,18 @@ impl Crumb<'_, '_> {
 }
 
 impl<'s, 'a> Walk<'s, 'a> {
-    fn document(&mut self, root: &'s Node<'a>) {
+    /// `meant`: the same with its aliases resolved.
+    fn document(&mut self, root: &'s Node<'a>, meant: &Node<'a>) {
         if root.is_null() {
             return;
         }
-        let text = |path: &[&str]| root.at(path).and_then(Node::as_str).unwrap_or_default();
+        let text = |path: &[&str]| meant.at(path).and_then(Node::as_str).unwrap_or_default();
         let (api_version, kind) = (text(&["apiVersion"]), text(&["kind"]));
         let group = group_of(api_version);
-        // Where the object is read as data, its names may be aliases.
-        let content = self.content(root, group, kind);
-        let metadata = |key: &str| match &content {
-            Some(content) => content.text(&["metadata", key]).to_owned(),
-            None => text(&["metadata", key]).to_owned(),
-        };
+        let content = self.content(meant, group, kind);
+        let metadata = |key: &str| text(&["metadata", key]).to_owned();
         let object = Some(metadata("name")).filter(|name| !name.is_empty() && !kind.is_empty());
-        let mut place = match &root.kind {
+        let mut place = match &meant.kind {
             NodeKind::Mapping(_) if kind.is_empty() && api_version.is_empty() => Place::Values,
             NodeKind::Mapping(_) => Place::of_object(group, kind),
             NodeKind::Sequence(items) if items.iter().any(|item| item.get("op").is_some()) => Place::Patch,
@@ -158,8 +162,12 @@ impl<'s, 'a> Walk<'s, 'a> {
             place = Place::Kustomize;
         }
         self.document = self.scan.documents.len();
-        let annotations = self.annotations(root);
-        let found = containers::find(kind, root, &annotations, self.index);
+        let annotations = self.annotations(meant);
+        let mut found = containers::find(kind, meant, &annotations, self.index);
+        if let Some(uses) = &self.uses {
+            let written = containers::find(kind, root, &annotations, self.index);
+            uses.tell(&mut found.containers, &written.containers);
+        }
         self.extras = found.extras;
         self.scan.documents.push(Document {
             api_version: api_version.into(),
@@ -170,12 +178,12 @@ impl<'s, 'a> Walk<'s, 'a> {
             annotations,
             content: content.map(Arc::new),
             kustomization: (place == Place::Kustomize)
-                .then(|| Box::new(kustomization::kustomization(&Data::of(root, self.index)))),
-            brings: brings(kind, root),
+                .then(|| Box::new(kustomization::kustomization(&Data::of(meant, self.index)))),
+            brings: brings(kind, meant),
             containers: found.containers,
             has_directives: self.text.get(root.span.clone()).is_some_and(|text| text.contains("$patch")),
             generator: if self.kind == FileKind::FluxYaml {
-                Generator::read(&Data::of(root, self.index)).map(Box::new)
+                Generator::read(&Data::of(meant, self.index)).map(Box::new)
             } else {
                 None
             },
@@ -184,7 +192,7 @@ impl<'s, 'a> Walk<'s, 'a> {
         self.scan.sops |= sops.is_some_and(|sops| sops.get("mac").is_some() || sops.get("version").is_some());
         if kind.ends_with("List") && root.get("items").is_some_and(|items| matches!(items.kind, NodeKind::Sequence(_)))
         {
-            self.list(root);
+            self.list(root, meant);
         } else {
             self.node(root, place, None);
         }
@@ -227,13 +235,14 @@ impl<'s, 'a> Walk<'s, 'a> {
     }
 
     /// A `kind: List`: each item is an object of its own, the rest is the list's.
-    fn list(&mut self, root: &'s Node<'a>) {
+    fn list(&mut self, root: &'s Node<'a>, meant: &Node<'a>) {
         let list = self.document;
+        let meant = meant.get("items").map(Node::items).unwrap_or_default();
         let (siblings, repeated) = (root.entries(), Repeated::default());
         for (key, value) in siblings {
             if let (Some("items"), NodeKind::Sequence(items)) = (key.as_str(), &value.kind) {
-                for item in items {
-                    self.document(item);
+                for (item, meant) in items.iter().zip(meant) {
+                    self.document(item, meant);
                 }
                 self.document = list;
             } else {

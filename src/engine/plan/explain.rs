@@ -330,7 +330,11 @@ impl Told<'_, '_> {
             self.steps.push(line_step(file, scan, line));
             let bound: Vec<&Binding> =
                 self.inputs.bindings.lines.iter().filter(|b| *b.file == *file && b.line == index).collect();
-            let patched = |addition: &&Addition| addition.policy.file == file && addition.patched == *line;
+            let patched = |addition: &&Addition| {
+                addition.field.base == file
+                    && addition.field.patched.path == line.path
+                    && addition.field.patched.position == line.position
+            };
             let added: Vec<&Addition> = self.inputs.bindings.additions.iter().filter(patched).collect();
             if bound.is_empty() && added.is_empty() {
                 self.steps.push(ExplainStep::Unfollowed);
@@ -365,7 +369,7 @@ impl Told<'_, '_> {
             .iter()
             .filter(follows)
             .filter_map(|binding| self.inputs.snapshot.scans.get(&binding.file)?.lines.get(binding.line));
-        let added = additions.iter().filter(|addition| is_it(&addition.policy)).map(|addition| &addition.patched);
+        let added = additions.iter().filter(|addition| is_it(&addition.policy)).map(|addition| &addition.field.patched);
         let tags: BTreeSet<Option<String>> =
             bound.chain(added).map(|line| current_tag(line).map(String::from)).collect();
         tags.into_iter().collect()
@@ -470,8 +474,9 @@ impl Told<'_, '_> {
             self.outcome(&plans, (&binding.file, line), binding.key(), place);
         }
         for addition in additions {
-            let place = |change: &Change| change.line == addition.line_id();
-            self.outcome(&plans, (&addition.file, &addition.patched), &addition.policy.key, place);
+            let place = |change: &Change| change.line == addition.field.line_id();
+            let key = &addition.policy.key;
+            self.outcome(&plans, (&addition.field.file, &addition.field.patched), key, place);
         }
     }
 

@@ -1,6 +1,9 @@
 //! What changes and why, or what is still needed to tell. Pure: the server, `butler plan`, a pull request's check run
 //! and the tests all call the very same functions.
 
+mod additions;
+mod annotate;
+mod assign;
 mod attribution;
 mod explain;
 mod facts;
@@ -17,6 +20,8 @@ mod unmet;
 mod update;
 mod value;
 
+pub use annotate::annotatable;
+pub use assign::{Assigned, Assignment, AssignmentTarget, assign};
 pub use explain::{
     ExplainInputs, ExplainStep, Explanation, NotHere, Outcome, OutcomeResult, Place, Subject, explain, subjects,
 };
@@ -32,7 +37,6 @@ pub(crate) use settled::Settled;
 pub use snapshot::{Entry, EntryKind, Snapshot};
 pub use unmet::unmet;
 pub use update::{UpdateInputs, UpdatePlan, update};
-pub use value::{Assigned, Assignment, AssignmentTarget, assign};
 
 use super::{
     image::Repository,

@@ -2,6 +2,7 @@
 
 use super::{
     Assignment, AssignmentTarget, Snapshot,
+    assign::Targets,
     promotion::image_of,
     value::{container_name, object_of},
 };
@@ -15,14 +16,12 @@ use std::collections::BTreeSet;
 /// The assignments that no line answers to, by their index, each with why: what was looked for, and the nearest thing
 /// that is there.
 pub fn unmet(snapshot: &Snapshot, assignments: &[Assignment]) -> Vec<(usize, String)> {
-    let inclusions = Inclusions::of(snapshot);
+    let targets = Targets::of(snapshot, assignments);
     assignments
         .iter()
         .enumerate()
-        .filter(|(_, assignment)| {
-            !snapshot.lines().any(|(file, scan, line)| assignment.means(&inclusions, file, scan, line))
-        })
-        .map(|(index, assignment)| (index, reason(snapshot, &inclusions, assignment)))
+        .filter(|(_, assignment)| !targets.answer(snapshot, assignment))
+        .map(|(index, assignment)| (index, reason(snapshot, &targets.inclusions, assignment)))
         .collect()
 }
 

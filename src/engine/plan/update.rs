@@ -1,7 +1,9 @@
 //! Updates: for each line that follows a policy, the newest version that the policy allows, or why the line stays.
 
 use super::{
-    Change, Fact, Facts, Need, Planned, Scope, Skip, Snapshot, attribution, component_of,
+    Change, Fact, Facts, Need, Planned, Scope, Skip, Snapshot,
+    additions::{Added, addition, obstacle, written_together},
+    attribution,
     history::{History, Stays, because, heed},
     settled::Line,
     times::with_times,
@@ -13,7 +15,7 @@ use crate::engine::{
         Addition, Automation, Binding, Bindings, DigestReflection, Policy, PolicyKey, PolicyState, Unresolved, conflict,
     },
     image::{Reference, Repository, Tag},
-    manifest::{Edit, FieldPath, ImageLine, LineId, ObjectId, Part, Position, Scan},
+    manifest::{ImageLine, Part, Position, Scan},
     memory::{Decline, Memory, Way, line_key},
     policy::TagPolicy,
 };
@@ -96,7 +98,7 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
             continue;
         }
         let Some(line) = scan.lines.get(binding.line) else { continue };
-        let outcome = match (conflict(&holding), encrypted(scan)) {
+        let outcome = match (conflict(holding.iter().map(|binding| binding.claim())), encrypted(scan)) {
             (Some(why), _) => because("policy-conflict", why),
             (None, Some((code, reason))) => because(code, reason),
             (None, None) => decide(&choices, binding, scan, line),
@@ -107,10 +109,17 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
         sort(outcome, &binding.file, line.position, binding.key(), &mut plan);
     }
     let mut added: Vec<Added<'_>> = Vec::new();
-    for addition in inputs.bindings.additions.iter().filter(|addition| ours(&addition.file)) {
-        match decide_addition(&choices, addition) {
-            Ok(Some(change)) => added.push(Added { addition, change }),
-            outcome => sort(outcome, &addition.file, addition.patched.position, &addition.policy.key, &mut plan),
+    for bound in inputs.bindings.additions.chunk_by(|a, b| a.field.line_id() == b.field.line_id()) {
+        let bound: Vec<&Addition> = bound.iter().filter(|added| added.holds_for(inputs.environment.name)).collect();
+        let Some(addition) = bound.first().filter(|addition| ours(&addition.field.file)) else { continue };
+        let outcome = match conflict(bound.iter().map(|addition| addition.claim())) {
+            Some(why) => because("policy-conflict", why),
+            None => decide_addition(&choices, addition),
+        };
+        let (field, key) = (&addition.field, &addition.policy.key);
+        match outcome {
+            Ok(Some(change)) => added.push(Added { field, change }),
+            outcome => sort(outcome, &field.file, field.patched.position, key, &mut plan),
         }
     }
     inputs.bindings.settled.put_back(settled);
@@ -234,71 +243,16 @@ fn permitted(
     })
 }
 
-/// A value for a document that is not there yet.
-struct Added<'a> {
-    addition: &'a Addition,
-    change: Change,
-}
-
-fn decide_addition(choices: &Choices<'_>, addition: &Addition) -> Result<Option<Change>, Stays> {
+fn decide_addition(choices: &Choices<'_>, added: &Addition) -> Result<Option<Change>, Stays> {
     let inputs = choices.inputs;
-    let (file, line) = (addition.file.as_str(), &addition.patched);
-    let entry = inputs.snapshot.entries.get(file);
-    if entry.is_some()
-        && let Some(scan) = inputs.snapshot.scans.get(file)
-        && let Some((code, reason)) = untouchable(entry, scan)
-    {
+    let field = &added.field;
+    if let Some((code, reason)) = obstacle(inputs.snapshot, field) {
         return because(code, reason);
     }
-    let Some(wanted) = wanted(choices, &addition.policy, addition.part, line)? else { return Ok(None) };
-    if let Some(why) = inputs.snapshot.obstacle(file) {
-        return because("patch-file-invalid", format!("{file} cannot be written: {why}"));
-    }
-    let id = addition.line_id();
-    let size = addition.end.size;
-    let planned = Change {
-        component: component_of(&id, line),
-        position: Position { line: 1, column: 1 },
-        // The text is put together when all values of the document are known.
-        edit: Edit {
-            blob: entry.map_or_else(|| "".into(), |entry| entry.blob.clone()),
-            span: size..size,
-            old: String::new(),
-            new: String::new(),
-        },
-        line: id,
-        old: line.value.clone(),
-        new: wanted.value.clone(),
-        policy: None,
-        image: None,
-        reason: String::new(),
-        downgrade: false,
-        environments: Vec::new(),
-        automation: None,
-        written_by: None,
-    };
-    permitted(inputs, &addition.policy, &|_| true, wanted, planned).map(Some)
-}
-
-/// Values that are put at the end of a file, an object's side by side in one document. Where one of a file's goes
-/// through a pull request, all of them do: they are one text.
-fn written_together(mut added: Vec<Added<'_>>) -> Vec<Change> {
-    fn place(change: &Change) -> (&str, Option<&ObjectId>, &FieldPath) {
-        (&change.line.file, change.line.object.as_ref(), &change.line.path)
-    }
-    added.sort_by(|a, b| place(&a.change).cmp(&place(&b.change)));
-    added.dedup_by(|a, b| a.change.line == b.change.line);
-    for file in added.chunk_by_mut(|a, b| a.change.line.file == b.change.line.file) {
-        let downgrade = file.iter().any(|added| added.change.downgrade);
-        let mut before: Option<LineId> = None;
-        for Added { addition, change } in file {
-            let same = before.as_ref().filter(|before| before.object == change.line.object);
-            change.edit.new = addition.text(&change.new, same.map(|before| &before.path), before.is_none());
-            change.downgrade = downgrade;
-            before = Some(change.line.clone());
-        }
-    }
-    added.into_iter().map(|added| added.change).collect()
+    let Some(wanted) = wanted(choices, &added.policy, field.part, &field.patched)? else { return Ok(None) };
+    let planned = addition(inputs.snapshot, field, wanted.value.clone());
+    let follows = |environment: &str| added.holds_for(environment);
+    permitted(inputs, &added.policy, &follows, wanted, planned).map(Some)
 }
 
 /// The Flux automation whose rules the line is written by; a skip where the branch has automations and all of them

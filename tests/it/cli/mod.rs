@@ -1,5 +1,6 @@
 //! The command line as a process: what it prints in a pipe, what it writes, and its exit codes.
 
+mod annotate;
 mod explain;
 mod lint;
 mod plan;

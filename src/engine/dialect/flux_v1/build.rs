@@ -16,7 +16,10 @@ use crate::engine::{
     },
     plan::Snapshot,
 };
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 /// How deep components may nest.
 const COMPONENT_DEPTH: usize = 16;
@@ -382,15 +385,17 @@ fn renamed(image: &Reference, change: &KustomizeImage) -> String {
 }
 
 /// Builds folders, each once.
-pub(super) struct Builder<'a> {
+pub(super) struct Builder<'k, 'a> {
     snapshot: &'a Snapshot,
-    kustomizations: &'a Inclusions<'a>,
+    kustomizations: &'k Inclusions<'a>,
     built: HashMap<&'a str, Arc<Vec<Built<'a>>>>,
+    /// The files of patches that were met.
+    pub patches: BTreeSet<String>,
 }
 
-impl<'a> Builder<'a> {
-    pub fn new(snapshot: &'a Snapshot, kustomizations: &'a Inclusions<'a>) -> Self {
-        Builder { snapshot, kustomizations, built: HashMap::new() }
+impl<'k, 'a> Builder<'k, 'a> {
+    pub fn new(snapshot: &'a Snapshot, kustomizations: &'k Inclusions<'a>) -> Self {
+        Builder { snapshot, kustomizations, built: HashMap::new(), patches: BTreeSet::new() }
     }
 
     /// What a folder's kustomization builds; nothing where it has none.
@@ -425,6 +430,7 @@ impl<'a> Builder<'a> {
                 self.collect(file, kustomization, objects, depth - 1);
             }
         }
+        self.patches.extend(kustomization.patch_files().filter_map(|patch| join(folder(file), patch)));
         for object in objects {
             object.transform(self.snapshot, file, kustomization);
         }

@@ -1,14 +1,19 @@
 //! `.flux.yaml`: which files its generators render, and the patch file that updates go to. No command is ever run.
 
-use super::build::{Builder, Built};
+use super::{
+    build::{Builder, Built},
+    report,
+};
 use crate::engine::{
     dialect::{
         Bindings, Problem,
-        kustomize::{Inclusions, folder, is_below, join},
+        kustomize::{self, Inclusions, folder, is_below, join},
     },
+    manifest::{Document, Generator},
     plan::Snapshot,
 };
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// One `.flux.yaml`.
 pub(super) struct Scope {
@@ -29,63 +34,71 @@ impl Scope {
     }
 }
 
+/// All of a snapshot.
+#[derive(Default)]
 pub(super) struct Scopes {
     scopes: Vec<Scope>,
+    /// Folders below which files count as they stand (`scanForFiles`).
+    plain: Vec<String>,
 }
 
 impl Scopes {
     pub fn of(snapshot: &Snapshot, included: &Inclusions<'_>, bindings: &mut Bindings) -> Self {
-        let mut scopes = Vec::new();
-        for (file, scan) in included.outline.generators.iter().filter_map(|file| snapshot.scans.get_key_value(file)) {
-            for document in &scan.documents {
-                let Some(generator) = &document.generator else { continue };
-                bindings.generated = true;
-                let folder = folder(file);
-                if generator.patch_file.is_none() {
-                    bindings.problems.push(Problem {
-                        code: "flux-yaml-command",
-                        file: file.to_string(),
-                        position: document.position,
-                        message: "updates go through a command, which butler never runs: nothing below is updated; \
-                                  write patchUpdated with a patchFile"
-                            .to_owned(),
-                    });
-                }
+        let generators = included.outline.generators.iter();
+        let files: Vec<(&Arc<str>, &Document, &Generator)> = generators
+            .filter_map(|file| snapshot.scans.get_key_value(file))
+            .flat_map(|(file, scan)| scan.documents.iter().map(move |document| (file, document)))
+            .filter_map(|(file, document)| Some((file, document, document.generator.as_deref()?)))
+            .collect();
+        bindings.generated |= !files.is_empty();
+        let mut scopes = Scopes::default();
+        for (file, document, generator) in &files {
+            let folder = folder(file);
+            if generator.scans {
+                scopes.plain.push(folder.to_owned());
+                continue;
+            }
+            if generator.patch_file.is_none() {
+                let message = "updates go through a command, which butler never runs: nothing below is updated; write \
+                               patchUpdated with a patchFile";
+                report(bindings, problem("flux-yaml-command", file, document, message.to_owned()));
+            }
+            let roots: Vec<&str> = generator.commands.iter().filter_map(|command| built_folder(command)).collect();
+            let nearer = |path: &str| {
+                let folders = files.iter().map(|(file, ..)| kustomize::folder(file));
+                folders.filter(|other| other.len() > folder.len()).any(|other| is_below(path, other))
+            };
+            for target in targets(folder, &roots, included, nearer) {
                 // Where it leads out of the repository there is no path to call it by.
-                let path = generator.patch_file.as_deref().map(|patch| join(folder, patch).ok_or(patch));
+                let path = generator.patch_file.as_deref().map(|patch| join(target, patch).ok_or(patch));
                 let obstacle = path.as_ref().and_then(|path| match path {
                     Ok(path) => snapshot.obstacle(path),
                     Err(_) => Some("it leads out of the repository".to_owned()),
                 });
                 if let (Some(why), Some(patch)) = (&obstacle, &generator.patch_file) {
-                    bindings.problems.push(Problem {
-                        code: "patch-file-invalid",
-                        file: file.to_string(),
-                        position: document.position,
-                        message: format!(
-                            "{patch}: {why}: nothing is written there; name a file below the folder of .flux.yaml"
-                        ),
-                    });
+                    let message =
+                        format!("{patch}: {why}: nothing is written there; name a file below the folder of .flux.yaml");
+                    report(bindings, problem("patch-file-invalid", file, document, message));
                 }
-                let roots = generator.commands.iter().filter_map(|command| built_folder(command));
-                scopes.push(Scope {
+                scopes.scopes.push(Scope {
                     file: file.to_string(),
                     folder: folder.to_owned(),
                     patch: path.map(|path| path.unwrap_or_else(str::to_owned)),
                     obstacle,
-                    roots: roots.filter_map(|root| join(folder, root)).collect(),
+                    roots: roots.iter().filter_map(|root| join(target, root)).collect(),
                 });
             }
         }
-        Scopes { scopes }
+        scopes
     }
 
     pub fn is_empty(&self) -> bool {
         self.scopes.is_empty()
     }
 
-    pub fn is_patch(&self, file: &str) -> bool {
-        self.scopes.iter().any(|scope| scope.patch.as_deref() == Some(file))
+    /// The files that updates go to.
+    pub fn patches(&self) -> impl Iterator<Item = &str> {
+        self.scopes.iter().filter_map(|scope| scope.patch.as_deref())
     }
 
     /// How an object reaches the cluster: a base may be built by several `.flux.yaml`s; of those that do not say what
@@ -99,7 +112,9 @@ impl Scopes {
         }
         let (building, other): (Vec<&Scope>, Vec<&Scope>) =
             self.scopes.iter().partition(|scope| !scope.roots.is_empty());
-        let above = |scope: &&Scope| is_below(base.file, &scope.folder);
+        let plain = self.plain.iter().filter(|folder| is_below(base.file, folder)).map(String::len).max();
+        let above =
+            |scope: &&Scope| is_below(base.file, &scope.folder) && plain.is_none_or(|plain| scope.folder.len() > plain);
         let nearest = other.into_iter().filter(above).max_by_key(|scope| scope.folder.len());
         over.extend(nearest.map(|scope| (scope, base.clone())));
         match building.into_iter().find(above) {
@@ -110,9 +125,9 @@ impl Scopes {
     }
 
     /// What the folders hold that are given to `kustomize build`.
-    pub fn build<'a>(&self, snapshot: &'a Snapshot, kustomizations: &'a Inclusions<'a>) -> Builds<'a> {
+    pub fn build<'a>(&self, snapshot: &'a Snapshot, kustomizations: &Inclusions<'a>) -> Builds<'a> {
         let mut builder = Builder::new(snapshot, kustomizations);
-        let mut builds = Builds { of_scope: Vec::new(), by_file: HashMap::new() };
+        let mut builds = Builds::default();
         for (at, scope) in self.scopes.iter().enumerate() {
             let built: Vec<Built<'a>> = scope.roots.iter().flat_map(|root| builder.folder(root).to_vec()).collect();
             for built in &built {
@@ -123,13 +138,17 @@ impl Scopes {
             }
             builds.of_scope.push(built);
         }
+        builds.patches = builder.patches;
         builds
     }
 }
 
 /// What the scopes build.
+#[derive(Default)]
 pub(super) struct Builds<'a> {
     of_scope: Vec<Vec<Built<'a>>>,
+    /// The files of kustomizations' patches.
+    pub patches: BTreeSet<String>,
     /// By file: the scopes that build objects of it.
     by_file: HashMap<&'a str, Vec<usize>>,
 }
@@ -142,6 +161,32 @@ pub(super) enum Reach<'s, 'a> {
     Rendered(Vec<(&'s Scope, Built<'a>)>),
     /// It does not: a `.flux.yaml` above builds something else.
     LeftOut(&'s Scope),
+}
+
+/// The folders that commands run in. Flux v1 runs them in its target path (`--git-path`), which may lie below the
+/// `.flux.yaml`'s folder: where there is nothing to build in that one, each folder below counts that has a kustomization
+/// which no other includes, and no `.flux.yaml` nearer to it.
+fn targets<'a>(
+    folder: &'a str,
+    roots: &[&str],
+    included: &Inclusions<'a>,
+    nearer: impl Fn(&str) -> bool,
+) -> Vec<&'a str> {
+    let builds = |target: &str| {
+        let mut folders = roots.iter().filter_map(|root| join(target, root));
+        folders.any(|folder| included.in_folder(&folder).is_some())
+    };
+    if roots.is_empty() || builds(folder) {
+        return vec![folder];
+    }
+    let below = included.folders_from(folder);
+    let top = below.filter(|below| is_below(below, folder) && !included.includes(below) && builds(below));
+    let targets: Vec<&str> = top.filter(|target| !nearer(target)).collect();
+    if targets.is_empty() { vec![folder] } else { targets }
+}
+
+fn problem(code: &'static str, file: &str, document: &Document, message: String) -> Problem {
+    Problem { code, file: file.to_owned(), position: document.position, message }
 }
 
 /// The folder of `kustomize build FOLDER`, relative to the `.flux.yaml`'s.

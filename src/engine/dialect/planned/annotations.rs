@@ -78,6 +78,12 @@ fn regions_and_prefixes() {
     let config = "version: 1\nenvironments: {dev: {path: .}}\nregistries: [{provider: aws, region: eu-west-1}]\n";
     let outcome = simple("glob:sha").config(config).tags(&format!("{other}/lrl_falcon_bartender"), "sha-2@2").plan();
     assert_eq!(outcome.values(), [format!("{other}/lrl_falcon_bartender:sha-2")]);
+    // China has a domain of its own.
+    let mut china = simple("glob:sha");
+    let host = "283234040926.dkr.ecr.cn-north-1.amazonaws.com.cn";
+    china.files.values_mut().for_each(|text| *text = text.replace(ACCOUNT, host));
+    let outcome = china.tags(&format!("{host}/lrl_falcon_bartender"), "sha-2@2").plan();
+    assert_eq!(outcome.values(), [format!("{host}/lrl_falcon_bartender:sha-2")]);
     let mut elsewhere = simple("glob:sha");
     for text in elsewhere.files.values_mut() {
         *text = text.replace(&format!("image: {ACCOUNT}/"), "image: example.com/");
@@ -172,7 +178,25 @@ fn faults_in_json_are_told_by_their_place_in_the_manifest() {
     ];
     for (from, to, expected) in cases {
         assert!(CUSTOM.contains(from), "{from}");
-        let problems = deployment(&CUSTOM.replace(from, to)).problems();
+        let repo = deployment(&CUSTOM.replace(from, to));
+        let problems = repo.problems();
         assert_eq!(problems.first().map(String::as_str), Some(expected), "{problems:#?}");
+        // It is the only fault; the line says that its policy cannot be.
+        let listed = expected.contains("lists it");
+        assert_eq!(
+            (problems.len(), repo.plan().codes()),
+            (if listed { 2 } else { 1 }, vec!["policy-invalid"]),
+            "{from}"
+        );
+    }
+    // One of the two alone.
+    let (repos, policies) = CUSTOM.split_at(CUSTOM.find("    app.lilly.com/flux.v2.policies").unwrap());
+    #[rustfmt::skip]
+    let cases = [
+        (repos.to_owned(), "app.yaml:9:9 policy-invalid flux.v2.repos lists the policy \"my-policy-bartender\", which flux.v2.policies does not define"),
+        (policies.to_owned(), "app.yaml:8:9 policy-invalid policy falcon-qa:my-policy-bartender: no entry of flux.v2.repos lists it under policies"),
+    ];
+    for (flux, expected) in cases {
+        assert_eq!(deployment(&flux).problems(), [expected]);
     }
 }

@@ -1,6 +1,10 @@
 //! Annotations of Flux v1, and patch files.
 
 use super::{Outcome, Repo, repo};
+use crate::engine::{
+    image::Reference,
+    plan::{Assignment, AssignmentTarget, unmet},
+};
 
 const APP: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: app\n  namespace: prod\n  annotations:\n    ANNOTATIONS\nspec:\n  template:\n    spec:\n      containers:\n      - name: c\n        image: r.io/app:CURRENT # stays\n";
 
@@ -33,6 +37,7 @@ fn chosen_as_flux_v1_does() {
         ("fluxcd.io/locked: 'true'", "x", "x y", "x@1 y@2", &[], &["locked"]),
         ("flux.weave.works/ignore: true", "x", "x y", "x@1 y@2", &[], &["ignored"]),
         ("fluxcd.io/locked: 'false'", "x", "x y", "x@1 y@2", &["r.io/app:y"], &[]),
+        ("fluxcd.io/ignore: sync_only", "x", "x y", "x@1 y@2", &["r.io/app:y"], &[]),
         ("flux.weave.works/automated: 'false'", "x", "x y", "x@1 y@2", &["r.io/app:y"], &[]),
     ];
     for (annotation, current, tags, times, values, codes) in cases {
@@ -68,12 +73,13 @@ fn findings() {
     let cases = [
         ("fluxcd.io/tag.c: 'semver:invalid'", "app.yaml:8:22 flux1-pattern-invalid"),
         ("fluxcd.io/locked: 'yes'", "app.yaml:8:23 flux1-not-true"),
-        ("flux.weave.works/automated: 'false'", "app.yaml:7:26 flux1-annotations-differ"),
+        ("flux.weave.works/automated: 'false'", "app.yaml:8:33 flux1-annotations-differ"),
     ];
     for (annotation, expected) in cases {
         let problems = app(annotation, "1").problems();
         assert!(problems.len() == 1 && problems[0].starts_with(expected), "{annotation}: {problems:?}");
     }
+    assert_eq!(app("fluxcd.io/ignore: sync_only", "1").problems(), [""; 0]);
 }
 
 /// Two images in one release, one of which annotations name.
@@ -298,4 +304,238 @@ fn each_environment_has_its_namespace() {
     let (_, outcome) = overlaid("true", "namespace: eu", &both);
     let policies: Vec<&str> = outcome.plan.changes.iter().filter_map(|change| change.policy.as_deref()).collect();
     assert_eq!(policies, ["eu:deployment/d:c", "us:deployment/d:c"]);
+}
+
+/// `NS:KIND/NAME[:CONTAINER]=IMAGE`, or an image.
+fn assignment(text: &str) -> Assignment {
+    let (on, image) = match text.split_once('=') {
+        None => (AssignmentTarget::Image, text),
+        Some((object, image)) => {
+            let parts: Vec<&str> = object.split([':', '/']).collect();
+            let [namespace, kind, name] = [parts[0], parts[1], parts[2]].map(str::to_owned);
+            let container = parts.get(3).map(|name| (*name).to_owned());
+            (AssignmentTarget::Object { namespace, kind, name, container }, image)
+        }
+    };
+    Assignment { on, image: Reference::parse(image).unwrap() }
+}
+
+#[test]
+fn set_writes_where_flux_v1_does() {
+    let patch = PATCH.replace("TAG", "master-1");
+    let kustomized = "apiVersion: helm.fluxcd.io/v1\nkind: HelmRelease\nmetadata: {name: a, namespace: ns}\nspec: {values: {image: {tag: master-0}}}\n";
+    let with_patch = "resources: [../base]\npatchesStrategicMerge: [p.yaml]\n";
+    let command = "version: 1\ncommandUpdated: {generators: [{command: kustomize build .}]}\n";
+    let to = |tag: &str| PATCH.replace("TAG", tag);
+    let release = |tag: &str| RELEASE.replace("tag: master-1", &format!("tag: {tag}"));
+    type Files<'a> = Vec<(&'a str, &'a str)>;
+    let one = |file: &'static str, text: String| vec![(file, text)];
+    #[rustfmt::skip]
+    let cases: Vec<(&str, Files<'_>, &str, Vec<(&str, String)>, &[&str])> = vec![
+        ("its patch is edited", vec![("dev/flux-patch.yaml", &patch)], "ns:helmrelease/a=r.io/app:x", one("dev/flux-patch.yaml", to("x")), &[]),
+        ("by the container", vec![("dev/flux-patch.yaml", &patch)], "ns:HelmRelease/a:chart-image=r.io/app:x", one("dev/flux-patch.yaml", to("x")), &[]),
+        ("its patch is created", vec![], "ns:helmrelease/a=r.io/app:x", one("dev/flux-patch.yaml", to("x")), &[]),
+        ("it holds that already", vec![("dev/flux-patch.yaml", &patch)], "ns:helmrelease/a=r.io/app:master-1", vec![], &[]),
+        ("what runs is not added", vec![], "ns:helmrelease/a=r.io/app:master-1", vec![], &[]),
+        ("a patch of the kustomization stays", vec![("dev/kustomization.yaml", with_patch), ("dev/p.yaml", kustomized)], "ns:helmrelease/a=r.io/app:x", one("dev/flux-patch.yaml", to("x")), &[]),
+        ("another namespace is another object", vec![("dev/kustomization.yaml", "resources: [../base]\nnamespace: other\n")], "ns:helmrelease/a=r.io/app:x", vec![], &[]),
+        ("as it is built", vec![("dev/kustomization.yaml", "resources: [../base]\nnamespace: other\n")], "other:helmrelease/a=r.io/app:x", one("dev/flux-patch.yaml", to("x").replace(": ns", ": other")), &[]),
+        ("another image for a tag alone", vec![], "ns:helmrelease/a:chart-image=r.io/other:x", vec![], &["different-image"]),
+        ("a command", vec![("dev/.flux.yaml", command)], "ns:helmrelease/a=r.io/app:x", vec![], &["command-updated"]),
+        ("what is not built", vec![("dev/kustomization.yaml", "resources: []\n"), ("dev/b.yaml", RELEASE), ("base/a.yaml", "")], "ns:helmrelease/a=r.io/app:x", vec![], &["flux1-not-rendered"]),
+        ("an object that no .flux.yaml is above", vec![("dev/flux-patch.yaml", &patch), ("other/c.yaml", RELEASE)], "ns:helmrelease/a=r.io/app:x", vec![("dev/flux-patch.yaml", to("x")), ("other/c.yaml", release("x"))], &[]),
+        ("a patch without its base", vec![("dev/flux-patch.yaml", &patch), ("base/a.yaml", "")], "ns:helmrelease/a=r.io/app:x", one("dev/flux-patch.yaml", to("x")), &[]),
+        ("by the image: every line that runs it", vec![("dev/flux-patch.yaml", &patch)], "r.io/app:x", one("base/a.yaml", release("x")), &[]),
+    ];
+    for (what, files, given, expected, codes) in cases {
+        let (repo, _) = generated(&files);
+        let expected = expected.into_iter().map(|(file, text)| (file.to_owned(), text)).collect();
+        let codes = codes.iter().map(|code| (*code).to_owned()).collect();
+        assert_eq!(repo.set(&[assignment(given)]), (expected, codes), "{what}");
+    }
+}
+
+#[test]
+fn set_has_the_narrowest_and_misses_nothing() {
+    let (repo, _) =
+        generated(&[("us/.flux.yaml", GENERATED), ("us/kustomization.yaml", "resources: [../base]\nnamespace: us\n")]);
+    let assignments =
+        ["us:helmrelease/a=r.io/app:x", "ns:helmrelease/a:chart-image=r.io/app:v1", "ns:helmrelease/b=r.io/app:z"]
+            .map(assignment);
+    let (files, codes) = repo.set(&assignments);
+    let patch = |tag: &str| PATCH.replace("TAG", tag);
+    let expected = [("dev/flux-patch.yaml", patch("v1")), ("us/flux-patch.yaml", patch("x").replace(": ns", ": us"))];
+    assert_eq!((files, codes.len()), (expected.map(|(file, text)| (file.to_owned(), text)).into(), 0));
+    let missed = unmet(&repo.snapshot(), &assignments);
+    assert!(matches!(&missed[..], [(2, why)] if why.contains("ns:helmrelease/b")), "{missed:?}");
+}
+
+/// A workload whose containers share what they run, and what becomes of it.
+#[test]
+fn aliases_and_merge_keys() {
+    let workload = |annotations: &str, spec: &str| {
+        format!(
+            "x-all: &all\n  image: r.io/app:1.0.0 # all\nx-on: &on\n  fluxcd.io/automated: 'true'\n  fluxcd.io/tag.a: &one semver:~1\nkind: Deployment\nmetadata: {{name: d, annotations: {annotations}}}\nspec:\n  template:\n    spec:\n      containers:\n{spec}"
+        )
+    };
+    let release = |values: &str| {
+        format!(
+            "apiVersion: helm.fluxcd.io/v1\nkind: HelmRelease\nmetadata: {{name: d, annotations: {{fluxcd.io/automated: 'true', fluxcd.io/tag.chart-image: 'semver:~1'}}}}\nspec:\n  values:\n{values}"
+        )
+    };
+    let both = "{<<: *on, fluxcd.io/tag.b: *one}";
+    #[rustfmt::skip]
+    let cases: &[(&str, String, usize, &[&str])] = &[
+        // How many values change, and the codes.
+        ("annotations by a merge key", workload("{<<: *on}", "      - {name: a, image: &i r.io/app:1.0.0}\n"), 1, &[]),
+        ("all annotations by an alias", workload("*on", "      - {name: a, image: r.io/app:1.0.0}\n"), 1, &[]),
+        ("an own annotation goes first", workload("{<<: *on, fluxcd.io/automated: 'false'}", "      - {name: a, image: r.io/app:1.0.0}\n"), 0, &[]),
+        ("an alias of another container's image", workload(both, "      - {name: a, image: &i r.io/app:1.0.0}\n      - {name: b, image: *i}\n"), 1, &[]),
+        ("which is to have another tag", workload("*on", "      - {name: a, image: &i r.io/app:1.0.0}\n      - {name: b, image: *i}\n"), 0, &["policy-conflict"]),
+        ("containers by a merge key", workload(both, "      - {<<: *all, name: a}\n      - <<: *all\n        name: b\n"), 1, &[]),
+        ("a merge key whose image gives way", workload(both, "      - {<<: *all, name: a, image: 'r.io/app:1.0.0'}\n"), 1, &[]),
+        ("a container that is an alias", workload(both, "      - &c {name: a, image: r.io/app:1.0.0}\n      initContainers:\n      - *c\n"), 1, &[]),
+        ("an alias in another field", workload(both, "      - {name: a, image: &i r.io/app:1.0.0, env: [{name: I, value: *i}]}\n"), 0, &["value-not-editable"]),
+        ("an anchor on another field", workload(both, "      - {env: [{name: I, value: &i r.io/app:1.0.0}], name: a, image: *i}\n"), 0, &["value-not-editable"]),
+        ("a value's parts", release("    image: {repository: &r r.io/app, tag: &t 1.0.0}\n"), 1, &[]),
+        ("a tag of two images", release("    image: {repository: &r r.io/app, tag: &t 1.0.0}\n    b: {image: {repository: *r, tag: *t}}\n"), 0, &["policy-conflict"]),
+        ("a tag that something else reads", release("    image: {repository: r.io/app, tag: &t 1.0.0}\n    version: *t\n"), 0, &["value-not-editable"]),
+        ("a repository that something else reads", release("    image: {repository: &r r.io/app, tag: 1.0.0}\n    name: *r\n"), 1, &[]),
+        ("an alias of nothing", workload("*on", "      - {name: a, image: *none}\n"), 0, &[]),
+    ];
+    for (what, text, values, codes) in cases {
+        let repo = repo(&[("a.yaml", text)]).tags("r.io/app", "1.0.0 1.1.0 2.0.0").times("1.0.0@1 1.1.0@2 2.0.0@3");
+        let outcome = repo.plan();
+        assert_eq!((outcome.plan.changes.len(), outcome.codes()), (*values, codes.to_vec()), "{what}");
+        let changed = outcome.files["a.yaml"].lines().zip(text.lines()).filter(|(after, before)| after != before);
+        for (after, before) in changed {
+            assert_eq!(after, before.replace("1.0.0", "1.1.0"), "{what}");
+        }
+        let again = Repo { files: outcome.files, ..repo }.plan();
+        assert!(again.plan.changes.is_empty(), "{what}: planned again on its own output");
+    }
+}
+
+#[test]
+fn set_changes_shared_values_for_all_or_none() {
+    let text = |env: &str| {
+        format!(
+            "kind: Deployment\nmetadata: {{name: d, namespace: n}}\nspec: {{template: {{spec: {{containers: [{{name: a, image: &i 'r.io/app:1'}}, {{name: b, image: *i{env}}}]}}}}}}\n"
+        )
+    };
+    let env = ", env: [{name: x, value: *i}]";
+    #[rustfmt::skip]
+    let cases: &[(&str, &[&str], &str)] = &[
+        ("", &["n:deployment/d=r.io/app:2"], ""),
+        ("", &["n:deployment/d:a=r.io/app:2", "n:deployment/d:b=r.io/app:2"], ""),
+        ("", &["n:deployment/d:a=r.io/app:2", "n:deployment/d:b=r.io/app:3"], "value-not-editable"),
+        ("", &["n:deployment/d:b=r.io/app:2"], "value-not-editable"),
+        (env, &["n:deployment/d=r.io/app:2"], "value-not-editable"),
+        // Whoever names the image wants every field that has it.
+        (env, &["r.io/app:2"], ""),
+    ];
+    for (env, given, code) in cases {
+        let text = text(env);
+        let assignments: Vec<Assignment> = given.iter().map(|text| assignment(text)).collect();
+        let (files, codes) = repo(&[("a.yaml", &text)]).set(&assignments);
+        let expected = if code.is_empty() { Some(text.replace("app:1", "app:2")) } else { None };
+        assert_eq!((files.get("a.yaml"), codes.concat().as_str()), (expected.as_ref(), *code), "{given:?} {env}");
+    }
+}
+
+#[test]
+fn an_alias_is_not_patched() {
+    let deployment = "kind: Deployment\napiVersion: apps/v1\nmetadata: {name: d, annotations: {fluxcd.io/automated: 'true'}}\nspec: {template: {spec: {containers: [{name: x, image: &i 'r.io/app:master-1'}, {name: y, image: *i}]}}}\n";
+    let (_, outcome) = generated(&[("base/a.yaml", deployment)]);
+    let patch = "---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\nspec:\n  template:\n    spec:\n      containers:\n        - name: x\n          image: r.io/app:master-2\n";
+    assert_eq!((outcome.files["dev/flux-patch.yaml"].as_str(), outcome.codes()), (patch, vec!["patch-incomplete"]));
+}
+
+#[test]
+fn prefixes_that_differ_are_told_where_one_has_no_effect() {
+    let base = |annotations: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\n  annotations: {{fluxcd.io/automated: 'true', {annotations}}}\nspec: {{template: {{spec: {{containers: [{{name: c, image: 'r.io/d:1.0.0'}}]}}}}}}\n"
+        )
+    };
+    let patch = |annotation: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: d, annotations: {{{annotation}}}}}\nspec: {{template: {{spec: {{containers: [{{name: c, image: 'r.io/d:1.0.0'}}]}}}}}}\n"
+        )
+    };
+    let (old, new) = ("flux.weave.works/tag.c: 'semver:~1'", "fluxcd.io/tag.c: 'semver:~2'");
+    let told = "semver:~1\" in flux.weave.works/tag.c and \"semver:~2\" in fluxcd.io/tag.c";
+    #[rustfmt::skip]
+    let cases = [
+        // The base, what is put over it, and the place that is told.
+        (format!("{old}, {new}"), String::new(), Some("base/a.yaml:5:70 ")),
+        (old.to_owned(), new.to_owned(), None),
+        (new.to_owned(), old.to_owned(), Some("dev/p.yaml:3:59 ")),
+        (old.to_owned(), format!("{old}, {new}"), Some("dev/p.yaml:3:59 ")),
+    ];
+    for (annotations, over, expected) in cases {
+        for kustomized in [true, false] {
+            if over.is_empty() && !kustomized {
+                continue;
+            }
+            let patched = if over.is_empty() { String::new() } else { patch(&over) };
+            let (file, kustomization) = match kustomized {
+                true => ("dev/p.yaml", "resources: [../base]\npatchesStrategicMerge: [p.yaml]\n"),
+                false => ("dev/flux-patch.yaml", "resources: [../base]\n"),
+            };
+            let (repo, _) = generated(&[
+                ("dev/kustomization.yaml", kustomization),
+                ("base/a.yaml", &base(&annotations)),
+                (file, &patched),
+            ]);
+            let problems = repo.problems();
+            let expected = expected.map(|place| place.replace("dev/p.yaml", file));
+            match expected {
+                None => assert_eq!(problems, [""; 0], "{annotations} {over}"),
+                Some(place) => assert!(
+                    problems.len() == 1 && problems[0].starts_with(&place) && problems[0].contains(told),
+                    "{annotations} {over}: {problems:?}"
+                ),
+            }
+        }
+    }
+}
+
+/// Flux v1 runs commands in its target path; the `.flux.yaml` may stand above it.
+#[test]
+fn one_flux_yaml_above_several_targets() {
+    let scans = "version: 1\nscanForFiles: {}\n";
+    let patch = |namespace: &str| PATCH.replace("TAG", "master-2").replace(": ns", &format!(": {namespace}"));
+    let direct = RELEASE.replace("master-1", "master-2");
+    type Files<'a> = Vec<(&'a str, &'a str)>;
+    let layout: Files<'_> = vec![
+        (".flux.yaml", GENERATED),
+        ("base/a.yaml", RELEASE),
+        ("base/kustomization.yaml", "resources: [a.yaml]\n"),
+        ("eu/kustomization.yaml", "resources: [../base]\nnamespace: eu\n"),
+        ("us/kustomization.yaml", "resources: [../base]\nnamespace: us\n"),
+    ];
+    let both = vec![("eu/flux-patch.yaml", patch("eu")), ("us/flux-patch.yaml", patch("us"))];
+    #[rustfmt::skip]
+    let cases: Vec<(&str, Files<'_>, Vec<(&str, String)>, &[&str])> = vec![
+        ("two targets", vec![], both.clone(), &[]),
+        ("one that has its own", vec![("eu/.flux.yaml", GENERATED)], both.clone(), &[]),
+        ("one that is scanned", vec![("us/.flux.yaml", scans), ("us/b.yaml", RELEASE)], vec![("eu/flux-patch.yaml", patch("eu")), ("us/b.yaml", direct.clone())], &[]),
+        ("what no target builds", vec![("other/b.yaml", RELEASE)], both, &["flux1-not-rendered"]),
+        ("a target at the top", vec![("kustomization.yaml", "resources: [eu]\n")], vec![("flux-patch.yaml", patch("eu"))], &[]),
+        ("no target", vec![("eu/kustomization.yaml", ""), ("us/kustomization.yaml", ""), ("base/kustomization.yaml", "")], vec![], &["flux1-not-rendered"]),
+        ("all is scanned", vec![(".flux.yaml", scans)], vec![("base/a.yaml", direct)], &[]),
+    ];
+    for (what, files, expected, codes) in cases {
+        let mut repo = repo(&layout).tags("r.io/app", "master-0@0 master-1@1 master-2@2");
+        repo.files.extend(files.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())));
+        let outcome = repo.plan();
+        let mut changed = outcome.files.clone();
+        changed.retain(|file, text| repo.files.get(file) != Some(text));
+        let expected = expected.into_iter().map(|(file, text)| (file.to_owned(), text)).collect();
+        let problems: Vec<&str> = repo.bindings().problems.iter().map(|problem| problem.code).collect();
+        assert_eq!((changed, problems), (expected, codes.to_vec()), "{what}");
+        let again = Repo { files: outcome.files, ..repo }.plan();
+        assert!(again.plan.changes.is_empty(), "{what}: planned again on its own output");
+    }
 }

@@ -11,7 +11,8 @@ use crate::engine::{
     manifest::{FileKind, is_candidate, scan},
     memory::Memory,
     plan::{
-        Entry, EntryKind, Fact, Facts, Need, Planned, Scope, Snapshot, UpdateInputs, UpdatePlan, rewritten, update,
+        Assigned, Assignment, Change, Entry, EntryKind, Fact, Facts, Need, Planned, Scope, Snapshot, UpdateInputs,
+        UpdatePlan, assign, rewritten, update,
     },
 };
 use jiff::Timestamp;
@@ -148,13 +149,27 @@ impl Repo {
                 }
             }
         };
-        let written = rewritten(&plan.changes, |file, _| {
+        // A plan on its own output has nothing to do.
+        let files = self.written(&plan.changes);
+        Outcome { plan, files, asked }
+    }
+
+    /// What `butler set` makes of it: the files that are other than before, and the codes of what stays.
+    fn set(&self, assignments: &[Assignment]) -> (BTreeMap<String, String>, Vec<String>) {
+        let Assigned { changes, skipped, .. } = assign(&self.snapshot(), assignments, true);
+        let mut files = self.written(&changes);
+        files.retain(|file, text| self.files.get(file) != Some(text));
+        (files, skipped.iter().map(|skip| skip.code.to_string()).collect())
+    }
+
+    /// Every file after some changes.
+    fn written(&self, changes: &[Change]) -> BTreeMap<String, String> {
+        let written = rewritten(changes, |file, _| {
             Ok::<_, crate::engine::manifest::EditError>(self.files[file].clone().into_bytes())
         });
         let mut files = self.files.clone();
         files.extend(written.unwrap().into_iter().map(|(file, bytes)| (file, String::from_utf8(bytes).unwrap())));
-        // A plan on its own output has nothing to do.
-        Outcome { plan, files, asked }
+        files
     }
 }
 

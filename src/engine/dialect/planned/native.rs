@@ -1,6 +1,6 @@
 //! Policies of butler.yaml.
 
-use super::repo;
+use super::{Repo, repo};
 
 const APP: &str = "kind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: {containers: [\n  {name: a, image: 'r.io/app:1.0.0'},\n  {name: b, image: r.io/app},\n  {name: c, image: r.io/other:1.0.0}]}}}\n";
 const CONFIG: &str = "version: 1\nenvironments: {dev: {path: dev}, prod: {path: prod}}\nimages:\n- image: r.io/app\n  policy: {semver: 1.x}\n";
@@ -65,4 +65,52 @@ fn a_policy_that_cannot_be() {
         "{:?}",
         repo.problems()
     );
+}
+
+/// A release whose tag goes to a patch file, which may be there already.
+fn generated(native: &str, patch: &str) -> Repo {
+    let generator =
+        "version: 1\npatchUpdated:\n  generators: [{command: kustomize build .}]\n  patchFile: patch.yaml\n";
+    let release = "apiVersion: helm.fluxcd.io/v1\nkind: HelmRelease\nmetadata: {name: a, annotations: {fluxcd.io/automated: 'true', fluxcd.io/tag.chart-image: 'semver:~1'}}\nspec: {values: {image: {repository: r.io/app, tag: 1.0.0-a}}}\n";
+    let config =
+        format!("version: 1\nenvironments: {{dev: {{path: dev}}, prod: {{path: prod}}}}\nimages:\n- image: {native}\n");
+    let mut files = vec![
+        ("dev/.flux.yaml", generator),
+        ("dev/kustomization.yaml", "resources: [../base]\n"),
+        ("base/kustomization.yaml", "resources: [a.yaml]\n"),
+        ("base/a.yaml", release),
+    ];
+    if !patch.is_empty() {
+        files.push(("dev/patch.yaml", patch));
+    }
+    repo(&files).config(&config).tags("r.io/app", "1.1.0 1.2.0-b")
+}
+
+#[test]
+fn policies_that_disagree_on_a_patch_file() {
+    let patch = "apiVersion: helm.fluxcd.io/v1\nkind: HelmRelease\nmetadata: {name: a}\nspec: {values: {image: {tag: 1.0.0}}}\n";
+    let conflict = "policy-conflict default:helmrelease/a:chart-image and butler.yaml:r.io/app both want this value, and \
+                    differ: semver:~1 of r.io/app; semver 1.x of r.io/app. Remove one of the two";
+    #[rustfmt::skip]
+    let cases = [
+        ("another order", "r.io/app\n  policy: {semver: 1.x}", Some(conflict)),
+        ("in this environment", "r.io/app\n  environments: [dev]\n  policy: {semver: 1.x}", Some(conflict)),
+        ("in another environment", "r.io/app\n  environments: [prod]\n  policy: {semver: 1.x}", None),
+        ("another image", "r.io/other\n  policy: {semver: 1.x}", None),
+    ];
+    for (what, native, expected) in cases {
+        for patch in ["", patch] {
+            let repo = generated(native, patch);
+            let outcome = repo.plan_for("dev");
+            let problems = repo.problems();
+            let (codes, values, told) = match expected {
+                Some(expected) => {
+                    (vec!["policy-conflict"], vec![], problems.iter().any(|text| text.contains(expected)))
+                }
+                None => (vec![], vec!["1.1.0"], problems.is_empty()),
+            };
+            assert_eq!((outcome.codes(), outcome.values()), (codes, values), "{what}, {patch:?}");
+            assert!(told, "{what}, {patch:?}: {problems:?}");
+        }
+    }
 }

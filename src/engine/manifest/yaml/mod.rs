@@ -1,16 +1,20 @@
 //! YAML as it stands in the file: a small tree over [`granit_parser`] in which every node knows its bytes.
 //!
 //! The tree is for reading *and* for editing by span; it resolves nothing: no types (`1.10` is the text `1.10`), no
-//! aliases (one that expands to a gigabyte costs a few bytes here), no merge keys, no duplicate keys. JSON is read by
+//! aliases (one that expands to a gigabyte costs a few bytes here), no merge keys, no duplicate keys. What aliases and
+//! merge keys mean, [`Document::meant`] tells, within limits. JSON is read by
 //! the same parser.
 //!
 //! A document that is no YAML never stops the others: it is kept with its [`SyntaxError`] and without a root.
 
 mod parse;
 mod position;
+mod resolve;
 
 pub use parse::{DEPTH_LIMIT, NODE_LIMIT, parse};
 pub use position::LineIndex;
+#[cfg(test)]
+pub use resolve::{ALIAS_DEPTH, ALIAS_NODES};
 
 use std::{borrow::Cow, ops::Range};
 
@@ -30,6 +34,15 @@ pub struct Document<'a> {
     /// `None` where the document does not parse.
     pub root: Option<Node<'a>>,
     pub error: Option<SyntaxError>,
+    pub has_aliases: bool,
+}
+
+impl<'a> Document<'a> {
+    /// The root with its aliases resolved.
+    pub fn meant(&self) -> Option<Cow<'_, Node<'a>>> {
+        let root = self.root.as_ref()?;
+        Some(if self.has_aliases { Cow::Owned(root.resolved()) } else { Cow::Borrowed(root) })
+    }
 }
 
 /// Why a document does not parse.

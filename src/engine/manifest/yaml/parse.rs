@@ -54,6 +54,7 @@ struct Builder<'a> {
     start: Option<usize>,
     root: Option<Node<'a>>,
     nodes: usize,
+    has_aliases: bool,
     /// The furthest byte that was read.
     reached: usize,
 }
@@ -82,6 +83,7 @@ impl<'a> Builder<'a> {
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
                 let name = self.text.get(range.clone()).unwrap_or_default().trim_start_matches('*');
+                self.has_aliases = true;
                 self.push(node(range, NodeKind::Alias(name), None))?;
             }
             Event::MappingStart(style, _, tag) => self.open(range, style, NodeKind::Mapping(Vec::new()), tag)?,
@@ -175,7 +177,8 @@ impl<'a> Builder<'a> {
     fn end_document(&mut self, error: Option<SyntaxError>) {
         let root = self.root.take().filter(|_| error.is_none());
         let start = self.start.take().unwrap_or(self.reached);
-        self.documents.push(Document { span: start..self.reached.max(start), root, error });
+        let has_aliases = std::mem::take(&mut self.has_aliases);
+        self.documents.push(Document { span: start..self.reached.max(start), root, error, has_aliases });
         self.open.clear();
         self.nodes = 0;
     }

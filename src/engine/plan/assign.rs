@@ -1,0 +1,311 @@
+//! What `butler set` does: given images on the lines that are named, whatever the registry says.
+
+use super::{
+    Change, Skip, Snapshot,
+    additions::{Added, addition, obstacle, written_together},
+    promotion::image_of,
+    value::{UNPARSED, change, container_of, item_name, object_of, untouchable, value_for},
+};
+use crate::engine::{
+    dialect::{Generated, GeneratedTag, PolicyKey, Target, kustomize::Inclusions},
+    image::Reference,
+    manifest::{Container, ImageLine, Part, Position, Scan},
+};
+use std::collections::BTreeSet;
+
+/// What `butler set` puts on lines, whatever the registry says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    pub on: AssignmentTarget,
+    pub image: Reference,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AssignmentTarget {
+    /// The lines that carry a marker of this policy.
+    Policy(PolicyKey),
+    /// The lines that run the assignment's image.
+    Image,
+    /// The lines of an object: those of the named container, or else those that run the same image.
+    Object {
+        /// Where the object lands, as its file or its kustomizations tell.
+        namespace: String,
+        /// In any case: `deployment` is a `Deployment`.
+        kind: String,
+        name: String,
+        container: Option<String>,
+    },
+}
+
+/// Which lines, and which tags of what is generated, assignments are for.
+pub(super) struct Targets<'a> {
+    pub inclusions: Inclusions<'a>,
+    generated: Generated<'a>,
+}
+
+impl<'a> Targets<'a> {
+    pub fn of(snapshot: &'a Snapshot, assignments: &[Assignment]) -> Self {
+        let inclusions = Inclusions::of(snapshot);
+        let objects = assignments.iter().any(|assignment| matches!(assignment.on, AssignmentTarget::Object { .. }));
+        let generated = if objects { Generated::of(snapshot, &inclusions) } else { Generated::default() };
+        Targets { inclusions, generated }
+    }
+
+    /// Whether something answers to an assignment.
+    pub fn answer(&self, snapshot: &Snapshot, assignment: &Assignment) -> bool {
+        self.generated.tags.iter().any(|tag| assignment.is_for(tag))
+            || snapshot.lines().any(|(file, scan, line)| self.means(assignment, file, scan, line))
+    }
+
+    /// Whether the line is one that the assignment is for. An object that a `.flux.yaml` builds has its tags where Flux
+    /// v1 writes them, and only there.
+    fn means(&self, assignment: &Assignment, file: &str, scan: &Scan, line: &ImageLine) -> bool {
+        match &assignment.on {
+            AssignmentTarget::Policy(key) => line
+                .marker
+                .as_ref()
+                .is_some_and(|marker| marker.namespace == key.namespace && marker.policy == key.name),
+            AssignmentTarget::Image => assignment.same_image(line),
+            AssignmentTarget::Object { namespace, kind, name, container } => {
+                let written = object_of(scan, line).is_some_and(|object| {
+                    object.kind.eq_ignore_ascii_case(kind)
+                        && object.name == *name
+                        && self.inclusions.namespaces(file, &object.namespace).contains(namespace)
+                });
+                let meant = || match container {
+                    Some(container) => is_of_container(scan, line, container),
+                    None => assignment.same_image(line) || assignment.is_the_only_tag(scan, line),
+                };
+                let generated = || {
+                    self.generated.is_base(file, line.document)
+                        || (self.generated.is_patch(file)
+                            && self.generated.tags.iter().any(|tag| assignment.is_for(tag)))
+                };
+                written && meant() && !generated()
+            }
+        }
+    }
+}
+
+impl Assignment {
+    /// Whether it is for a tag of what is generated.
+    fn is_for(&self, tag: &GeneratedTag<'_>) -> bool {
+        let AssignmentTarget::Object { namespace, kind, name, container } = &self.on else { return false };
+        tag.kind.eq_ignore_ascii_case(kind)
+            && tag.name == *name
+            && tag.namespaces.contains(namespace)
+            && match container {
+                Some(container) => tag.container == container,
+                None => self.runs(&tag.image),
+            }
+    }
+
+    fn runs(&self, image: &str) -> bool {
+        Reference::parse(image).is_ok_and(|image| image.repository == self.image.repository)
+    }
+
+    fn same_image(&self, line: &ImageLine) -> bool {
+        image_of(line).is_some_and(|image| image == self.image.repository)
+    }
+
+    /// A patch may have a tag alone, of an image that stands in the object that it patches.
+    fn is_the_only_tag(&self, scan: &Scan, line: &ImageLine) -> bool {
+        let unknown = |line: &ImageLine| line.part == Part::Tag && image_of(line).is_none();
+        let mut beside = scan.lines.iter().filter(|other| other.document == line.document && *other != line);
+        unknown(line) && !beside.any(|other| unknown(other) || self.same_image(other))
+    }
+}
+
+fn is_of_container(scan: &Scan, line: &ImageLine, name: &str) -> bool {
+    let start = Some(line.span.start);
+    let known = scan.documents.get(line.document).is_some_and(|document| {
+        let mut named = document.containers.iter().filter(|container| container.name == name);
+        named.any(|container| container.tag == start || container.repository == start)
+    });
+    known || line.path.0.iter().any(|step| item_name(step) == Some(name))
+}
+
+/// An image for a container whose registry stands in a key of its own: what goes into that key, and the image as the
+/// other keys hold it. `None` where the registry stays.
+fn split_registry<'c>(
+    container: Option<&'c Container>,
+    image: &Reference,
+) -> Option<(&'c ImageLine, String, Reference)> {
+    let container = container?;
+    let registry = container.registry.as_deref()?;
+    let current = container.image.as_deref().and_then(|image| Reference::parse(image).ok())?;
+    if current.repository == image.repository {
+        return None;
+    }
+    let (host, rest) = match image.name.split_once('/') {
+        Some((host, rest)) if host.eq_ignore_ascii_case(image.repository.host()) => (host, rest),
+        _ => (image.repository.host(), image.name.as_str()),
+    };
+    Some((registry, host.to_owned(), Reference { name: rest.to_owned(), ..image.clone() }))
+}
+
+/// What assignments do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assigned {
+    pub changes: Vec<Change>,
+    pub skipped: Vec<Skip>,
+    /// How many lines hold what was assigned already.
+    pub current: usize,
+}
+
+/// Puts the assigned values on the lines that they name. No policy objects are needed. What no line answers to,
+/// [`super::unmet`] tells. `edit_unparsed`: as [`super::UpdateInputs::edit_unparsed`].
+pub fn assign(snapshot: &Snapshot, assignments: &[Assignment], edit_unparsed: bool) -> Assigned {
+    let targets = Targets::of(snapshot, assignments);
+    let mut assigned = Assigned::default();
+    let taken = generated(snapshot, &targets, assignments, &mut assigned);
+    let Assigned { mut changes, mut skipped, mut current } = assigned;
+    for (file, scan, line) in snapshot.lines() {
+        if taken.contains(&(file, line.span.start)) {
+            continue;
+        }
+        let Some(assignment) = assignments.iter().find(|a| targets.means(a, file, scan, line)) else { continue };
+        let (entry, part) = (snapshot.entries.get(file), line.part);
+        let policy = line.marker.as_ref().map(|marker| format!("{}:{}", marker.namespace, marker.policy));
+        let skip = |code: &'static str, reason| Skip {
+            file: file.to_owned(),
+            position: line.position,
+            code: code.into(),
+            reason,
+            policy: policy.clone(),
+        };
+        let set = |line: &ImageLine, value| {
+            change(entry?, file, scan, line, value).map(|change| Change {
+                policy: policy.clone(),
+                image: Some(assignment.image.repository.clone()),
+                reason: "set by hand".into(),
+                ..change
+            })
+        };
+        let container = container_of(scan, line).filter(|_| line.marker.is_none());
+        let registry = split_registry(container, &assignment.image);
+        let image = registry.as_ref().map_or(&assignment.image, |(_, _, rest)| rest);
+        if let Some((code, reason)) = untouchable(entry, scan) {
+            skipped.push(skip(code, reason));
+        } else if let Some(why) = entangled(assignments, assignment, scan, line) {
+            skipped.push(skip("value-not-editable", why));
+        } else if line.unparsed && !edit_unparsed {
+            skipped.push(skip("unparsed-file", UNPARSED.into()));
+        } else if let Some(value) = value_for(line, part, image) {
+            match set(line, value) {
+                Some(change) => changes.push(change),
+                None => current += 1,
+            }
+            // Once, with the line that holds the tag.
+            if let Some((key, host, _)) = registry
+                && container.and_then(Container::tag_line) == Some(line.span.start)
+            {
+                let key = ImageLine { document: line.document, ..key.clone() };
+                changes.extend(set(&key, host));
+            }
+        } else {
+            let missing = if part == Part::Digest { "digest" } else { "tag" };
+            skipped.push(skip("no-value", format!("the line holds a {missing}, the given image has none")));
+        }
+    }
+    // What was meant as a marker may have been meant for these policies.
+    if assignments.iter().any(|assignment| matches!(assignment.on, AssignmentTarget::Policy(_))) {
+        skipped.extend(snapshot.faults());
+    }
+    Assigned { changes, skipped, current }
+}
+
+/// Why a line of an object cannot change for what is assigned alone: aliases bring it to other fields.
+fn entangled(assignments: &[Assignment], assignment: &Assignment, scan: &Scan, line: &ImageLine) -> Option<String> {
+    let AssignmentTarget::Object { container, .. } = &assignment.on else { return None };
+    let containers = &scan.documents.get(line.document)?.containers;
+    let mut on_line = containers.iter().filter(|container| container.tag_line() == Some(line.span.start));
+    if on_line.clone().any(|container| container.shared) {
+        return Some(
+            "an alias brings this value to other fields too, which would change with it: write those out".into(),
+        );
+    }
+    let own = container.as_ref()?;
+    let as_well = |other: &Container| {
+        let AssignmentTarget::Object { namespace, kind, name, .. } = assignment.on.clone() else { return false };
+        let on = AssignmentTarget::Object { namespace, kind, name, container: Some(other.name.clone()) };
+        assignments.iter().any(|given| given.on == on && given.image == assignment.image)
+    };
+    let other = on_line.find(|other| other.name != *own && !as_well(other))?;
+    Some(format!("an alias brings this value to the container {} too: give the same image for both", other.name))
+}
+
+/// Puts the assigned values where Flux v1 writes those of generated objects; gives the lines that are dealt with, by file
+/// and first byte.
+fn generated<'a>(
+    snapshot: &'a Snapshot,
+    targets: &Targets<'a>,
+    assignments: &[Assignment],
+    assigned: &mut Assigned,
+) -> BTreeSet<(&'a str, usize)> {
+    let mut taken = BTreeSet::new();
+    let mut added: Vec<Added<'_>> = Vec::new();
+    for tag in &targets.generated.tags {
+        let Some(assignment) = assignments.iter().find(|assignment| assignment.is_for(tag)) else { continue };
+        let by_hand = |change: Change| Change {
+            image: Some(assignment.image.repository.clone()),
+            reason: "set by hand".into(),
+            ..change
+        };
+        let (file, position, outcome) = match &tag.target {
+            Target::Line { file, line } => {
+                let Some((scan, line)) = snapshot.scans.get(file).and_then(|scan| Some((scan, scan.lines.get(*line)?)))
+                else {
+                    continue;
+                };
+                if !taken.insert((*file, line.span.start)) {
+                    continue;
+                }
+                let entry = snapshot.entries.get(file);
+                let value = given(assignment, tag, line, untouchable(entry, scan));
+                let outcome = value.map(|value| change(entry?, file, scan, line, value).map(by_hand));
+                (*file, line.position, outcome)
+            }
+            Target::Field(field) => match given(assignment, tag, &field.patched, obstacle(snapshot, field)) {
+                Ok(value) if value != field.patched.value => {
+                    added.push(Added { field, change: by_hand(addition(snapshot, field, value)) });
+                    continue;
+                }
+                outcome => (field.file.as_str(), Position { line: 1, column: 1 }, outcome.map(|_| None)),
+            },
+            Target::Nowhere { code, why } => {
+                let (file, line) = tag.base;
+                let position = line.map(|line| line.position).unwrap_or_default();
+                (file, position, Err((*code, why.clone())))
+            }
+        };
+        match outcome {
+            Ok(Some(change)) => assigned.changes.push(change),
+            Ok(None) => assigned.current += 1,
+            Err((code, reason)) => {
+                let file = file.to_owned();
+                assigned.skipped.push(Skip { file, position, code: code.into(), reason, policy: None });
+            }
+        }
+    }
+    assigned.changes.extend(written_together(added));
+    taken
+}
+
+/// The value that a tag of what is generated takes, or why it stays.
+fn given(
+    assignment: &Assignment,
+    tag: &GeneratedTag<'_>,
+    line: &ImageLine,
+    obstacle: Option<(&'static str, String)>,
+) -> Result<String, (&'static str, String)> {
+    if let Some(obstacle) = obstacle {
+        return Err(obstacle);
+    }
+    if tag.part == Part::Tag && !assignment.runs(&tag.image) {
+        let why = format!("a patch with the tag alone cannot take another image: {} runs there", tag.image);
+        return Err(("different-image", format!("{why}; change the image's name in {}", tag.base.0)));
+    }
+    let missing = || ("no-value", "the line holds a tag, the given image has none".to_owned());
+    value_for(line, tag.part, &assignment.image).ok_or_else(missing)
+}
