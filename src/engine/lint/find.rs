@@ -18,8 +18,8 @@ pub fn findings(snapshot: &Snapshot, bindings: &Bindings, config: &Config) -> Ve
         let mut environments = config.environments.iter().filter(|environment| environment.repository.is_none());
         environments.any(|environment| environment.contains(file))
     };
-    let links = snapshot.links().filter(|link| here(&link.file));
-    found.extend(links.map(|link| finding(&link.code, &link.file, link.position, link.reason)));
+    let unread = snapshot.unread().filter(|skip| here(&skip.file));
+    found.extend(unread.map(|skip| finding(&skip.code, &skip.file, skip.position, skip.reason)));
     found.extend(bindings.problems.iter().map(|of| finding(of.code, &of.file, of.position, &of.message)));
     for binding in &bindings.lines {
         let line = snapshot.scans.get(&binding.file).and_then(|scan| Some((scan, scan.lines.get(binding.line)?)));

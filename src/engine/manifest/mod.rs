@@ -37,12 +37,12 @@ pub use object::{
 };
 pub use plain::{is_plain_string, is_string};
 pub use read::InvalidObject;
-pub use scan::{SIZE_LIMIT, scan};
+pub use scan::{SIZE_LIMIT, scan, too_large};
 
 use serde::{Deserialize, Serialize};
 
 /// Part of the key that scans are cached under: to be raised whenever [`scan`] tells something else of the same bytes.
-pub const SCAN_VERSION: u32 = 4;
+pub const SCAN_VERSION: u32 = 5;
 
 /// What a file holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -27,7 +27,7 @@ pub use promotion::{
 };
 pub use rollout::{Observation, Rollout, rollouts, versions};
 pub use scope::{Scope, Scopes, is_updated};
-pub use snapshot::{Entry, EntryKind, Snapshot};
+pub use snapshot::{Entry, EntryKind, Snapshot, shown_name};
 pub use unmet::unmet;
 pub use update::{UpdateInputs, UpdatePlan, update};
 pub use value::{Assigned, Assignment, AssignmentTarget, assign};

@@ -4,7 +4,7 @@ use super::{
     Change, Fact, Facts, Need, Planned, Scope, Skip, Snapshot, attribution, component_of,
     history::{History, Stays, because, heed},
     times::with_times,
-    value::{UNPARSED, change, untouchable, untouchable_entry, value_for},
+    value::{UNPARSED, change, not_read, untouchable, untouchable_entry, value_for},
 };
 use crate::engine::{
     config::Downgrade,
@@ -101,7 +101,7 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
         return Planned::Needs(needs);
     }
     plan.changes.extend(written_together(added));
-    let others = inputs.snapshot.faults().chain(inputs.snapshot.links());
+    let others = inputs.snapshot.faults().chain(inputs.snapshot.unread());
     plan.skipped.extend(others.filter(|skip| (inputs.environment.contains)(&skip.file)));
     plan.skipped.sort_by(|a, b| (&a.file, a.position).cmp(&(&b.file, b.position)));
     Planned::Ready(plan)
@@ -220,7 +220,7 @@ fn decide_addition(choices: &Choices<'_>, addition: &Addition) -> Result<Option<
     let (file, line) = (addition.file.as_str(), &addition.patched);
     if inputs.snapshot.entries.contains_key(file)
         && let Some(scan) = inputs.snapshot.scans.get(file)
-        && let Some((code, reason)) = untouchable(inputs.snapshot, file, scan)
+        && let Some((code, reason)) = untouchable(inputs.snapshot, file, scan).or_else(|| not_read(scan))
     {
         return because(code, reason);
     }

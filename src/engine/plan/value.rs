@@ -226,6 +226,12 @@ pub(super) fn untouchable_entry(entry: Option<&Entry>, scan: &Scan) -> Option<(&
     }
 }
 
+/// Why a file whose bytes are there was not read: what stands in it is not known, so nothing is put behind it.
+pub(super) fn not_read(scan: &Scan) -> Option<(&'static str, String)> {
+    let of = |code| Some((code, scan.findings.iter().find(|finding| finding.code == code)?.message.clone()));
+    of("not-utf8").or_else(|| of("file-too-large"))
+}
+
 /// The change of one line to `value`; `None` where it holds that already.
 pub(super) fn change(snapshot: &Snapshot, file: &str, scan: &Scan, line: &ImageLine, value: String) -> Option<Change> {
     if line.value == value {
