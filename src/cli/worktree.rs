@@ -29,7 +29,7 @@ impl Worktree {
     /// Reads a folder, or a single file (as YAML, whatever its name).
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let failed = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                 Failure::Usage(format!("expected a folder or a file, found nothing at {}", path.display()))
             }
             _ => Failure::Other(anyhow::Error::new(error).context(format!("cannot read {}", path.display()))),

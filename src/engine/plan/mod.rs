@@ -7,6 +7,7 @@ mod facts;
 mod files;
 mod hash;
 mod history;
+mod promoted;
 mod promotion;
 mod rollout;
 mod scope;
@@ -22,6 +23,7 @@ pub use explain::{
 pub use facts::{Fact, Facts, Need, OwnWrite, Planned};
 pub use files::Files;
 pub use hash::plan_hash;
+pub use promoted::Held;
 pub use promotion::{
     PromotionInputs, PromotionPlan, PullAction, PullState, Side, component_of, decide_pull, promotion,
 };

@@ -291,15 +291,13 @@ fn automation(inputs: &UpdateInputs<'_>, binding: &Binding) -> Result<Option<usi
     if let Some(number) = active.or_else(|| following().next()) {
         return Ok(Some(number));
     }
+    if let Some(why) = inputs.bindings.outside_update_paths(inputs.branch, &binding.file) {
+        return because("outside-update-path", why);
+    }
     let over: Vec<&str> = here()
         .filter(|automation| automation.covers(&binding.file))
         .map(|automation| automation.object.as_str())
         .collect();
-    if over.is_empty() {
-        let paths: BTreeSet<&str> = here().map(|automation| automation.path.as_str()).collect();
-        let paths: Vec<&str> = paths.into_iter().collect();
-        return because("outside-update-path", format!("outside spec.update.path ({})", paths.join(", ")));
-    }
     because(
         "not-selected",
         format!(

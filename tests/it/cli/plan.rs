@@ -385,3 +385,18 @@ fn texts_of_the_repository_stay_on_their_line() {
     let ran = folder.run(&[&["plan"], &TAGS[..]].concat());
     assert!(ran.text().contains("\\u{1b}") && !ran.out.contains("\nfake.yaml"), "{}", ran.out);
 }
+
+/// A pipe gets whole sentences, for grep; a terminal what fits.
+#[test]
+fn sentences_are_wrapped_on_a_terminal() {
+    let folder = repository();
+    folder.put("flux/policy.yaml", POLICY.replace("range: 1.x", "range: one").as_bytes());
+    for command in ["plan", "lint", "explain"] {
+        let subject = if command == "explain" { "apps/app.yaml:11" } else { "." };
+        let (wide, narrow) = (folder.run(&[command, subject]), folder.run_narrow(&[command, subject]));
+        assert!(wide.out.lines().any(|line| line.chars().count() > 80), "{command}: {}", wide.out);
+        assert!(narrow.out.lines().all(|line| line.chars().count() <= 80), "{command}: {}", narrow.out);
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&wide.out), words(&narrow.out));
+    }
+}
