@@ -2,7 +2,7 @@
 //! is in the way. The decision itself is [`update`]'s; nothing is decided here a second time.
 
 use super::{
-    Change, Fact, Facts, Held, Need, Planned, Snapshot, UpdateInputs, UpdatePlan, history::Stays, promoted::promoted,
+    Change, Fact, Facts, Held, Need, Planned, Snapshot, UpdateInputs, UpdatePlan, history::Stays, promoted::Sources,
     promotion::image_of, times::with_times, update, update::current_tag,
 };
 use crate::engine::{
@@ -316,7 +316,7 @@ impl NotHere {
 
 /// Explains one subject, or says what must be known first.
 pub fn explain(inputs: &ExplainInputs<'_>, subject: &Subject) -> Planned<Explanation> {
-    let mut told = Told { inputs, steps: Vec::new(), needs: BTreeSet::new() };
+    let mut told = Told { inputs, steps: Vec::new(), needs: BTreeSet::new(), sources: Sources::default() };
     let name = match subject {
         Subject::Line { file, line } => {
             told.line(file, *line);
@@ -356,9 +356,10 @@ struct Told<'i, 'a> {
     inputs: &'i ExplainInputs<'a>,
     steps: Vec<ExplainStep>,
     needs: BTreeSet<Need>,
+    sources: Sources<'a>,
 }
 
-impl Told<'_, '_> {
+impl<'a> Told<'_, 'a> {
     fn line(&mut self, file: &str, number: usize) {
         let Some(scan) = self.inputs.snapshot.scans.get(file) else { return };
         for finding in scan.findings.iter().filter(|finding| finding.position.line == number) {
@@ -395,7 +396,8 @@ impl Told<'_, '_> {
 
     /// What becomes of a line where policies do not update it; whether there is such an environment.
     fn promoted(&mut self, (file, scan, line): (&str, &Scan, &ImageLine), unfollowed: bool) -> bool {
-        let found = promoted(self.inputs.config, self.inputs.snapshot, (file, scan, line), unfollowed);
+        let inputs: &ExplainInputs<'a> = self.inputs;
+        let found = self.sources.promoted((inputs.config, inputs.snapshot), (file, scan, line), unfollowed);
         let any = !found.is_empty();
         self.steps.extend(found.into_iter().map(|(environment, result)| {
             let environment = Some(environment).filter(|name| !name.is_empty());

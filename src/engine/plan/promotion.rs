@@ -99,10 +99,11 @@ pub(super) struct Source<'a> {
 pub(super) type SourceLine<'a> = (&'a str, &'a ImageLine);
 
 impl<'a> Source<'a> {
-    pub(super) fn of(side: &Side<'a>) -> Self {
+    /// `relative`: as a [`Side`]'s.
+    pub(super) fn of(snapshot: &'a Snapshot, relative: &dyn Fn(&str) -> Option<String>) -> Self {
         let mut source = Source { by_file: BTreeMap::new(), by_place: BTreeMap::new() };
-        for (file, scan, line) in side.snapshot.lines() {
-            let Some(relative) = (side.relative)(file) else { continue };
+        for (file, scan, line) in snapshot.lines() {
+            let Some(relative) = relative(file) else { continue };
             let place = Place::of(scan, line);
             source.by_place.entry(place.clone()).or_default().push((file, line));
             source.by_file.insert((relative, place), (file, line));
@@ -123,7 +124,7 @@ impl<'a> Source<'a> {
 
 /// Plans one edge: which lines of the target take which version of the source; or says what must be known first.
 pub fn promotion(inputs: &PromotionInputs<'_>) -> Planned<PromotionPlan> {
-    let source = Source::of(&inputs.from);
+    let source = Source::of(inputs.from.snapshot, inputs.from.relative);
     let mut plan = PromotionPlan {
         name: inputs.name.to_owned(),
         from: inputs.from.environment.to_owned(),

@@ -105,9 +105,9 @@ fn path_may_stand_before_the_file() {
         assert!(ran.text().starts_with(&format!("{shown}\n")), "{path} {name}: {}", ran.out);
     }
     for (path, name, says) in [
-        ("apps", "apps/nope.yaml:3", "error: there is no file apps/nope.yaml below apps; "),
-        ("apps", "flux/policy.yaml", "error: there is no file flux/policy.yaml below apps; "),
-        ("apps/app.yaml", "policy.yaml:3", "error: there is no file policy.yaml beside apps/app.yaml; "),
+        ("apps", "apps/nope.yaml:3", "error: there is no file apps/nope.yaml below apps"),
+        ("apps", "flux/policy.yaml", "error: there is no file flux/policy.yaml below apps"),
+        ("apps/app.yaml", "policy.yaml:3", "error: there is no file policy.yaml beside apps/app.yaml"),
     ] {
         let ran = folder.run(&["explain", path, name]);
         assert_eq!(ran.code, 2, "{path} {name}: {}", ran.out);
