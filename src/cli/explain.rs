@@ -14,16 +14,19 @@ use crate::engine::{
     manifest::FileKind,
     memory::Memory,
     plan::{
-        ExplainInputs, ExplainStep, Explanation, Facts, NotHere, Planned, Scope, Scopes, UpdateInputs, explain,
-        subjects,
+        EntryKind, ExplainInputs, ExplainStep, Explanation, Facts, NotHere, Planned, Scope, Scopes, UpdateInputs,
+        explain, subjects,
     },
     wording::rows,
 };
 use serde::Serialize;
-use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-/// Columns of a line, and where the text of a row begins.
-const WIDTH: usize = 80;
+/// Where the text of a row begins.
 const INDENT: usize = 12;
 
 #[derive(clap::Args)]
@@ -52,7 +55,8 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let tree = Worktree::read(&args.path)?;
     let config = read_config(&tree)?;
     let bindings = bind(&tree.snapshot, &config);
-    let subject = below_path(&tree, &args.subject);
+    // What grep prints in front of a line ends in a colon.
+    let subject = below_path(&tree, args.subject.trim_end_matches(':'));
     let memory = Memory::new();
     let scopes = Scopes::of(&config);
     let environments: Vec<(Scope<'_>, Vec<Scope<'_>>, &str)> = updated(&config)
@@ -80,12 +84,18 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
                 with_history: false,
             })
             .collect();
-        let inputs = ExplainInputs { snapshot: &tree.snapshot, bindings: &bindings, facts, environments: &updates };
+        let inputs = ExplainInputs {
+            snapshot: &tree.snapshot,
+            bindings: &bindings,
+            facts,
+            config: &config,
+            environments: &updates,
+        };
         all(&inputs, &subject)
     })?;
     let explanations = explanations.map_err(|unknown| {
-        Failure::Usage(match missing_file(&tree, &subject) {
-            Some(file) => format!("there is no file {file} {}: {unknown}", tree.place()),
+        Failure::Usage(match known_as(&tree, &subject) {
+            Some(what) => format!("{what}{}", unknown.hint()),
             None => unknown.to_string(),
         })
     })?;
@@ -107,14 +117,50 @@ fn below_path(tree: &Worktree, subject: &str) -> String {
     if tree.snapshot.entries.contains_key(file) {
         return subject.to_owned();
     }
+    // As Windows writes it, and what it shows is pasted.
+    let slashes = file.replace('\\', "/");
+    if slashes != file && FileKind::of(&slashes).is_some() {
+        return below_path(tree, &format!("{slashes}{place}"));
+    }
     tree.without_path(file).map_or_else(|| subject.to_owned(), |file| format!("{file}{place}"))
 }
 
-/// The file that a subject names by its extension, where there is none.
-fn missing_file<'a>(tree: &Worktree, subject: &'a str) -> Option<&'a str> {
-    let (file, _) = file_and_place(subject);
+/// What a subject is that names a file or a folder and nothing to explain.
+fn known_as(tree: &Worktree, subject: &str) -> Option<String> {
+    let (file, place) = file_and_place(subject);
     let file = file.strip_prefix("./").unwrap_or(file);
-    (FileKind::of(file).is_some() && !tree.snapshot.entries.contains_key(file)).then_some(file)
+    let Some(entry) = tree.snapshot.entries.get(file) else {
+        let folder = Path::new(file).is_dir() && place.is_empty();
+        return match FileKind::of(file) {
+            _ if folder => Some(format!("{file} is a folder: expected a policy, an image or FILE:LINE behind it")),
+            Some(_) => Some(format!("there is no file {file} {}", tree.place())),
+            None => None,
+        };
+    };
+    Some(match entry.kind {
+        EntryKind::Symlink => format!("{file} is a symbolic link: expected the file that it leads to"),
+        EntryKind::Misnamed => format!("{file} is no path in UTF-8: rename the file, for it is not read"),
+        EntryKind::Submodule => format!("{file} is a submodule, which is not read"),
+        EntryKind::File if !tree.snapshot.scans.contains_key(file) => {
+            format!("{file} holds no image and nothing of a policy")
+        }
+        EntryKind::File => {
+            let line = place.split(':').nth(1).and_then(|line| line.parse::<usize>().ok());
+            let text = tree.bytes(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+            let here = line.and_then(|line| text.lines().nth(line.checked_sub(1)?));
+            match (line, here) {
+                (None, _) => format!("{file} has no line with an image"),
+                (Some(line), None) => {
+                    format!("there is no line {line} in {file}, which has {}", text.lines().count())
+                }
+                (Some(line), Some(here)) if here.trim_start().starts_with('#') => {
+                    format!("{file}:{line} is a comment, which has no effect")
+                }
+                (Some(line), Some(here)) if here.trim().is_empty() => format!("{file}:{line} is empty"),
+                (Some(line), Some(here)) => format!("{file}:{line} holds no image: {}", here.trim()),
+            }
+        }
+    })
 }
 
 /// `a/b.yaml:12:7` -> (`a/b.yaml`, `:12:7`)
@@ -143,49 +189,7 @@ fn all(inputs: &ExplainInputs<'_>, name: &str) -> Planned<Result<Vec<Explanation
 fn text(explanation: &Explanation) {
     anstream::println!("{BOLD}{}{BOLD:#}", printable(&explanation.subject));
     for row in rows(explanation) {
-        let mut label = row.label;
-        for line in wrap(&printable(&row.text), WIDTH - INDENT) {
-            anstream::println!("  {DIM}{label:<10}{DIM:#}{line}");
-            label = "";
-        }
-    }
-}
-
-/// Breaks a text at spaces; a word that is longer than a line stands alone.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    let mut used = 0;
-    for word in text.split(' ') {
-        let length = word.chars().count();
-        match lines.last_mut() {
-            Some(line) if used + 1 + length <= width => {
-                line.push(' ');
-                line.push_str(word);
-                used += 1 + length;
-            }
-            _ => {
-                lines.push(word.to_owned());
-                used = length;
-            }
-        }
-    }
-    lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::wrap;
-
-    #[test]
-    fn text_is_wrapped_at_spaces() {
-        let cases: [(&str, &[&str]); 4] = [
-            ("", &[""]),
-            ("short", &["short"]),
-            ("one two three", &["one two", "three"]),
-            ("a verylongword b", &["a", "verylongword", "b"]),
-        ];
-        for (text, lines) in cases {
-            assert_eq!(wrap(text, 9), lines, "{text:?}");
-        }
+        let text = output::wrapped(&row.text, *output::STDOUT, INDENT, INDENT);
+        anstream::println!("  {DIM}{:<10}{DIM:#}{text}", row.label);
     }
 }

@@ -139,7 +139,8 @@ fn text(found: &[Finding], fixed: &[FixedRow]) {
     }
     for finding in found {
         anstream::println!("{BOLD}{}:{}{BOLD:#} {}", printable(&finding.file), finding.position, finding.code);
-        anstream::println!("  {DIM}{}{DIM:#}", printable(&finding.message));
+        let message = output::wrapped(&finding.message, *output::STDOUT, 2, 2);
+        anstream::println!("  {DIM}{message}{DIM:#}");
     }
     if !fixed.is_empty() {
         anstream::println!("{} fixed", fixed.len());

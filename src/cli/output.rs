@@ -7,13 +7,46 @@ use crate::engine::{
 };
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
-use std::{collections::BTreeMap, fmt::Display, io::IsTerminal};
+use std::{
+    collections::BTreeMap,
+    fmt::Display,
+    io::{self, IsTerminal},
+    sync::LazyLock,
+};
+use terminal_size::{Width, terminal_size_of};
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
 pub const BOLD: Style = Style::new().bold();
 pub const DIM: Style = Style::new().dimmed();
 pub const RED: Style = AnsiColor::Red.on_default();
 pub const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
+
+/// Columns of a line; `None` for one without end: in a pipe, where grep finds whole sentences. COLUMNS wins, as it does
+/// for `--help`.
+pub static STDOUT: LazyLock<Option<usize>> = LazyLock::new(|| columns(terminal_size_of(io::stdout())));
+static STDERR: LazyLock<Option<usize>> = LazyLock::new(|| columns(terminal_size_of(io::stderr())));
+
+fn columns<H>(terminal: Option<(Width, H)>) -> Option<usize> {
+    let wanted = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    wanted.or_else(|| terminal.map(|(Width(columns), _)| columns.into())).filter(|columns| *columns > 0)
+}
+
+/// A text from outside, [`printable`], in lines that fit. `before`: the columns that are taken in front of it; `indent`:
+/// those to leave in front of the lines that follow. A word that is longer than a line stands whole: it is a name to be copied.
+pub fn wrapped(text: &str, width: Option<usize>, before: usize, indent: usize) -> String {
+    let text = printable(text);
+    let Some(width) = width else { return text };
+    let (first, following) = (" ".repeat(before), " ".repeat(indent));
+    let options = Options::new(width)
+        .initial_indent(&first)
+        .subsequent_indent(&following)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation)
+        .wrap_algorithm(WrapAlgorithm::FirstFit)
+        .break_words(false);
+    textwrap::fill(&text, options).get(before..).unwrap_or_default().to_owned()
+}
 
 /// How a plan is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -100,7 +133,7 @@ struct SkipRow<'a> {
 
 /// An error's text as it goes to stderr.
 pub fn error(message: &str) -> String {
-    format!("{RED}error{RED:#}: {}", for_terminal(message))
+    format!("{RED}error{RED:#}: {}", said(message, "error: ".len()))
 }
 
 /// A text from outside, for a terminal: on one line, nothing in it moves the cursor or changes colours.
@@ -126,12 +159,18 @@ fn for_terminal(text: &str) -> String {
 
 /// A warning's text as it goes to stderr.
 pub fn warning(message: &str) -> String {
-    format!("{YELLOW}warning{YELLOW:#}: {}", for_terminal(message))
+    format!("{YELLOW}warning{YELLOW:#}: {}", said(message, "warning: ".len()))
 }
 
 /// A note's text as it goes to stderr.
 pub fn note(message: &str) -> String {
-    format!("{BOLD}note{BOLD:#}: {}", for_terminal(message))
+    format!("{BOLD}note{BOLD:#}: {}", said(message, "note: ".len()))
+}
+
+/// A message for stderr, its lines wrapped.
+fn said(message: &str, before: usize) -> String {
+    let lines = message.split('\n').enumerate();
+    lines.map(|(n, line)| wrapped(line, *STDERR, if n == 0 { before } else { 0 }, 2)).collect::<Vec<_>>().join("\n")
 }
 
 /// Says on stderr that only a part of the checkout was read, where one of the texts calls something missing "in this
@@ -161,7 +200,7 @@ pub fn plan(format: PlanFormat, shown: &Shown<'_>, files: &BTreeMap<String, (Vec
                 anstream::eprintln!("{}", warning(&format!("{}: {}", missed.argument, missed.reason)));
             }
         }
-        PlanFormat::Text => anstream::print!("{}", text(shown)),
+        PlanFormat::Text => anstream::print!("{}", text(shown, *STDOUT)),
     }
 }
 
@@ -212,7 +251,7 @@ fn diff(files: &BTreeMap<String, (Vec<u8>, Vec<u8>)>) -> String {
 }
 
 /// A plan for people. All that comes from the repository goes through [`printable`].
-fn text(shown: &Shown<'_>) -> String {
+fn text(shown: &Shown<'_>, width: Option<usize>) -> String {
     let Shown { changes, skipped, missed, .. } = *shown;
     let mut text = String::new();
     let heading = |file: &str, position: &dyn Display, policy: Option<&str>| {
@@ -223,30 +262,30 @@ fn text(shown: &Shown<'_>) -> String {
         text += &heading(&change.line.file, &change.position, change.policy.as_deref());
         text += &format!("  {RED}- {}{RED:#}\n", printable(&change.old));
         text += &format!("  {GREEN}+ {}{GREEN:#}\n", printable(&change.new));
-        text += &format!("  {DIM}{}{DIM:#}\n", printable(&change.reason));
+        let mut add = |style: Style, said: &str| text += &format!("  {style}{}{style:#}\n", wrapped(said, width, 2, 2));
+        add(DIM, &change.reason);
         if !change.environments.is_empty() {
-            let environments = printable(&change.environments.join(", "));
-            text += &format!("  {DIM}one value for the environments {environments}{DIM:#}\n");
+            add(DIM, &format!("one value for the environments {}", change.environments.join(", ")));
         }
         if change.downgrade {
-            text += &format!(
-                "  {YELLOW}a downgrade: butler proposes it in a pull request, it never commits one{YELLOW:#}\n"
-            );
+            add(YELLOW, "a downgrade: butler proposes it in a pull request, it never commits one");
         }
         if let Some(writer) = &change.written_by {
-            let writer = printable(writer);
-            text += &format!("  {YELLOW}{writer} still writes this line: butler only watches{YELLOW:#}\n");
+            add(YELLOW, &format!("{writer} still writes this line: butler only watches"));
         }
     }
+    let why = |code: &str, reason: &str| {
+        format!("  {YELLOW}{code}{YELLOW:#}: {}\n", wrapped(reason, width, code.len() + 4, 2))
+    };
     for skip in skipped {
         text += &heading(&skip.file, &skip.position, skip.policy.as_deref());
-        text += &format!("  {YELLOW}{}{YELLOW:#}: {}\n", skip.code, printable(&skip.reason));
+        text += &why(&skip.code, &skip.reason);
     }
     for missed in missed {
         text += &format!("{BOLD}{}{BOLD:#}\n", printable(&missed.argument));
-        text += &format!("  {YELLOW}{NO_LINE}{YELLOW:#}: {}\n", printable(&missed.reason));
+        text += &why(NO_LINE, &missed.reason);
     }
-    text + &summary(shown) + "\n"
+    text + &wrapped(&summary(shown), width, 0, 2) + "\n"
 }
 
 /// `2 lines changed, 1 left to Flux, 1 downgrade only shown, 0 lines skipped`
@@ -313,7 +352,7 @@ mod tests {
         let missed = Missed { argument: hostile("argument"), reason: hostile("reason") };
         let (changes, skipped, missed) = ([change(Some("Flux"), true)], [skip], [missed]);
         let shown = Shown { changes: &changes, skipped: &skipped, missed: &missed, ..Shown::default() };
-        let text = anstream::adapter::strip_str(&text(&shown)).to_string();
+        let text = anstream::adapter::strip_str(&text(&shown, None)).to_string();
         let starts: Vec<&str> =
             text.lines().map(|line| line.split(' ').find(|word| !word.is_empty()).unwrap()).collect();
         assert_eq!(
@@ -321,7 +360,7 @@ mod tests {
             ["file", "-", "+", "reason", "one", "a", "Flux", "file", "no-match:", "argument", "no-line:", "0"],
             "{text}"
         );
-        let plain = self::text(&shown);
+        let plain = self::text(&shown, Some(40));
         for style in [BOLD, DIM, RED, GREEN, YELLOW] {
             assert!(plain.contains(&style.to_string()));
         }
@@ -331,6 +370,23 @@ mod tests {
         assert!(!ours.contains(['\u{1b}', '\u{9b}']), "{ours:?}");
         for said in [error(&hostile("x")), warning(&hostile("x")), for_terminal(&hostile("x"))] {
             assert!(!said.contains("\u{1b}[2J") && !said.contains('\u{9b}'), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn texts_are_wrapped_at_spaces() {
+        #[rustfmt::skip]
+        let cases = [
+            ("one two three", None, 2, 2, "one two three"),
+            ("one two three", Some(9), 2, 2, "one two\n  three"),
+            ("one two three", Some(9), 6, 1, "one\n two\n three"),
+            ("a very-long-word b", Some(9), 0, 2, "a\n  very-long-word\n  b"),
+            ("größe 漢字 größe", Some(10), 0, 0, "größe 漢字\ngröße"),
+            ("", Some(9), 4, 2, ""),
+            ("a\nb\u{1b}[2J", Some(80), 0, 0, "a b\\u{1b}[2J"),
+        ];
+        for (text, width, before, indent, expected) in cases {
+            assert_eq!(wrapped(text, width, before, indent), expected, "{text:?}");
         }
     }
 

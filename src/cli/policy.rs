@@ -1,5 +1,6 @@
 //! `butler policy`: try a tag policy on a list of tags, or on those of an image.
 
+use super::output;
 use crate::engine::{
     image::{Reference, Repository, Tag},
     policy::{Direction, Order, PolicyError, Selection, TagPolicy},
@@ -208,7 +209,7 @@ fn print(selection: &Selection<'_>, output: Output) -> anyhow::Result<()> {
                 Some(tag) => writeln!(out, "{SELECTED}{tag}{SELECTED:#}")?,
                 None => writeln!(out, "{NOTHING}no tag{NOTHING:#}")?,
             }
-            writeln!(out, "  {}", selection.reason)?;
+            writeln!(out, "  {}", output::wrapped(&selection.reason, *output::STDOUT, 2, 2))?;
         }
     }
     Ok(())

@@ -3,21 +3,19 @@
 use super::Failure;
 use crate::engine::{
     config,
-    manifest::{FileKind, is_candidate, scan},
-    plan::{Change, Entry, EntryKind, Snapshot, rewritten},
+    manifest::{FileKind, SIZE_LIMIT, is_candidate, scan, too_large},
+    plan::{Change, Entry, EntryKind, Snapshot, rewritten, shown_name},
 };
 use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
-
-/// Larger files hold no manifests.
-const FILE_LIMIT: u64 = 10 * 1024 * 1024;
 
 /// A folder, or a single file, that is looked at.
 pub struct Worktree {
@@ -31,7 +29,7 @@ impl Worktree {
     /// Reads a folder, or a single file (as YAML, whatever its name).
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let failed = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                 Failure::Usage(format!("expected a folder or a file, found nothing at {}", path.display()))
             }
             _ => Failure::Other(anyhow::Error::new(error).context(format!("cannot read {}", path.display()))),
@@ -39,17 +37,24 @@ impl Worktree {
         let metadata = fs::metadata(path).map_err(failed)?;
         let mut tree = Worktree { root: path.to_owned(), path: path.to_owned(), snapshot: Snapshot::default() };
         if metadata.is_dir() {
-            tree.walk("")?;
+            tree.walk(path, "", true)?;
             return Ok(tree);
         }
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = path.file_name();
         let name = name.ok_or_else(|| Failure::Usage(format!("{} is neither a file nor a folder", path.display())))?;
         tree.root = path.parent().unwrap_or(Path::new("")).to_owned();
+        let name = match shown_name(name.as_encoded_bytes()) {
+            Cow::Borrowed(name) => name.to_owned(),
+            Cow::Owned(shown) => {
+                tree.add_entry(shown, EntryKind::Misnamed);
+                return Ok(tree);
+            }
+        };
         let kind = FileKind::of(&name).unwrap_or(FileKind::Yaml);
         tree.add_file(&name, kind)?;
         // A folder may be given by a link; a file is shown, and never written through one.
         if fs::symlink_metadata(path).map_err(failed)?.is_symlink() {
-            tree.snapshot.entries.insert(name.into(), Entry { blob: "".into(), kind: EntryKind::Symlink });
+            tree.add_entry(name, EntryKind::Symlink);
         }
         Ok(tree)
     }
@@ -95,45 +100,54 @@ impl Worktree {
         format!("{how} {}", self.path.display())
     }
 
-    fn walk(&mut self, folder: &str) -> Result<(), Failure> {
-        let here = self.root.join(folder);
-        let listing = fs::read_dir(&here).with_context(|| format!("cannot list {}", here.display()))?;
+    /// `folder`: what `here` is called below the root; `exact`: whether that is its very path.
+    fn walk(&mut self, here: &Path, folder: &str, exact: bool) -> Result<(), Failure> {
+        let listing = fs::read_dir(here).with_context(|| format!("cannot list {}", here.display()))?;
         for item in listing {
             let item = item.with_context(|| format!("cannot list {}", here.display()))?;
-            let name = item.file_name().to_string_lossy().into_owned();
+            let name = item.file_name();
             if name == ".git" {
                 continue;
             }
-            let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+            let name = shown_name(name.as_encoded_bytes());
+            let exact = exact && matches!(name, Cow::Borrowed(_));
+            let path = if folder.is_empty() { name.into_owned() } else { format!("{folder}/{name}") };
             let kind = item.file_type().with_context(|| format!("cannot look at {path}"))?;
             if kind.is_dir() {
-                self.walk(&path)?;
+                self.walk(&item.path(), &path, exact)?;
             } else if kind.is_symlink() {
-                self.snapshot.entries.insert(path.into(), Entry { blob: "".into(), kind: EntryKind::Symlink });
+                self.add_entry(path, EntryKind::Symlink);
             } else if kind.is_file() {
                 match FileKind::of(&path) {
+                    _ if !exact => self.add_entry(path, EntryKind::Misnamed),
                     Some(kind) => self.add_file(&path, kind)?,
-                    None => {
-                        self.snapshot.entries.insert(path.into(), Entry { blob: "".into(), kind: EntryKind::File });
-                    }
+                    None => self.add_entry(path, EntryKind::File),
                 }
             }
         }
         Ok(())
     }
 
+    /// What is there and is not read.
+    fn add_entry(&mut self, path: String, kind: EntryKind) {
+        self.snapshot.entries.insert(path.into(), Entry { blob: "".into(), kind });
+    }
+
     fn add_file(&mut self, path: &str, kind: FileKind) -> Result<(), Failure> {
         let full = self.root.join(path);
         let size = fs::metadata(&full).with_context(|| format!("cannot read {}", full.display()))?.len();
-        let mut entry = Entry { blob: "".into(), kind: EntryKind::File };
-        if size <= FILE_LIMIT {
-            let bytes = fs::read(&full).with_context(|| format!("cannot read {}", full.display()))?;
-            entry.blob = hex::encode(Sha256::digest(&bytes)).into();
-            if is_candidate(kind, &bytes) {
-                self.snapshot.scans.insert(path.into(), Arc::new(scan(kind, &bytes)));
-            }
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        if size > SIZE_LIMIT {
+            self.add_entry(path.to_owned(), EntryKind::File);
+            self.snapshot.scans.insert(path.into(), Arc::new(too_large(size)));
+            return Ok(());
         }
+        let bytes = fs::read(&full).with_context(|| format!("cannot read {}", full.display()))?;
+        let entry = Entry { blob: hex::encode(Sha256::digest(&bytes)).into(), kind: EntryKind::File };
         self.snapshot.entries.insert(path.into(), entry);
+        if is_candidate(kind, &bytes) {
+            self.snapshot.scans.insert(path.into(), Arc::new(scan(kind, &bytes)));
+        }
         Ok(())
     }
 

@@ -41,7 +41,10 @@ fn output(line: &str) -> String {
     let others = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths(std::iter::once(program).chain(std::env::split_paths(&others))).unwrap();
     let script = format!("{{ {line}\n}} 2>&1");
-    let output = Command::new("sh").args(["-c", &script]).current_dir(root()).env("PATH", path).output().unwrap();
+    let mut shell = Command::new("sh");
+    // As a person sees it.
+    shell.args(["-c", &script]).current_dir(root()).env("PATH", path).env("COLUMNS", "80");
+    let output = shell.output().unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 

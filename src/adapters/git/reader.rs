@@ -10,7 +10,7 @@ use super::{ChangedPath, GitError, Mirror, Mode};
 use crate::engine::{
     config::Config,
     dialect::{Bindings, bind},
-    manifest::{FileKind, Scan, is_candidate, scan},
+    manifest::{FileKind, SIZE_LIMIT, Scan, is_candidate, scan, too_large},
     plan::{Entry, EntryKind, OwnWrite, Snapshot},
 };
 use cache::{Recent, ScanCache};
@@ -27,8 +27,6 @@ use std::{
 
 /// How many commits of a branch are looked through.
 const HISTORY: usize = 300;
-/// Larger files hold no manifests.
-const FILE_LIMIT: usize = 10 * 1024 * 1024;
 
 /// A branch as it was planned from: its commit, and what its files mean together.
 pub struct BranchState {
@@ -133,8 +131,11 @@ impl Reader {
 
     /// A commit, read from nothing but what is known of its blobs.
     fn whole(&self, mirror: &Mirror, commit: &str) -> Result<Snapshot, GitError> {
-        let entries: Vec<(Arc<str>, Entry)> =
-            mirror.tree_entries(commit)?.into_iter().map(|file| (file.path, entry(file.id, file.mode))).collect();
+        let entries: Vec<(Arc<str>, Entry)> = mirror
+            .tree_entries(commit)?
+            .into_iter()
+            .map(|file| (file.path, entry(file.id, file.mode, file.exact)))
+            .collect();
         let wanted: Vec<_> = entries.iter().filter_map(|(path, entry)| wants(path, entry)).collect();
         let scans = self.scans(mirror, &wanted)?.into_iter().collect();
         Ok(Snapshot { entries: entries.into_iter().collect(), scans, ..Snapshot::default() })
@@ -147,7 +148,7 @@ impl Reader {
         for change in changes {
             snapshot.scans.remove(&change.path);
             match (change.new, change.mode) {
-                (Some(blob), Some(mode)) => entries.push((change.path, entry(blob, mode))),
+                (Some(blob), Some(mode)) => entries.push((change.path, entry(blob, mode, change.exact))),
                 _ => {
                     snapshot.entries.remove(&change.path);
                 }
@@ -176,15 +177,21 @@ impl Reader {
             let mut found = Vec::new();
             let (mut read, mut parsed) = (0, 0);
             let result = mirror.each_blob(
-                FILE_LIMIT,
+                SIZE_LIMIT,
                 &turn,
                 || next().map(|at| (*at, &*wanted[*at].blob)),
                 |at, bytes| {
                     read += 1;
                     let kind = wanted[at].kind;
-                    let bytes = bytes.filter(|bytes| is_candidate(kind, bytes));
-                    parsed += u64::from(bytes.is_some());
-                    found.push((at, bytes.map(|bytes| Arc::new(scan(kind, bytes)))));
+                    let scan = match bytes {
+                        Ok(bytes) if is_candidate(kind, bytes) => {
+                            parsed += 1;
+                            Some(scan(kind, bytes))
+                        }
+                        Ok(_) => None,
+                        Err(size) => Some(too_large(size)),
+                    };
+                    found.push((at, scan.map(Arc::new)));
                 },
             );
             self.read.fetch_add(read, Ordering::Relaxed);
@@ -204,9 +211,10 @@ impl Reader {
     }
 }
 
-fn entry(blob: String, mode: Mode) -> Entry {
+fn entry(blob: String, mode: Mode, exact: bool) -> Entry {
     let kind = match mode {
-        Mode::File | Mode::Executable => EntryKind::File,
+        Mode::File | Mode::Executable if exact => EntryKind::File,
+        Mode::File | Mode::Executable => EntryKind::Misnamed,
         Mode::Symlink => EntryKind::Symlink,
         Mode::Submodule => EntryKind::Submodule,
     };

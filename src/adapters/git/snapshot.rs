@@ -4,8 +4,10 @@ use super::{
     error::{GitError, Local, missing, oid},
     mirror::Mirror,
 };
+use crate::engine::plan::shown_name;
 use git2::{ErrorCode, ObjectType, Odb, OdbObject, Oid, Repository, Tree};
 use std::{
+    borrow::Cow,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -28,8 +30,10 @@ pub enum Mode {
 /// One file of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeEntry {
-    /// From the root, with `/`. Bytes that are not UTF-8 show as U+FFFD; such a path cannot be written to.
+    /// From the root, with `/`.
     pub path: Arc<str>,
+    /// Whether that is the very path: see [`shown_name`]. Another one cannot be written to.
+    pub exact: bool,
     pub id: String,
     pub mode: Mode,
 }
@@ -38,6 +42,8 @@ pub struct TreeEntry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangedPath {
     pub path: Arc<str>,
+    /// As a [`TreeEntry`]'s.
+    pub exact: bool,
     pub old: Option<String>,
     pub new: Option<String>,
     /// What it is in the newer commit; none where it was removed.
@@ -64,8 +70,8 @@ impl Mirror {
         self.local(|repository| {
             let tree = tree_of(repository, commit)?;
             let mut entries = Vec::new();
-            list(repository, &tree, "", &mut |path, id, mode| {
-                entries.push(TreeEntry { path: path.into(), id: id.to_string(), mode });
+            list(repository, &tree, &Place::ROOT, &mut |Place { path, exact }, id, mode| {
+                entries.push(TreeEntry { path: path.into(), exact, id: id.to_string(), mode });
             })?;
             // git sorts a folder as if its name ended in `/`.
             entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
@@ -82,7 +88,7 @@ impl Mirror {
                 Err(error) => return Err(error.into()),
             };
             let mode = Mode::of(entry.filemode());
-            Ok(mode.map(|mode| TreeEntry { path: path.into(), id: entry.id().to_string(), mode }))
+            Ok(mode.map(|mode| TreeEntry { path: path.into(), exact: true, id: entry.id().to_string(), mode }))
         })
     }
 
@@ -95,8 +101,8 @@ impl Mirror {
         })
     }
 
-    /// Hands the blobs that `next` names to `found`, as [`Mirror::read_blob`] reads them, without a copy of the bytes.
-    /// One that is too large is `None`.
+    /// Hands the blobs that `next` names to `found`, as [`Mirror::read_blob`] reads them, without a copy of the bytes. Of
+    /// one that is too large, its size.
     ///
     /// `turn` is shared by threads that read the same blobs together: libgit2 locks a pack, and all its windows, for
     /// every object, so threads that read at once mostly wait for each other. They read some each in turn instead, and
@@ -106,7 +112,7 @@ impl Mirror {
         limit: usize,
         turn: &Mutex<()>,
         mut next: impl FnMut() -> Option<(T, &'i str)>,
-        mut found: impl FnMut(T, Option<&[u8]>),
+        mut found: impl FnMut(T, Result<&[u8], usize>),
     ) -> Result<(), GitError> {
         self.local(|repository| {
             let odb = repository.odb()?;
@@ -121,8 +127,8 @@ impl Mirror {
                         break;
                     };
                     let object = match read(&odb, id, limit) {
-                        Ok(object) => Some(object),
-                        Err(Local::TooLarge { .. }) => None,
+                        Ok(object) => Ok(object),
+                        Err(Local::TooLarge { size, .. }) => Err(size),
                         Err(error) => return Err(error),
                     };
                     bytes += object.as_ref().map_or(0, OdbObject::len);
@@ -130,7 +136,7 @@ impl Mirror {
                 }
                 drop(turn);
                 for (asked, object) in read_so_far.drain(..) {
-                    found(asked, object.as_ref().map(OdbObject::data));
+                    found(asked, object.as_ref().map(OdbObject::data).map_err(|size| *size));
                 }
             }
             Ok(())
@@ -143,7 +149,7 @@ impl Mirror {
         self.local(|repository| {
             let (old, new) = (tree_of(repository, old)?, tree_of(repository, new)?);
             let mut changes = Vec::new();
-            compare(repository, Some(&old), Some(&new), "", &mut changes)?;
+            compare(repository, Some(&old), Some(&new), &Place::ROOT, &mut changes)?;
             changes.sort_unstable_by(|a, b| a.path.cmp(&b.path));
             Ok(changes)
         })
@@ -169,22 +175,34 @@ pub(super) fn tree_of<'a>(repository: &'a Repository, commit: &str) -> Result<Tr
     Ok(repository.find_commit(id).map_err(missing("commit", id))?.tree()?)
 }
 
-fn join(folder: &str, name: &[u8]) -> String {
-    let name = String::from_utf8_lossy(name);
-    if folder.is_empty() { name.into_owned() } else { format!("{folder}/{name}") }
+/// A path, and whether it is the very one.
+struct Place {
+    path: String,
+    exact: bool,
+}
+
+impl Place {
+    const ROOT: Self = Place { path: String::new(), exact: true };
+
+    fn join(&self, name: &[u8]) -> Self {
+        let name = shown_name(name);
+        let exact = self.exact && matches!(name, Cow::Borrowed(_));
+        let path = if self.path.is_empty() { name.into_owned() } else { format!("{}/{name}", self.path) };
+        Place { path, exact }
+    }
 }
 
 fn list(
     repository: &Repository,
     tree: &Tree<'_>,
-    folder: &str,
-    found: &mut impl FnMut(String, Oid, Mode),
+    folder: &Place,
+    found: &mut impl FnMut(Place, Oid, Mode),
 ) -> Result<(), git2::Error> {
     for entry in tree {
-        let path = join(folder, entry.name_bytes());
+        let place = folder.join(entry.name_bytes());
         match Mode::of(entry.filemode()) {
-            Some(mode) => found(path, entry.id(), mode),
-            None => list(repository, &repository.find_tree(entry.id())?, &path, found)?,
+            Some(mode) => found(place, entry.id(), mode),
+            None => list(repository, &repository.find_tree(entry.id())?, &place, found)?,
         }
     }
     Ok(())
@@ -194,7 +212,7 @@ fn compare(
     repository: &Repository,
     old: Option<&Tree<'_>>,
     new: Option<&Tree<'_>>,
-    folder: &str,
+    folder: &Place,
     changes: &mut Vec<ChangedPath>,
 ) -> Result<(), git2::Error> {
     let entries = |tree: Option<&Tree<'_>>| -> std::collections::BTreeMap<Vec<u8>, (Oid, i32)> {
@@ -208,7 +226,7 @@ fn compare(
         if old == new {
             continue;
         }
-        let path = join(folder, &name);
+        let place = folder.join(&name);
         let file =
             |side: Option<(Oid, i32)>| side.filter(|(_, mode)| Mode::of(*mode).is_some()).map(|(id, _)| id.to_string());
         let tree = |side: Option<(Oid, i32)>| {
@@ -217,12 +235,12 @@ fn compare(
         };
         let (old_tree, new_tree) = (tree(old)?, tree(new)?);
         if old_tree.is_some() || new_tree.is_some() {
-            compare(repository, old_tree.as_ref(), new_tree.as_ref(), &path, changes)?;
+            compare(repository, old_tree.as_ref(), new_tree.as_ref(), &place, changes)?;
         }
         let mode = new.and_then(|(_, mode)| Mode::of(mode));
         let (old, new) = (file(old), file(new));
         if old.is_some() || new.is_some() {
-            changes.push(ChangedPath { path: path.into(), old, new, mode });
+            changes.push(ChangedPath { path: place.path.into(), exact: place.exact, old, new, mode });
         }
     }
     Ok(())

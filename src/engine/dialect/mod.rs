@@ -299,6 +299,17 @@ impl Bindings {
         })
     }
 
+    /// Why no automation of a branch reaches a file: there are some, and all of them confine themselves to other folders.
+    pub fn outside_update_paths(&self, branch: &str, file: &str) -> Option<String> {
+        let of_branch = || self.automations.iter().filter(|automation| automation.is_of_branch(branch));
+        if of_branch().next().is_none() || of_branch().any(|automation| automation.covers(file)) {
+            return None;
+        }
+        let paths: BTreeSet<&str> = of_branch().map(|automation| automation.path.as_str()).collect();
+        let paths = paths.into_iter().collect::<Vec<_>>().join(", ");
+        Some(format!("no ImageUpdateAutomation covers this file: spec.update.path is {paths}"))
+    }
+
     /// The file itself, and every file that brings it into a cluster: kustomizations, Flux Kustomizations, HelmReleases.
     pub fn renderers(&self, file: &str) -> BTreeSet<String> {
         self.rendering.reach(file).owners

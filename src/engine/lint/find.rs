@@ -5,7 +5,7 @@ use crate::engine::{
     config::Config,
     dialect::{Binding, Bindings, PolicyState, Unresolved},
     manifest::{ImageLine, Position, Scan},
-    plan::Snapshot,
+    plan::{Snapshot, is_updated},
 };
 
 /// What is wrong with manifests, markers and policies: sorted by place, each once.
@@ -18,8 +18,8 @@ pub fn findings(snapshot: &Snapshot, bindings: &Bindings, config: &Config) -> Ve
         let mut environments = config.environments.iter().filter(|environment| environment.repository.is_none());
         environments.any(|environment| environment.contains(file))
     };
-    let links = snapshot.links().filter(|link| here(&link.file));
-    found.extend(links.map(|link| finding(&link.code, &link.file, link.position, link.reason)));
+    let unread = snapshot.unread().filter(|skip| here(&skip.file));
+    found.extend(unread.map(|skip| finding(&skip.code, &skip.file, skip.position, skip.reason)));
     found.extend(bindings.problems.iter().map(|of| finding(of.code, &of.file, of.position, &of.message)));
     for binding in &bindings.lines {
         let line = snapshot.scans.get(&binding.file).and_then(|scan| Some((scan, scan.lines.get(binding.line)?)));
@@ -52,23 +52,15 @@ fn of_binding(bindings: &Bindings, config: &Config, binding: &Binding, scan: &Sc
             }
         }
     }
-    if binding.automations.is_some() && outside_update_paths(bindings, config, &binding.file) {
-        push("outside-update-path", "no ImageUpdateAutomation's spec.update.path covers this file");
+    // Where nothing is updated, Flux's bounds keep nothing from it.
+    let updated = config.environments.iter().filter(|environment| is_updated(environment));
+    for environment in
+        updated.filter(|environment| binding.automations.is_some() && environment.contains(&binding.file))
+    {
+        let branch = environment.branch.as_deref().unwrap_or_default();
+        if let Some(why) = bindings.outside_update_paths(branch, &binding.file) {
+            push("outside-update-path", &why);
+        }
     }
     found
-}
-
-/// Whether a branch that the file is updated on has automations, none of which covers it. Where butler.yaml names no
-/// branch, any automation may be of it.
-fn outside_update_paths(bindings: &Bindings, config: &Config, file: &str) -> bool {
-    let here =
-        config.environments.iter().filter(|environment| environment.repository.is_none() && environment.contains(file));
-    let mut branches: Vec<&str> = here.map(|environment| environment.branch.as_deref().unwrap_or_default()).collect();
-    if branches.is_empty() {
-        branches.push("");
-    }
-    branches.iter().any(|branch| {
-        let mut of_branch = bindings.automations.iter().filter(|automation| automation.is_of_branch(branch)).peekable();
-        of_branch.peek().is_some() && !of_branch.any(|automation| automation.covers(file))
-    })
 }

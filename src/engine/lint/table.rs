@@ -217,6 +217,7 @@ pub const LINTS: &[Lint] = &[
         fixable: false,
         summary: "the patch file lacks the field to write",
     },
+    Lint { code: "path-not-utf8", severity: Warning, fixable: false, summary: "the file's path is no UTF-8" },
     Lint { code: "pattern-is-glob", severity: Notice, fixable: false, summary: "a pattern is read as a glob" },
     Lint {
         code: "pattern-is-regexp",

@@ -39,7 +39,7 @@ pub use object::{
 };
 pub use plain::{is_plain_string, is_string};
 pub use read::InvalidObject;
-pub use scan::{SIZE_LIMIT, scan};
+pub use scan::{SIZE_LIMIT, scan, too_large};
 
 /// What a file holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

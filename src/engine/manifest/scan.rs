@@ -2,7 +2,7 @@
 
 use super::{
     Annotation, Data, Document, FieldPath, FileEnd, FileKind, Generator, IMAGE_GROUP, ImageLine, ObjectId, Part,
-    ScalarStyle, Scan, ScanFinding, Step, Value,
+    Position, ScalarStyle, Scan, ScanFinding, Step, Value,
     brings::brings,
     containers::{self, Extras, Uses},
     group_of, is_string, kustomization, marker,
@@ -24,6 +24,14 @@ use std::{
 /// are a fifth of it.
 pub const SIZE_LIMIT: usize = 8 << 20;
 
+/// What is told of a file over [`SIZE_LIMIT`], which nobody needs to read for it.
+pub fn too_large(size: usize) -> Scan {
+    let message = format!("expected at most {SIZE_LIMIT} bytes, found {size}: the file is skipped; split it");
+    let position = Position { line: 1, column: 1 };
+    let findings = vec![ScanFinding { code: "file-too-large".into(), position, message }];
+    Scan { findings, end: FileEnd { size, ..FileEnd::default() }, ..Scan::default() }
+}
+
 const FLUX_SOURCE: &str = "source.toolkit.fluxcd.io";
 
 /// The longest value of a ConfigMap, in bytes, that is kept for substitutions.
@@ -34,6 +42,9 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Reads a file. Never fails: what cannot be read is a finding, and one bad document or marker does not stop the others.
 pub fn scan(kind: FileKind, bytes: &[u8]) -> Scan {
+    if bytes.len() > SIZE_LIMIT {
+        return too_large(bytes.len());
+    }
     let newline = bytes.ends_with(b"\n");
     let crlf = memchr::memmem::find(bytes, b"\r\n").is_some();
     let mut scan = Scan { end: FileEnd { size: bytes.len(), newline, crlf }, ..Scan::default() };
@@ -41,12 +52,6 @@ pub fn scan(kind: FileKind, bytes: &[u8]) -> Scan {
     let mut refuse = |code: &str, offset: usize, message: String| {
         scan.findings.push(ScanFinding { code: code.into(), position: index.position(offset), message });
     };
-    if bytes.len() > SIZE_LIMIT {
-        let message =
-            format!("expected at most {SIZE_LIMIT} bytes, found {}: the file is skipped; split it", bytes.len());
-        refuse("file-too-large", 0, message);
-        return scan;
-    }
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {

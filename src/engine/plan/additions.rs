@@ -1,6 +1,9 @@
 //! Values for fields that are not there yet: what is put at the end of a file, as one text.
 
-use super::{Change, Snapshot, component_of, value::untouchable};
+use super::{
+    Change, Snapshot, component_of,
+    value::{not_read, untouchable},
+};
 use crate::engine::{
     dialect::MissingField,
     manifest::{Edit, FieldPath, LineId, ObjectId, Position},
@@ -17,7 +20,7 @@ pub(super) fn obstacle(snapshot: &Snapshot, field: &MissingField) -> Option<(&'s
     let file = field.file.as_str();
     let entry = snapshot.entries.get(file);
     let scan = entry.and_then(|_| snapshot.scans.get(file));
-    scan.and_then(|scan| untouchable(entry, scan)).or_else(|| {
+    scan.and_then(|scan| untouchable(entry, scan).or_else(|| not_read(scan))).or_else(|| {
         let why = snapshot.obstacle(file)?;
         Some(("patch-file-invalid", format!("{file} cannot be written: {why}")))
     })

@@ -2,11 +2,11 @@
 //! is in the way. The decision itself is [`update`]'s; nothing is decided here a second time.
 
 use super::{
-    Change, Fact, Facts, Need, Planned, Snapshot, UpdateInputs, UpdatePlan, history::Stays, promotion::image_of,
-    times::with_times, update, update::current_tag,
+    Change, Fact, Facts, Held, Need, Planned, Snapshot, UpdateInputs, UpdatePlan, history::Stays, promoted::Sources,
+    promotion::image_of, times::with_times, update, update::current_tag,
 };
 use crate::engine::{
-    config::nearest,
+    config::{Config, nearest},
     dialect::{Addition, Binding, Bindings, DigestReflection, Policy, PolicyKey, PolicyState, Unresolved},
     image::{Reference, Repository},
     manifest::{ImageLine, Part, Position, Scan},
@@ -24,6 +24,7 @@ pub struct ExplainInputs<'a> {
     pub snapshot: &'a Snapshot,
     pub bindings: &'a Bindings,
     pub facts: &'a Facts,
+    pub config: &'a Config,
     /// The environments that butler updates; each decides for the lines of its own files.
     pub environments: &'a [UpdateInputs<'a>],
 }
@@ -43,7 +44,7 @@ pub enum Subject {
 
 /// The text names nothing that is here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no policy, image or line with an image here: expected NAMESPACE:NAME, IMAGE or FILE:LINE{}", near(.nearest))]
+#[error("{text:?} is no policy, image or line with an image here: expected NAMESPACE:NAME, IMAGE or FILE:LINE{}", self.hint())]
 pub struct NotHere {
     pub text: String,
     /// What was probably meant; else some of what there is.
@@ -132,7 +133,20 @@ pub enum OutcomeResult {
         code: String,
         why: String,
     },
-    /// No environment of butler.yaml that is updated holds the file.
+    /// No policy changes it in this environment, a promotion does.
+    Promoted {
+        promotion: String,
+        from: String,
+        holds: Held,
+        /// Why this version of butler does not follow it.
+        stands_still: Option<String>,
+    },
+    /// Neither a policy nor a promotion changes it in this environment.
+    Left {
+        /// Somebody else does.
+        external: bool,
+    },
+    /// No environment of butler.yaml holds the file.
     Elsewhere,
 }
 
@@ -150,14 +164,15 @@ impl From<Position> for Place {
 }
 
 /// Finds what a text names: `FILE:LINE` (or a file, for all of its image lines), `NAMESPACE:NAME`, a policy's name
-/// alone, or an image with or without its tag. A policy wins over an image of the same spelling.
+/// alone, or an image with or without its tag, by the last part of its name too. A policy wins over an image of the same spelling.
 ///
 /// # Errors
 /// [`NotHere`], with what is near.
 pub fn subjects(inputs: &ExplainInputs<'_>, text: &str) -> Result<Vec<Subject>, NotHere> {
     let found = lines_named(inputs.snapshot, text)
         .or_else(|| some(policies_named(inputs.bindings, text)))
-        .or_else(|| some(images_named(inputs, text)));
+        .or_else(|| some(images_named(inputs, text)))
+        .or_else(|| some(images_called(inputs, text)));
     found.ok_or_else(|| NotHere { text: text.to_owned(), nearest: nearest_names(inputs, text) })
 }
 
@@ -207,8 +222,24 @@ fn policies_named(bindings: &Bindings, text: &str) -> Vec<Subject> {
 }
 
 fn images_named(inputs: &ExplainInputs<'_>, text: &str) -> Vec<Subject> {
-    let Ok(reference) = Reference::parse(text) else { return Vec::new() };
-    let image = reference.repository;
+    match Reference::parse(text) {
+        Ok(reference) => of_image(inputs, reference.repository),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// By the last part of an image's name, with or without a tag: `app` for `registry.example.com/team/app`.
+fn images_called(inputs: &ExplainInputs<'_>, text: &str) -> Vec<Subject> {
+    let name = text.split(':').next().unwrap_or(text);
+    let policies = inputs.bindings.policies.iter().filter_map(|policy| repository_of(policy));
+    let lines = inputs.snapshot.lines().filter_map(|(_, _, line)| image_of(line));
+    let called = policies.chain(lines).filter(|image| image.path().rsplit('/').next() == Some(name));
+    let images: BTreeSet<Repository> = called.collect();
+    images.into_iter().flat_map(|image| of_image(inputs, image)).collect()
+}
+
+/// The policies of an image, and its lines without one.
+fn of_image(inputs: &ExplainInputs<'_>, image: Repository) -> Vec<Subject> {
     let follows = |policy: &&Arc<Policy>| repository_of(policy).is_some_and(|repository| repository == image);
     let mut found: Vec<Subject> =
         inputs.bindings.policies.iter().filter(follows).cloned().map(Subject::Policy).collect();
@@ -245,10 +276,17 @@ fn repository_of(policy: &Policy) -> Option<Repository> {
 }
 
 fn nearest_names(inputs: &ExplainInputs<'_>, text: &str) -> Vec<String> {
-    let file = file_and_line(text).map_or(text, |(file, _)| file);
+    let (file, asked) = file_and_line(text).unwrap_or((text, 0));
     let file = file.strip_prefix("./").unwrap_or(file);
     if let Some(scan) = inputs.snapshot.scans.get(file) {
-        return places(scan).into_iter().take(NAMED).map(|line| format!("{file}:{line}")).collect();
+        let mut lines: Vec<usize> = places(scan).into_iter().collect();
+        lines.sort_by_key(|line| line.abs_diff(asked));
+        lines.truncate(NAMED);
+        lines.sort_unstable();
+        return lines.into_iter().map(|line| format!("{file}:{line}")).collect();
+    }
+    if inputs.snapshot.entries.contains_key(file) {
+        return Vec::new();
     }
     let mut names: BTreeSet<String> = inputs.bindings.policies.iter().map(|policy| policy.key.to_string()).collect();
     names.extend(inputs.bindings.policies.iter().filter_map(|policy| Some(repository_of(policy)?.to_string())));
@@ -265,17 +303,20 @@ fn nearest_names(inputs: &ExplainInputs<'_>, text: &str) -> Vec<String> {
     }
 }
 
-fn near(names: &[String]) -> String {
-    match names {
-        [] => String::new(),
-        [one] => format!("; did you mean {one}?"),
-        several => format!("; there are {}", several.join(", ")),
+impl NotHere {
+    /// The nearest names, to be put behind a sentence.
+    pub fn hint(&self) -> String {
+        match self.nearest.as_slice() {
+            [] => String::new(),
+            [one] => format!("; did you mean {one}?"),
+            several => format!("; there are {}", several.join(", ")),
+        }
     }
 }
 
 /// Explains one subject, or says what must be known first.
 pub fn explain(inputs: &ExplainInputs<'_>, subject: &Subject) -> Planned<Explanation> {
-    let mut told = Told { inputs, steps: Vec::new(), needs: BTreeSet::new() };
+    let mut told = Told { inputs, steps: Vec::new(), needs: BTreeSet::new(), sources: Sources::default() };
     let name = match subject {
         Subject::Line { file, line } => {
             told.line(file, *line);
@@ -303,7 +344,7 @@ pub fn explain(inputs: &ExplainInputs<'_>, subject: &Subject) -> Planned<Explana
         Subject::Image(image) => {
             for (file, scan, line) in free_lines(inputs, image) {
                 told.steps.push(line_step(file, scan, line));
-                told.steps.push(ExplainStep::Unfollowed);
+                told.unfollowed(file, scan, line);
             }
             image.to_string()
         }
@@ -318,9 +359,10 @@ struct Told<'i, 'a> {
     inputs: &'i ExplainInputs<'a>,
     steps: Vec<ExplainStep>,
     needs: BTreeSet<Need>,
+    sources: Sources<'a>,
 }
 
-impl Told<'_, '_> {
+impl<'a> Told<'_, 'a> {
     fn line(&mut self, file: &str, number: usize) {
         let Some(scan) = self.inputs.snapshot.scans.get(file) else { return };
         for finding in scan.findings.iter().filter(|finding| finding.position.line == number) {
@@ -337,7 +379,7 @@ impl Told<'_, '_> {
             };
             let added: Vec<&Addition> = self.inputs.bindings.additions.iter().filter(patched).collect();
             if bound.is_empty() && added.is_empty() {
-                self.steps.push(ExplainStep::Unfollowed);
+                self.unfollowed(file, scan, line);
             }
             for binding in bound {
                 match &binding.policy {
@@ -351,6 +393,24 @@ impl Told<'_, '_> {
                 self.outcomes(&[], &[addition]);
             }
         }
+    }
+
+    /// A line that follows no policy; a promotion may have it.
+    fn unfollowed(&mut self, file: &str, scan: &Scan, line: &ImageLine) {
+        self.steps.push(ExplainStep::Unfollowed);
+        self.promoted((file, scan, line), true);
+    }
+
+    /// What becomes of a line where policies do not update it; whether there is such an environment.
+    fn promoted(&mut self, (file, scan, line): (&str, &Scan, &ImageLine), unfollowed: bool) -> bool {
+        let inputs: &ExplainInputs<'a> = self.inputs;
+        let found = self.sources.promoted((inputs.config, inputs.snapshot), (file, scan, line), unfollowed);
+        let any = !found.is_empty();
+        self.steps.extend(found.into_iter().map(|(environment, result)| {
+            let environment = Some(environment).filter(|name| !name.is_empty());
+            ExplainStep::Outcome(Outcome { file: file.to_owned(), position: line.position.into(), environment, result })
+        }));
+        any
     }
 
     fn unresolved(&mut self, binding: &Binding) {
@@ -468,15 +528,15 @@ impl Told<'_, '_> {
             }
         }
         for binding in lines {
-            let scan = self.inputs.snapshot.scans.get(&binding.file);
-            let Some(line) = scan.and_then(|scan| scan.lines.get(binding.line)) else { continue };
+            let Some(scan) = self.inputs.snapshot.scans.get(&binding.file) else { continue };
+            let Some(line) = scan.lines.get(binding.line) else { continue };
             let place = |change: &Change| change.position == line.position;
-            self.outcome(&plans, (&binding.file, line), binding.key(), place);
+            self.outcome(&plans, (&binding.file, scan, line), binding.key(), place);
         }
         for addition in additions {
             let place = |change: &Change| change.line == addition.field.line_id();
-            let key = &addition.policy.key;
-            self.outcome(&plans, (&addition.field.file, &addition.field.patched), key, place);
+            let (field, key, empty) = (&addition.field, &addition.policy.key, Scan::default());
+            self.outcome(&plans, (&field.file, &empty, &field.patched), key, place);
         }
     }
 
@@ -484,7 +544,7 @@ impl Told<'_, '_> {
     fn outcome(
         &mut self,
         plans: &[(&UpdateInputs<'_>, UpdatePlan)],
-        (file, line): (&str, &ImageLine),
+        (file, scan, line): (&str, &Scan, &ImageLine),
         key: &PolicyKey,
         is_its: impl Fn(&Change) -> bool,
     ) {
@@ -516,7 +576,11 @@ impl Told<'_, '_> {
             };
             self.steps.push(outcome(Some(plan.environment.clone()).filter(|name| !name.is_empty()), result));
         }
-        if !covered && self.needs.is_empty() {
+        if !self.needs.is_empty() {
+            return;
+        }
+        covered |= self.promoted((file, scan, line), false);
+        if !covered {
             self.steps.push(outcome(None, OutcomeResult::Elsewhere));
         }
     }

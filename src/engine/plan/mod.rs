@@ -10,6 +10,7 @@ mod facts;
 mod files;
 mod hash;
 mod history;
+mod promoted;
 mod promotion;
 mod rollout;
 mod scope;
@@ -28,13 +29,14 @@ pub use explain::{
 pub use facts::{Fact, Facts, Need, OwnWrite, Planned};
 pub use files::Files;
 pub use hash::plan_hash;
+pub use promoted::Held;
 pub use promotion::{
     PromotionInputs, PromotionPlan, PullAction, PullState, Side, component_of, decide_pull, promotion,
 };
 pub use rollout::{Observation, Rollout, rollouts, versions};
 pub use scope::{Scope, Scopes, is_updated};
 pub(crate) use settled::Settled;
-pub use snapshot::{Entry, EntryKind, Snapshot};
+pub use snapshot::{Entry, EntryKind, Snapshot, shown_name};
 pub use unmet::unmet;
 pub use update::{UpdateInputs, UpdatePlan, update};
 

@@ -90,27 +90,32 @@ impl Place {
 }
 
 /// The lines of the source environment, by where they stand.
-struct Source<'a> {
-    by_file: BTreeMap<(String, Place), &'a ImageLine>,
-    by_place: BTreeMap<Place, Vec<&'a ImageLine>>,
+pub(super) struct Source<'a> {
+    by_file: BTreeMap<(String, Place), SourceLine<'a>>,
+    by_place: BTreeMap<Place, Vec<SourceLine<'a>>>,
 }
 
+/// A line, with its file.
+pub(super) type SourceLine<'a> = (&'a str, &'a ImageLine);
+
 impl<'a> Source<'a> {
-    fn of(side: &Side<'a>) -> Self {
+    /// `relative`: as a [`Side`]'s.
+    pub(super) fn of(snapshot: &'a Snapshot, relative: &dyn Fn(&str) -> Option<String>) -> Self {
         let mut source = Source { by_file: BTreeMap::new(), by_place: BTreeMap::new() };
-        for (file, scan, line) in side.snapshot.lines() {
-            let Some(relative) = (side.relative)(file) else { continue };
+        for (file, scan, line) in snapshot.lines() {
+            let Some(relative) = relative(file) else { continue };
             let place = Place::of(scan, line);
-            source.by_place.entry(place.clone()).or_default().push(line);
-            source.by_file.insert((relative, place), line);
+            source.by_place.entry(place.clone()).or_default().push((file, line));
+            source.by_file.insert((relative, place), (file, line));
         }
         source
     }
 
     /// The line that corresponds; an unnamed place (a kustomization, Helm values) only in the same file.
-    fn corresponding(&self, relative: &str, place: &Place) -> Option<&'a ImageLine> {
+    pub(super) fn corresponding(&self, relative: &str, scan: &Scan, line: &ImageLine) -> Option<SourceLine<'a>> {
+        let place = Place::of(scan, line);
         let same_file = self.by_file.get(&(relative.to_owned(), place.clone())).copied();
-        same_file.or_else(|| match self.by_place.get(place).map(Vec::as_slice) {
+        same_file.or_else(|| match self.by_place.get(&place).map(Vec::as_slice) {
             Some([only]) if !place.name.is_empty() => Some(*only),
             _ => None,
         })
@@ -119,7 +124,7 @@ impl<'a> Source<'a> {
 
 /// Plans one edge: which lines of the target take which version of the source; or says what must be known first.
 pub fn promotion(inputs: &PromotionInputs<'_>) -> Planned<PromotionPlan> {
-    let source = Source::of(&inputs.from);
+    let source = Source::of(inputs.from.snapshot, inputs.from.relative);
     let mut plan = PromotionPlan {
         name: inputs.name.to_owned(),
         from: inputs.from.environment.to_owned(),
@@ -131,7 +136,7 @@ pub fn promotion(inputs: &PromotionInputs<'_>) -> Planned<PromotionPlan> {
     let mut needs = BTreeSet::new();
     for (file, scan, line) in inputs.to.snapshot.lines() {
         let Some(relative) = (inputs.to.relative)(file) else { continue };
-        let Some(from) = source.corresponding(&relative, &Place::of(scan, line)) else { continue };
+        let Some((_, from)) = source.corresponding(&relative, scan, line) else { continue };
         match carry(inputs, file, scan, line, from) {
             Ok(change) => plan.changes.extend(change),
             Err(Stays::Needs(need)) => {

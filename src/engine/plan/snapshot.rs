@@ -5,7 +5,7 @@ use crate::engine::{
     manifest::{FileKind, ImageLine, LineId, Position, Scan, ScanFinding},
     policy::Memo,
 };
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 /// What a tree's entry is. Only plain files are ever read or edited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,20 @@ pub enum EntryKind {
     File,
     Symlink,
     Submodule,
+    /// A file whose path is no UTF-8: it is called by the path with such bytes escaped ([`shown_name`]).
+    Misnamed,
+}
+
+/// A file's or a folder's name, borrowed where it is UTF-8; else with the other bytes as `\xE9`.
+pub fn shown_name(name: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(name) {
+        Ok(name) => Cow::Borrowed(name),
+        Err(_) => {
+            let escaped = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\x{byte:02X}")).collect::<String>();
+            let parts = name.utf8_chunks().map(|chunk| format!("{}{}", chunk.valid(), escaped(chunk.invalid())));
+            Cow::Owned(parts.collect())
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,17 +73,30 @@ impl Snapshot {
         })
     }
 
-    /// Symbolic links that have a manifest's name: what they lead to is read where it lies, and nowhere else.
-    pub fn links(&self) -> impl Iterator<Item = Skip> {
-        let links = self.entries.iter().filter(|(file, entry)| {
-            entry.kind == EntryKind::Symlink && FileKind::of(file).is_some() && !self.scans.contains_key(file)
-        });
-        links.map(|(file, _)| Skip {
-            file: file.to_string(),
-            position: Position { line: 1, column: 1 },
-            code: "symlink".into(),
-            reason: "the file is a symbolic link: what it leads to is read and edited only where it lies itself".into(),
-            policy: None,
+    /// What has a manifest's name and is not read: symbolic links (what they lead to is read where it lies, and nowhere
+    /// else), and files that edits could not name.
+    pub fn unread(&self) -> impl Iterator<Item = Skip> {
+        let why = |kind| match kind {
+            EntryKind::File | EntryKind::Submodule => None,
+            EntryKind::Symlink => Some((
+                "symlink",
+                "the file is a symbolic link: what it leads to is read and edited only where it lies itself",
+            )),
+            EntryKind::Misnamed => Some((
+                "path-not-utf8",
+                "expected a path in UTF-8, found other bytes (shown as \\xNN): the file is skipped; rename it",
+            )),
+        };
+        let named = self.entries.iter().filter(|(file, _)| FileKind::of(file).is_some());
+        named.filter_map(move |(file, entry)| {
+            let (code, reason) = why(entry.kind).filter(|_| !self.scans.contains_key(file))?;
+            Some(Skip {
+                file: file.to_string(),
+                position: Position { line: 1, column: 1 },
+                code: code.into(),
+                reason: reason.into(),
+                policy: None,
+            })
         })
     }
 
@@ -97,6 +124,7 @@ impl Snapshot {
             EntryKind::File => "a file",
             EntryKind::Symlink => "a symbolic link",
             EntryKind::Submodule => "a submodule",
+            EntryKind::Misnamed => "no path in UTF-8",
         };
         let mut barred = kinds.filter(|(prefix, kind)| *prefix != path || *kind != EntryKind::File);
         if let Some((prefix, kind)) = barred.next() {
@@ -116,6 +144,22 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn odd_bytes_of_names_are_shown() {
+        #[rustfmt::skip]
+        let cases: [(&[u8], Cow<'_, str>); 5] = [
+            (b"", Cow::Borrowed("")), (b"a.yaml", Cow::Borrowed("a.yaml")),
+            ("grün \u{fffd}".as_bytes(), Cow::Borrowed("grün \u{fffd}")),
+            (b"caf\xe9.yaml", Cow::Owned("caf\\xE9.yaml".into())),
+            (b"\xff\xfe\xc3\xbc\xc3", Cow::Owned("\\xFF\\xFEü\\xC3".into())),
+        ];
+        for (name, expected) in cases {
+            let shown = shown_name(name);
+            assert_eq!(shown, expected);
+            assert_eq!(matches!(shown, Cow::Borrowed(_)), matches!(expected, Cow::Borrowed(_)), "{shown}");
+        }
+    }
 
     #[test]
     fn where_files_may_be_written() {

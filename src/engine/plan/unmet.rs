@@ -29,7 +29,12 @@ fn reason(snapshot: &Snapshot, inclusions: &Inclusions<'_>, assignment: &Assignm
     match &assignment.on {
         AssignmentTarget::Policy(key) => {
             let markers = snapshot.lines().filter_map(|(_, _, line)| line.marker.as_ref());
-            let known = markers.map(|marker| format!("{}:{}", marker.namespace, marker.policy)).collect();
+            let known: BTreeSet<_> = markers.map(|marker| format!("{}:{}", marker.namespace, marker.policy)).collect();
+            if known.is_empty() {
+                return format!(
+                    "no line carries a marker of the policy {key}, nor of another: name the lines by image or object"
+                );
+            }
             let hint = hint(&key.to_string(), &known, |known| known.split(':').next_back() == Some(key.name.as_str()));
             format!("no line carries a marker of the policy {key}{hint}")
         }
@@ -73,11 +78,23 @@ fn reason(snapshot: &Snapshot, inclusions: &Inclusions<'_>, assignment: &Assignm
     }
 }
 
-/// `; did you mean …?`: the nearest spelling, or else the only one that is alike in what counts.
+/// How many names a hint holds.
+const NAMED: usize = 5;
+
+/// `; did you mean …?`: the nearest spelling, or else the only one that is alike in what counts; else some of those that
+/// there are.
 fn hint(wanted: &str, known: &BTreeSet<String>, alike: impl Fn(&str) -> bool) -> String {
     let near = nearest(wanted, known.iter().map(String::as_str)).or_else(|| {
         let mut same = known.iter().filter(|known| alike(known));
         same.next().filter(|_| same.next().is_none()).map(String::as_str)
     });
-    near.map(|near| format!("; did you mean {near}?")).unwrap_or_default()
+    match (near, known.len().saturating_sub(NAMED)) {
+        (Some(near), _) => format!("; did you mean {near}?"),
+        (None, _) if known.is_empty() => "; none is known here".to_owned(),
+        (None, more) => {
+            let names = known.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("; there {} {names}{more}", if known.len() == 1 { "is" } else { "are" })
+        }
+    }
 }

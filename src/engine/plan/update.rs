@@ -127,7 +127,7 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
         return Planned::Needs(needs);
     }
     plan.changes.extend(written_together(added));
-    let others = inputs.snapshot.faults().chain(inputs.snapshot.links());
+    let others = inputs.snapshot.faults().chain(inputs.snapshot.unread());
     plan.skipped.extend(others.filter(|skip| (inputs.environment.contains)(&skip.file)));
     plan.skipped.sort_by(|a, b| (&a.file, a.position).cmp(&(&b.file, b.position)));
     Planned::Ready(plan)
@@ -270,15 +270,13 @@ fn automation(inputs: &UpdateInputs<'_>, binding: &Binding) -> Result<Option<usi
     if let Some(number) = active.or_else(|| following().next()) {
         return Ok(Some(number));
     }
+    if let Some(why) = inputs.bindings.outside_update_paths(inputs.branch, &binding.file) {
+        return because("outside-update-path", why);
+    }
     let over: Vec<&str> = here()
         .filter(|automation| automation.covers(&binding.file))
         .map(|automation| automation.object.as_str())
         .collect();
-    if over.is_empty() {
-        let paths: BTreeSet<&str> = here().map(|automation| automation.path.as_str()).collect();
-        let paths: Vec<&str> = paths.into_iter().collect();
-        return because("outside-update-path", format!("outside spec.update.path ({})", paths.join(", ")));
-    }
     because(
         "not-selected",
         format!(

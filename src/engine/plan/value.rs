@@ -72,6 +72,12 @@ pub(super) fn encrypted(scan: &Scan) -> Option<(&'static str, String)> {
     scan.sops.then(|| ("sops", "the file is encrypted with SOPS; any change would break its MAC".into()))
 }
 
+/// Why a file whose bytes are there was not read: what stands in it is not known, so nothing is put behind it.
+pub(super) fn not_read(scan: &Scan) -> Option<(&'static str, String)> {
+    let of = |code| Some((code, scan.findings.iter().find(|finding| finding.code == code)?.message.clone()));
+    of("not-utf8").or_else(|| of("file-too-large"))
+}
+
 /// The change of one line to `value`; `None` where it holds that already.
 pub(super) fn change(entry: &Entry, file: &str, scan: &Scan, line: &ImageLine, value: String) -> Option<Change> {
     if line.value == value {

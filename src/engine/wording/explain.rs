@@ -2,7 +2,7 @@
 
 use crate::engine::{
     manifest::Part,
-    plan::{ExplainStep, Explanation, Outcome, OutcomeResult, Place},
+    plan::{ExplainStep, Explanation, Held, Outcome, OutcomeResult, Place},
     policy::{Account, Ranked, Sample},
 };
 
@@ -137,8 +137,26 @@ fn result(outcome: &Outcome, told: &[&str]) -> String {
         }
         OutcomeResult::Stays { code, why } if told.contains(&why.as_str()) => format!("{place}: stays, {code}"),
         OutcomeResult::Stays { code, why } => format!("{place}: stays, {code}: {why}"),
+        OutcomeResult::Promoted { promotion, from, holds, stands_still } => {
+            let holds = match holds {
+                Held::Line { file, position, value } => format!("where {file}:{} holds {value}", at(*position)),
+                Held::Nothing => "where no line corresponds to it".to_owned(),
+                Held::Elsewhere { place } => format!("which is on {place} and was not read"),
+            };
+            let still = stands_still.as_ref().map(|why| format!("; the promotion stands still: {why}"));
+            format!(
+                "{place}: no policy updates it there; the promotion {promotion} carries versions from {from}, {holds}{}",
+                still.unwrap_or_default()
+            )
+        }
+        OutcomeResult::Left { external: true } => {
+            format!("{place}: stays, somebody else updates this environment (`update: external`)")
+        }
+        OutcomeResult::Left { external: false } => {
+            format!("{place}: stays, no policy updates this environment (`update: none`) and no promotion leads there")
+        }
         OutcomeResult::Elsewhere => {
-            format!("{place}: stays, no environment of butler.yaml that is updated holds this file")
+            format!("{place}: stays, no environment of butler.yaml holds this file")
         }
     }
 }

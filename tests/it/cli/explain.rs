@@ -1,6 +1,6 @@
 //! `butler explain`
 
-use super::{POLICY, repository};
+use super::{AUTOMATION, DEPLOYMENT, POLICY, repository};
 use serde_json::json;
 
 const TAGS: [&str; 4] = ["--tag", "example.com/app:1.1.0", "--tag", "example.com/app:2.0.0"];
@@ -45,7 +45,7 @@ fn a_line_as_text_and_json() {
 fn text_fits_80_columns_and_is_plain() {
     let folder = repository();
     folder.put("flux/policy.yaml", POLICY.replace("range: 1.x", "range: one").as_bytes());
-    let ran = folder.run(&["explain", ".", "flux-system:app"]);
+    let ran = folder.run_narrow(&["explain", ".", "flux-system:app"]);
     assert!(ran.text().lines().all(|line| line.chars().count() <= 80 && !line.contains('\x1b')), "{}", ran.out);
     assert!(ran.out.contains("  blocked   policy-invalid: "), "{}", ran.out);
 }
@@ -53,11 +53,24 @@ fn text_fits_80_columns_and_is_plain() {
 #[test]
 fn what_is_not_there_is_2_with_what_is_near() {
     let folder = repository();
+    folder.put("apps/odd.yaml", b"# image: a:1 # {\"$imagepolicy\": \"a:b\"}\n\nimage: a:1\n");
+    folder.put("apps/none.yaml", b"a: b\n");
+    std::os::unix::fs::symlink("app.yaml", folder.path().join("apps/link.yaml")).unwrap();
     for (name, near) in [
         ("flux-system:ap", "did you mean flux-system:app?"),
         ("apps/app.yaml:1", "there are apps/app.yaml:11, apps/app.yaml:13"),
         ("apps/ap.yaml:11", "did you mean apps/app.yaml?"),
-        ("apps/ap.yaml:11", "error: there is no file apps/ap.yaml below .: \"apps/ap.yaml:11\" is no policy, "),
+        ("apps/ap.yaml:11", "error: there is no file apps/ap.yaml below .; "),
+        ("apps\\ap.yaml:11", "error: there is no file apps/ap.yaml below .; "),
+        ("apps/app.yaml:1", "error: apps/app.yaml:1 holds no image: apiVersion: apps/v1; there are "),
+        ("apps/app.yaml:99", "error: there is no line 99 in apps/app.yaml, which has 13; there are apps/app.yaml:11, "),
+        ("apps/app.yaml:0", "error: there is no line 0 in apps/app.yaml, which has 13; "),
+        ("apps/odd.yaml:1", "error: apps/odd.yaml:1 is a comment, which has no effect; did you mean apps/odd.yaml:3?"),
+        ("apps/odd.yaml:2", "error: apps/odd.yaml:2 is empty; "),
+        ("apps/none.yaml", "error: apps/none.yaml holds no image and nothing of a policy\n"),
+        ("apps/none.yaml:7", "error: apps/none.yaml holds no image and nothing of a policy\n"),
+        ("apps/link.yaml:11", "error: apps/link.yaml is a symbolic link: expected the file that it leads to\n"),
+        ("apps", "error: apps is a folder: expected a policy, an image or FILE:LINE behind it; "),
     ] {
         let ran = folder.run(&["explain", name]);
         assert_eq!(ran.code, 2, "{name}: {}", ran.out);
@@ -76,6 +89,11 @@ fn path_may_stand_before_the_file() {
     for (path, name, shown) in [
         (".", "./apps/app.yaml:11", "apps/app.yaml:11"),
         (".", absolute.as_str(), "apps/app.yaml:11"),
+        (".", ".\\apps\\app.yaml:11", "apps/app.yaml:11"),
+        (".", "apps/app.yaml:11:", "apps/app.yaml:11"),
+        (".", "app:9.9", "flux-system:app"),
+        (".", "proxy:0.1.0", "example.com/proxy"),
+        (".", "proxy", "example.com/proxy"),
         ("apps", "app.yaml:11", "app.yaml:11"),
         ("apps", "apps/app.yaml:11", "app.yaml:11"),
         ("apps/", "./apps/app.yaml:11:16", "app.yaml:11"),
@@ -87,12 +105,66 @@ fn path_may_stand_before_the_file() {
         assert!(ran.text().starts_with(&format!("{shown}\n")), "{path} {name}: {}", ran.out);
     }
     for (path, name, says) in [
-        ("apps", "apps/nope.yaml:3", "error: there is no file apps/nope.yaml below apps: "),
-        ("apps", "flux/policy.yaml", "error: there is no file flux/policy.yaml below apps: "),
-        ("apps/app.yaml", "policy.yaml:3", "error: there is no file policy.yaml beside apps/app.yaml: "),
+        ("apps", "apps/nope.yaml:3", "error: there is no file apps/nope.yaml below apps"),
+        ("apps", "flux/policy.yaml", "error: there is no file flux/policy.yaml below apps"),
+        ("apps/app.yaml", "policy.yaml:3", "error: there is no file policy.yaml beside apps/app.yaml"),
     ] {
         let ran = folder.run(&["explain", path, name]);
         assert_eq!(ran.code, 2, "{path} {name}: {}", ran.out);
         assert!(ran.err.starts_with(says), "{path} {name}: {}", ran.err);
     }
+}
+
+/// What policies do not update comes by promotion; lint, plan and explain say the same of Flux's bounds.
+#[test]
+fn lines_that_are_promoted_say_from_where() {
+    let folder = repository();
+    folder.put(
+        "butler.yaml",
+        b"version: 1\nenvironments:\n  dev: {path: apps/dev}\n  staging: {path: apps/staging, update: none}\n  \
+          live: {path: apps/live, update: external}\n  lab: {path: apps/lab, update: none}\n  \
+          prod: {path: apps/prod, update: none, branch: release}\npromotions:\n\
+          - {name: up, from: dev, to: staging}\n- {name: out, from: staging, to: prod}\n",
+    );
+    folder.put("flux/automation.yaml", AUTOMATION.replace("./apps", "./other").as_bytes());
+    let (marked, bare) = (DEPLOYMENT, DEPLOYMENT.replace("  # {\"$imagepolicy\": \"flux-system:app\"}", ""));
+    let other = marked.replace("name: app\n  namespace", "name: other\n  namespace");
+    for environment in ["dev", "staging", "live", "lab", "prod", "none"] {
+        folder.put(&format!("apps/{environment}/app.yaml"), marked.as_bytes());
+        folder.put(&format!("apps/{environment}/bare.yaml"), bare.replace("name: app\n", "name: bare\n").as_bytes());
+    }
+    folder.put("apps/staging/other.yaml", other.as_bytes());
+    let promoted = "no policy updates it there; the promotion up carries versions from dev, ";
+    let outside = "no ImageUpdateAutomation covers this file: spec.update.path is other";
+    for (file, says) in [
+        ("dev/app", &*format!(" in dev: stays, outside-update-path: {outside}")),
+        ("staging/app", &format!(" in staging: {promoted}where apps/dev/app.yaml:11:16 holds example.com/app:1.0.0")),
+        ("staging/bare", &format!(" in staging: {promoted}where apps/dev/bare.yaml:11:16 holds example.com/app:1.0.0")),
+        ("staging/other", &format!(" in staging: {promoted}where no line corresponds to it")),
+        ("live/app", " in live: stays, somebody else updates this environment (`update: external`)"),
+        ("live/bare", " in live: stays, somebody else updates this environment (`update: external`)"),
+        ("lab/app", " in lab: stays, no policy updates this environment (`update: none`) and no promotion leads there"),
+        (
+            "prod/app",
+            " in prod: no policy updates it there; the promotion out carries versions from staging, which is on the \
+             default branch and was not read",
+        ),
+        ("none/app", ": stays, no environment of butler.yaml holds this file"),
+    ] {
+        let ran = folder.run(&[&["explain", &format!("apps/{file}.yaml:11")], &TAGS[..]].concat());
+        assert!(ran.text().ends_with(&format!("  result    apps/{file}.yaml:11:16{says}\n")), "{file}: {}", ran.out);
+    }
+    folder.put("other/.keep", b"");
+    folder.put("other/app.yaml", b"");
+    let found = folder.run(&["lint", "-o", "json"]).json(1);
+    assert_eq!(found["findings"].as_array().unwrap().len(), 1, "{found}");
+    assert_eq!(
+        (&found["findings"][0]["file"], &found["findings"][0]["message"]),
+        (&json!("apps/dev/app.yaml"), &json!(outside))
+    );
+    let plan = folder.run(&[&["plan", "-o", "json"], &TAGS[..]].concat()).json(0);
+    assert_eq!(
+        (&plan["skipped"][0]["file"], &plan["skipped"][0]["reason"]),
+        (&json!("apps/dev/app.yaml"), &json!(outside))
+    );
 }

@@ -2,6 +2,7 @@
 
 use super::{DEPLOYMENT, POLICY, repository};
 use serde_json::json;
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt as _};
 
 #[test]
 fn nothing_to_say_is_0() {
@@ -30,10 +31,20 @@ fn what_is_not_read_is_told() {
     folder.put("apps/twice.yaml", format!("tag: v1 {marker}\ntag: v2 {marker}\n").as_bytes());
     folder.put("apps/template.yaml", format!("{{{{ if x }}}}\ntag: {{{{ y }}}} {marker}\n").as_bytes());
     folder.put("apps/typo.yaml", b"tag: v1 # {\"$imagePolicy\": \"flux-system:app:tag\"}\n");
+    let latin = OsStr::from_bytes(b"caf\xe9");
+    fs::write(folder.path().join("apps").join(latin).with_extension("yaml"), &wide).unwrap();
+    fs::create_dir(folder.path().join("apps").join(latin)).unwrap();
+    fs::write(folder.path().join("apps").join(latin).join("a.json"), b"{}").unwrap();
+    fs::write(folder.path().join("apps").join(latin).join("a.txt"), b"").unwrap();
+    let large = fs::File::create(folder.path().join("apps/large.yaml")).unwrap();
+    large.set_len(11 << 20).unwrap();
     std::os::unix::fs::symlink("app.yaml", folder.path().join("apps/link.yaml")).unwrap();
     std::os::unix::fs::symlink("app.yaml", folder.path().join("apps/link.txt")).unwrap();
     std::os::unix::fs::symlink("/etc", folder.path().join("apps/etc")).unwrap();
     let expected = [
+        ("apps/caf\\xE9.yaml", "path-not-utf8"),
+        ("apps/caf\\xE9/a.json", "path-not-utf8"),
+        ("apps/large.yaml", "file-too-large"),
         ("apps/latin.yaml", "not-utf8"),
         ("apps/link.yaml", "symlink"),
         ("apps/template.yaml", "marker-in-unparsed-file"),

@@ -33,6 +33,32 @@ fn plan(folder: &Folder, more: &[&str]) -> Value {
     folder.run(&arguments).json(0)
 }
 
+/// Nothing is put behind what was not read.
+#[test]
+fn a_patch_file_that_is_not_read_stays() {
+    let annotated = DEPLOYMENT
+        .replace(
+            "  namespace: prod\n",
+            "  namespace: prod\n  annotations: {fluxcd.io/automated: \"true\", fluxcd.io/tag.app: \"semver:1.x\"}\n",
+        )
+        .replace("  # {\"$imagepolicy\": \"flux-system:app\"}", "");
+    let generators =
+        "version: 1\npatchUpdated:\n  generators: [{command: kustomize build .}]\n  patchFile: patch.yaml\n";
+    let folder = Folder::with(&[(".flux.yaml", generators), ("kustomization.yaml", "resources: [app.yaml]\n")]);
+    folder.put("app.yaml", annotated.as_bytes());
+    let plan = || folder.run(&["plan", "--write", "--tag", "example.com/app:1.1.0", "-o", "json"]).json(0);
+    for (bytes, code) in [(&b"# \xe9\n"[..], "not-utf8"), (&[b'\n'; (8 << 20) + 1], "file-too-large")] {
+        folder.put("patch.yaml", bytes);
+        let plan = plan();
+        assert_eq!(plan["changes"], json!([]), "{plan}");
+        assert!(plan["skipped"].as_array().unwrap().iter().any(|skip| skip["code"] == code), "{plan}");
+        assert_eq!(folder.bytes("patch.yaml"), bytes);
+    }
+    folder.put("patch.yaml", b"");
+    assert_ne!(plan()["changes"], json!([]));
+    assert!(folder.text("patch.yaml").contains("example.com/app:1.1.0"));
+}
+
 #[test]
 fn what_would_change_as_json_text_and_diff() {
     let folder = repository();
@@ -358,4 +384,19 @@ fn texts_of_the_repository_stay_on_their_line() {
     folder.put("flux/policy.yaml", POLICY.replace("range: 1.x", "range: \"x\\nfake.yaml:1:1\\e[2J\"").as_bytes());
     let ran = folder.run(&[&["plan"], &TAGS[..]].concat());
     assert!(ran.text().contains("\\u{1b}") && !ran.out.contains("\nfake.yaml"), "{}", ran.out);
+}
+
+/// A pipe gets whole sentences, for grep; a terminal what fits.
+#[test]
+fn sentences_are_wrapped_on_a_terminal() {
+    let folder = repository();
+    folder.put("flux/policy.yaml", POLICY.replace("range: 1.x", "range: one").as_bytes());
+    for command in ["plan", "lint", "explain"] {
+        let subject = if command == "explain" { "apps/app.yaml:11" } else { "." };
+        let (wide, narrow) = (folder.run(&[command, subject]), folder.run_narrow(&[command, subject]));
+        assert!(wide.out.lines().any(|line| line.chars().count() > 80), "{command}: {}", wide.out);
+        assert!(narrow.out.lines().all(|line| line.chars().count() <= 80), "{command}: {}", narrow.out);
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&wide.out), words(&narrow.out));
+    }
 }

@@ -69,10 +69,10 @@ fn an_argument_that_no_line_answers_to_is_told() {
     let cases: &[(&str, &str, &str)] = &[
         ("--policy", "flux-system:ap=example.com/app:2", "no line carries a marker of the policy flux-system:ap; did you mean flux-system:app?"),
         ("--policy", "other:app=example.com/app:2", "no line carries a marker of the policy other:app; did you mean flux-system:app?"),
-        ("--policy", "other:thing=example.com/app:2", "no line carries a marker of the policy other:thing"),
+        ("--policy", "other:thing=example.com/app:2", "no line carries a marker of the policy other:thing; there is flux-system:app"),
         ("--image", "example.com/proxi:2", "no line runs the image example.com/proxi; did you mean example.com/proxy?"),
         ("--image", "registry.example.net/team/app:2", "no line runs the image registry.example.net/team/app; did you mean example.com/app?"),
-        ("--image", "nginx:2", "no line runs the image docker.io/library/nginx"),
+        ("--image", "nginx:2", "no line runs the image docker.io/library/nginx; there are example.com/app, example.com/proxy"),
         ("--object", "prd:Deployment/app=example.com/app:2", "no line stands in an object prd:Deployment/app; did you mean prod:Deployment/app?"),
         ("--object", "prod:StatefulSet/app=example.com/app:2", "no line stands in an object prod:StatefulSet/app; did you mean prod:Deployment/app?"),
         ("--object", "prod:Deployment/app:none=example.com/app:2", "prod:Deployment/app has no container none; it has app, sidecar"),
@@ -107,6 +107,17 @@ fn an_argument_that_no_line_answers_to_is_told() {
         last,
         Some("0 lines would change, 0 lines skipped, 1 line already as asked, 2 arguments without a line")
     );
+    let bare = Folder::with(&[("a.yaml", "images: []\n")]);
+    for (option, text, reason) in [
+        (
+            "--policy",
+            "b:c=a.io/x:1",
+            "no line carries a marker of the policy b:c, nor of another: name the lines by image or object",
+        ),
+        ("--image", "a.io/x:1", "no line runs the image a.io/x; none is known here"),
+    ] {
+        assert_eq!(set(&bare, &[option, text])["skipped"][0]["reason"], reason);
+    }
     // What a narrower argument has taken is there all the same.
     let both = ["--image", "example.com/app:2", "--policy", "flux-system:app=example.com/app:3"];
     assert_eq!(set(&folder, &both)["skipped"], json!([]));

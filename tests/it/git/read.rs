@@ -3,7 +3,7 @@
 use super::*;
 use butler::{
     adapters::git::{BranchState, Reader, Work},
-    engine::config::Config,
+    engine::{config::Config, manifest::SIZE_LIMIT},
 };
 use std::{os::unix::fs::symlink, sync::Arc};
 
@@ -81,6 +81,33 @@ fn a_push_is_read_as_its_difference() {
         0,
         0,
     );
+}
+
+/// What the reader leaves out is told, of a first commit and of a later one.
+#[test]
+fn files_that_are_not_read_are_told() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+    let (town, first) = town(&[("a.yaml", IMAGE)]);
+    let (reader, config) = (Reader::default(), Arc::new(Config::whole_repository()));
+    reader.branch(&town.mirror, "main", &first, &config).unwrap();
+    let path = |name: &[u8]| town.ann.folder().join(OsStr::from_bytes(name));
+    fs::create_dir(path(b"d\xff")).unwrap();
+    for name in [&b"caf\xe9.yaml"[..], b"caf\xe9.txt", b"d\xff/b.yaml"] {
+        fs::write(path(name), IMAGE).unwrap();
+    }
+    fs::write(path(b"large.yaml"), vec![b'\n'; SIZE_LIMIT + 1]).unwrap();
+    town.ann.git(&["add", "--all"]);
+    town.ann.git(&["commit", "--quiet", "--message", "odd"]);
+    let head = town.ann.push().head();
+    town.mirror.fetch(BRANCHES).unwrap();
+    let state = reader.branch(&town.mirror, "main", &head, &config).unwrap();
+    let anew = Reader::default().branch(&town.mirror, "main", &head, &config).unwrap();
+    assert_eq!(content(&state), content(&anew));
+    let told = state.snapshot.unread().chain(state.snapshot.faults());
+    let told: Vec<String> = told.map(|skip| format!("{} {}", skip.file, skip.code)).collect();
+    let expected = [r"caf\xE9.yaml path-not-utf8", r"d\xFF/b.yaml path-not-utf8", "large.yaml file-too-large"];
+    assert_eq!(told, expected);
+    assert_eq!(state.snapshot.lines().count(), 1);
 }
 
 #[test]

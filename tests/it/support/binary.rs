@@ -37,10 +37,13 @@ pub fn butler(folder: &Path, arguments: &[&str]) -> Ran {
 
 /// The same, with something on its standard input.
 pub fn butler_reading(folder: &Path, arguments: &[&str], input: &str) -> Ran {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_butler"))
+    run(Command::new(env!("CARGO_BIN_EXE_butler")).env_remove("COLUMNS"), folder, arguments, input)
+}
+
+fn run(command: &mut Command, folder: &Path, arguments: &[&str], input: &str) -> Ran {
+    let mut child = command
         .args(arguments)
         .current_dir(folder)
-        .env("COLUMNS", "80")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -88,6 +91,11 @@ impl Folder {
 
     pub fn run(&self, arguments: &[&str]) -> Ran {
         butler(self.path(), arguments)
+    }
+
+    /// The same, as on a terminal of 80 columns.
+    pub fn run_narrow(&self, arguments: &[&str]) -> Ran {
+        run(Command::new(env!("CARGO_BIN_EXE_butler")).env("COLUMNS", "80"), self.path(), arguments, "")
     }
 
     fn file(&self, name: &str) -> PathBuf {

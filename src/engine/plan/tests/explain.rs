@@ -40,7 +40,8 @@ fn facts(tags: Option<&[&str]>) -> Facts {
 fn ask<T>(files: &Files, facts: &Facts, ask: impl Fn(&ExplainInputs<'_>) -> T) -> T {
     let (snapshot, memory) = (files.snapshot(), Memory::new());
     let config = files.0.get("butler.yaml").map(|text| parse("butler.yaml", text).unwrap());
-    let bindings = bind(&snapshot, &config.unwrap_or_else(Config::whole_repository));
+    let config = config.unwrap_or_else(Config::whole_repository);
+    let bindings = bind(&snapshot, &config);
     let contains = |file: &str| file.starts_with("apps/");
     let update = UpdateInputs {
         environment: Scope { name: "dev", contains: &contains, automatic: true },
@@ -56,7 +57,7 @@ fn ask<T>(files: &Files, facts: &Facts, ask: impl Fn(&ExplainInputs<'_>) -> T) -
         take_over: false,
         with_history: false,
     };
-    ask(&ExplainInputs { snapshot: &snapshot, bindings: &bindings, facts, environments: &[update] })
+    ask(&ExplainInputs { snapshot: &snapshot, bindings: &bindings, facts, config: &config, environments: &[update] })
 }
 
 fn told(files: &Files, facts: &Facts, name: &str) -> Vec<String> {
@@ -126,7 +127,7 @@ fn what_is_in_the_way() {
         (change("flux/p.yaml", "  policy:", "  suspend: true\n  policy:"), None, "ns:app", &["blocked: policy-suspended: ImagePolicy ns:app is suspended", "result: apps/a.yaml:9:16 in dev: stays, policy-suspended"]),
         (change("apps/a.yaml", "\"}", "\"} x"), Some(tags), "apps/a.yaml:9", &["policy: none: no marker, annotation or policy names this line"]),
         (change("apps/a.yaml", "kind: Dep", "sops: {mac: x}\nkind: Dep"), Some(tags), "apps/a.yaml:10", &["result: apps/a.yaml:10:16 in dev: stays, sops: the file is encrypted with SOPS; any change would break its MAC"]),
-        (repository().with([("elsewhere.yaml", APP)]), Some(tags), "elsewhere.yaml:9", &["result: elsewhere.yaml:9:16: stays, no environment of butler.yaml that is updated holds this file"]),
+        (repository().with([("elsewhere.yaml", APP)]), Some(tags), "elsewhere.yaml:9", &["result: elsewhere.yaml:9:16: stays, no environment of butler.yaml holds this file"]),
         (Files::of([("flux/p.yaml", POLICY)]), Some(tags), "ns:app", &["lines: none follows this policy"]),
         (repository(), Some(tags), "example.com/side:7", &["line: apps/a.yaml:11:16", "value: example.com/side:1, an image reference", "field: spec.template.spec.containers[name=side].image in Deployment//web", "policy: none: no marker, annotation or policy names this line"]),
     ];

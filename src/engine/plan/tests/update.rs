@@ -282,7 +282,7 @@ fn one_line() {
         ("no YAML, left alone", World { edit_unparsed: false, ..world().app("spec:\n  template", "{{ if }}\nspec:\n  template") }, "unparsed-file: …"),
         ("a marker of the wrong kind", world().app("ns:app\"", "ns:app:tag\""), "marker-wrong-kind: …"),
         // Who else writes, and who else reads.
-        ("no automation covers it", flux().file("flux/automation.yaml", &AUTOMATION.replace("./apps", "./other")), "outside-update-path: outside spec.update.path (other)"),
+        ("no automation covers it", flux().file("flux/automation.yaml", &AUTOMATION.replace("./apps", "./other")), "outside-update-path: no ImageUpdateAutomation covers this file: spec.update.path is other"),
         ("covered by Flux", flux(), moves),
         ("another environment's folder", World { others: &["apps/"], ..world() }, "shared-line: environment apps/ renders this file too…"),
         ("another environment's kustomization", World { others: &["apps/prod/"], ..world().file("apps/prod/kustomization.yaml", "resources: [../dev/app.yaml]") }, "shared-line: environment apps/prod/…"),
