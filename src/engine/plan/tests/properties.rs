@@ -193,7 +193,8 @@ fn tags() -> impl Strategy<Value = Vec<Tag>> {
 }
 
 fn repository() -> impl Strategy<Value = Made> {
-    let text = prop_oneof![lines(), workload()];
+    let documents = prop::collection::vec(prop_oneof![lines(), workload()], 1..4);
+    let text = documents.prop_map(|documents| documents.join("---\n"));
     let files = prop::collection::vec((prop::sample::select(FILES), text), 0..5);
     let generated = proptest::option::weighted(0.4, generated());
     (files, policies(), generated, config(), tags()).prop_map(|(drawn, policies, generated, config, tags)| {
