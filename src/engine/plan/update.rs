@@ -151,8 +151,8 @@ fn wanted(choices: &Choices<'_>, policy: &Arc<Policy>, part: Part, line: &ImageL
             return because("policy-invalid", format!("{}:{}: {why}", policy.file, policy.position));
         }
     };
-    // What a marker puts there depends on the value alone, unless digests or times count.
-    let alike = line.marker.is_some() && policy.digest == DigestReflection::Never && !tags.by_time();
+    // What a marker puts there depends on the value alone, unless times count.
+    let alike = line.marker.is_some() && !tags.by_time();
     if alike && choices.of(policy, repository, tags)?.is_current(part, &line.value) {
         return Ok(None);
     }
