@@ -52,6 +52,11 @@ pub fn now() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().unwrap()
 }
 
+/// Whether an outcome is the expected one, whose ending of dots leaves the rest open.
+pub fn is_as(outcome: &str, expected: &str) -> bool {
+    expected.strip_suffix('…').map_or(outcome == expected, |beginning| outcome.starts_with(beginning))
+}
+
 /// One environment, `apps/dev`, with one line; each case says what is other than plain.
 #[derive(Clone)]
 pub struct World {
@@ -320,12 +325,7 @@ fn one_line() {
     ];
     for (name, world, expected) in cases {
         let outcome = world.outcome();
-        // An ending of dots leaves the rest open.
-        let found = match expected.strip_suffix('…') {
-            Some(beginning) => outcome.starts_with(beginning),
-            None => outcome == expected,
-        };
-        assert!(found, "{name}: expected {expected:?}, found {outcome:?}");
+        assert!(is_as(&outcome, expected), "{name}: expected {expected:?}, found {outcome:?}");
     }
 }
 
