@@ -115,6 +115,7 @@ fn lines_and_what_they_get() {
         ("two tags alone", format!("{PATCH}    side:\n      image:\n        tag: 1\n"), "ns/helmrelease/web", "example.com/app:2", ""),
         ("a tag alone beside the image", format!("{PATCH}    side: {{image: 'example.com/app:1'}}\n"), "ns/helmrelease/web", "example.com/app:2", "example.com/app:1 -> example.com/app:2"),
         ("a tag alone beside another image", format!("{PATCH}    side: {{image: 'example.com/side:1'}}\n"), "ns/helmrelease/web", "example.com/app:2", "1 -> 2"),
+        ("a tag alone beside another image's", format!("{PATCH}    side: {{image: {{repository: example.com/side, tag: 1}}}}\n"), "ns/helmrelease/web", "example.com/app:2", "1 -> 2"),
         ("a tag alone, the image in another document", format!("{PATCH}---\n{WEB}"), "ns/helmrelease/web", "example.com/app:2", "1 -> 2"),
         // Files that stay.
         ("sops", format!("{tag}sops: {{mac: x}}\n"), "ns:app", "example.com/app:v2", "sops: the file is encrypted with SOPS; any change would break its MAC"),
