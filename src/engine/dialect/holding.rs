@@ -138,10 +138,10 @@ fn same_line(a: &ImageLine, b: &ImageLine) -> bool {
     let ImageLine { document, path, position: _, span: _, value, style: _, part, image, marker, unparsed } = a;
     // A tag or digest alone names no image.
     let alone = image.is_none() && matches!(part, Part::Tag | Part::Digest);
-    let text = |line: &'_ ImageLine| line.image.clone().unwrap_or_else(|| line.value.clone());
+    let (text, other) = (image.as_ref().unwrap_or(value), b.image.as_ref().unwrap_or(&b.value));
     (document, path, part, marker, unparsed) == (&b.document, &b.path, &b.part, &b.marker, &b.unparsed)
         && image.is_some() == b.image.is_some()
-        && (alone || *value == b.value && *image == b.image || same_image(Some(&text(a)), Some(&text(b))))
+        && (alone || same_image(Some(text), Some(other)))
 }
 
 /// Whether two references are of one image in one spelling, both by tag or both by digest.
@@ -170,6 +170,8 @@ mod tests {
     const LISTED: &str = "resources: [app.yaml]\nimages:\n- name: example.com/app\n  newTag: v1\n";
     const ANNOTATED: &str = "kind: Deployment\nmetadata: {name: web, annotations: {fluxcd.io/automated: 'true'}}\nspec: {template: {spec: {containers: [{name: c, image: 'example.com/web:1'}]}}}\n";
     const NATIVE: &str = "image: example.com/native:1\n";
+    /// What the marker and the policy of butler.yaml want differs: a problem, which has a position.
+    const TORN: &str = "kind: ConfigMap\nimage: example.com/native:1 # {\"$imagepolicy\": \"default:app\"}\n";
     const CONFIG: &str =
         "version: 1\nenvironments: {dev: {path: .}}\nimages: [{image: example.com/native, policy: {semver: 1.x}}]\n";
 
@@ -182,13 +184,14 @@ mod tests {
             ("apps/kustomization.yaml", LISTED),
             ("apps/native.yaml", NATIVE),
             ("apps/policy.yaml", POLICY),
+            ("apps/torn.yaml", TORN),
             ("apps/web.yaml", ANNOTATED),
             ("README.md", "text"),
             ("plain.yaml", "kind: Namespace\n"),
         ]);
         let before = files.snapshot();
         let bindings = bind(&before, &config);
-        assert_eq!(bindings.lines.len(), 3, "{:?}", bindings.lines);
+        assert_eq!((bindings.lines.len(), bindings.problems.len()), (5, 1), "{:?}", bindings.lines);
         let shown = |bindings: &Bindings| {
             let Bindings { lines, additions, policies, automations, problems, settled: _, rendering: _, generated: _ } =
                 bindings;
@@ -202,6 +205,9 @@ mod tests {
         #[rustfmt::skip]
         let pushes = [
             ("README.md", "another".to_owned(), true),
+            ("NEW.md", "text".to_owned(), false),
+            ("plain.yaml", "kind: ConfigMap\n".to_owned(), false),
+            ("plain.yaml", "kind: Namespace\n$patch: delete\n".to_owned(), false),
             ("plain.yaml", "kind: Namespace # x\n".to_owned(), true),
             ("new.yaml", "kind: Namespace\n".to_owned(), false),
             ("plain.yaml", NATIVE.to_owned(), false),
@@ -213,6 +219,10 @@ mod tests {
             ("apps/app.yaml", format!("{MARKED}web: {{image: r.io/x:1}}\n"), false),
             ("apps/kustomization.yaml", other(LISTED, "v1", "v1.2.3"), true),
             ("apps/kustomization.yaml", other(LISTED, "resources", "namespace: team\nresources"), false),
+            ("apps/kustomization.yaml", other(LISTED, "resources", "patches: [{path: x.yaml}]\nresources"), false),
+            ("apps/torn.yaml", other(TORN, "native:1", "native:2"), true),
+            ("apps/torn.yaml", format!("# more\n{TORN}"), false),
+            ("apps/torn.yaml", other(TORN, "image", "# more\nimage"), false),
             ("apps/native.yaml", other(NATIVE, "native:1", "native:2"), true),
             ("apps/native.yaml", other(NATIVE, "native:1", "native@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), false),
             ("apps/native.yaml", other(NATIVE, "native:1", "native"), false),
@@ -231,5 +241,17 @@ mod tests {
                 assert_eq!(shown(&bindings), anew, "{file}: {text}");
             }
         }
+        let mut gone = files.clone();
+        gone.0.remove("README.md");
+        assert!(!bindings.hold_for(&before, &gone.snapshot(), ["README.md"].into_iter()), "a file less");
+    }
+
+    #[test]
+    fn what_generators_build_is_always_bound_anew() {
+        let files =
+            Files::of([("README.md", "text"), (".flux.yaml", "version: 1\ncommandUpdated: {generators: []}\n")]);
+        let bindings = bind(&files.snapshot(), &config::Config::whole_repository());
+        let after = files.clone().with([("README.md", "another")]);
+        assert!(!bindings.hold_for(&files.snapshot(), &after.snapshot(), ["README.md"].into_iter()));
     }
 }

@@ -275,6 +275,20 @@ impl<'a> Claim<'a> {
     }
 }
 
+impl Policy {
+    /// Whether the two want the same on every line.
+    fn means_as(&self, other: &Policy) -> bool {
+        let same_tags = match (&self.state, &other.state) {
+            // The memo makes one of equal definitions.
+            (PolicyState::Usable { policy, .. }, PolicyState::Usable { policy: other, .. }) => {
+                Arc::ptr_eq(policy, other)
+            }
+            _ => false,
+        };
+        same_tags && (&self.image, self.digest) == (&other.image, other.digest)
+    }
+}
+
 impl PolicyState {
     fn agrees(&self, other: &PolicyState) -> bool {
         match (self, other) {
@@ -315,10 +329,10 @@ impl Bindings {
         self.rendering.reach(file).owners
     }
 
-    /// Another policy of this name that some cluster which renders `file` follows instead.
-    pub fn disagreement(&self, policy: &Arc<Policy>, file: &str) -> Option<&Policy> {
-        let same_name = |other: &&Arc<Policy>| other.key == policy.key && !Arc::ptr_eq(other, policy);
-        let mut others = self.policies.iter().filter(same_name).peekable();
+    /// Another policy of this name, with another meaning, that some cluster which renders `file` follows instead.
+    pub fn disagreement(&self, policy: &Policy, file: &str) -> Option<&Policy> {
+        let differs = |other: &&Arc<Policy>| other.key == policy.key && !other.means_as(policy);
+        let mut others = self.policies.iter().filter(differs).peekable();
         others.peek()?;
         let roots = self.rendering.reach(file).roots;
         others.find(|other| !other.roots.is_disjoint(&roots)).map(AsRef::as_ref)

@@ -33,3 +33,32 @@ pub fn ecr_host(account: &str, region: &str) -> String {
     let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
     format!("{account}.dkr.ecr.{region}.{domain}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ecr_region;
+
+    #[test]
+    fn regions() {
+        let cases = [
+            ("283234040926.dkr.ecr.us-east-2.amazonaws.com", Some("us-east-2")),
+            ("283234040926.dkr.ecr-fips.us-gov-west-1.amazonaws.com", Some("us-gov-west-1")),
+            ("283234040926.dkr.ecr.cn-north-1.amazonaws.com.cn", Some("cn-north-1")),
+            ("283234040926.dkr-ecr.eu-west-1.on.aws", Some("eu-west-1")),
+            ("283234040926.dkr-ecr-fips.us-east-1.on.aws", Some("us-east-1")),
+            ("public.ecr.aws", Some("public.ecr.aws")),
+            ("283234040926.dkr.ecr.us-east-2.amazonaws.com.example.com", None),
+            ("283234040926.dkr.ecr.us-east-2.on.aws", None),
+            ("283234040926.dkr.ecr..amazonaws.com", None),
+            ("283234040926.dkr.ecr.amazonaws.com", None),
+            ("283234040926.dkr.ecrus-east-2.amazonaws.com", None),
+            ("account.dkr.ecr.us-east-2.amazonaws.com", None),
+            (".dkr.ecr.us-east-2.amazonaws.com", None),
+            ("ghcr.io", None),
+            ("", None),
+        ];
+        for (host, expected) in cases {
+            assert_eq!(ecr_region(host), expected, "{host}");
+        }
+    }
+}

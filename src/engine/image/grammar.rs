@@ -85,6 +85,8 @@ mod tests {
             ("digest", is_digest, &format!("sha256:{hex64}"), true),
             ("digest", is_digest, &format!("sha256:{}", "A".repeat(64)), false),
             ("digest", is_digest, &format!("sha256:{hex64}a"), false),
+            ("digest", is_digest, &format!("sha384:{hex64}"), false),
+            ("digest", is_digest, &format!("sha384:{hex64}{}", &hex64[..32]), true),
             ("digest", is_digest, &format!("sha512:{hex64}"), false),
             ("digest", is_digest, &format!("sha512:{hex64}{hex64}"), true),
             ("digest", is_digest, &format!("multihash+base58:{hex64}"), true),

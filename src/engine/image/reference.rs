@@ -85,7 +85,7 @@ impl Reference {
             None => (text, None),
         };
         // A colon after the last slash begins a tag; one before it is a port.
-        let path_at = rest.rfind('/').map_or(0, |slash| slash + 1);
+        let path_at = rest.rfind('/').unwrap_or(0);
         let (name, tag) = match rest[path_at..].find(':') {
             Some(colon) => (&rest[..path_at + colon], Some(&rest[path_at + colon + 1..])),
             None => (rest, None),
@@ -202,6 +202,7 @@ mod tests {
             ("docker.io/library/nginx", "docker.io/library/nginx", None),
             ("index.docker.io/library/nginx", "docker.io/library/nginx", None),
             ("registry-1.docker.io/library/nginx", "registry-1.docker.io/library/nginx", None),
+            ("cafe", "docker.io/library/cafe", None),
             ("team/app:v1", "docker.io/team/app", Some("v1")),
             ("localhost/app:v1", "localhost/app", Some("v1")),
             ("localhost:5000/app", "localhost:5000/app", None),
@@ -266,7 +267,11 @@ mod tests {
 
     #[test]
     fn a_repository_has_no_tag() {
-        assert_eq!(Repository::parse("nginx").unwrap().to_string(), "docker.io/library/nginx");
+        let nginx = Repository::parse("nginx").unwrap();
+        assert_eq!((nginx.host(), nginx.path()), ("docker.io", "library/nginx"));
+        assert_eq!(String::from(nginx.clone()), "docker.io/library/nginx");
+        assert_eq!(Repository::try_from("docker.io/library/nginx".to_owned()), Ok(nginx));
+        assert!(Repository::parse(&format!("reg.io/{}", "a".repeat(255))).is_ok());
         let error = Repository::parse("localhost:5000/foo:v1").unwrap_err().to_string();
         assert!(error.contains("remove `:v1`"), "{error}");
         assert!(Repository::parse(&format!("nginx@{DIGEST}")).is_err());

@@ -149,6 +149,8 @@ fn what_is_safe_is_mended_and_nothing_else_changes() {
         (t("tag: v1 # {\"$imagePolicy\": \"ns:a:tag\"}\r\n"), t("tag: v1 TAG\r\n")),
         (t("tag: v1 # {\"imagepolicy\": \"ns:a\"}\n"), t("tag: v1 TAG\n")),
         (t("- tag: v1 # {\"$imagepolicy\": \"ns:a\"}\n"), t("- tag: v1 TAG\n")),
+        (t("images:\n- name: r/a\n  newTag: v1 # {\"$imagepolicy\": \"ns:a\"}\n"), t("images:\n- name: r/a\n  newTag: v1 TAG\n")),
+        (t("digest: sha256:0 # {\"$imagepolicy\": \"ns:a\"}\n"), t("digest: sha256:0 # {\"$imagepolicy\": \"ns:a:digest\"}\n")),
         // Values.
         ("image:\n  repository: r/a\n  tag: 1.10   # é\n".into(), "image:\n  repository: r/a\n  tag: \"1.10\"   # é\n".into()),
         (t("data:\n  tag: 1e3 TAG\n"), t("data:\n  tag: \"1e3\" TAG\n")),
@@ -160,6 +162,9 @@ fn what_is_safe_is_mended_and_nothing_else_changes() {
         t("tag: v1 # off: TAG"),
         t("tag: v1 # {\"$imagepolicy\": \"ns/a:tag\", \"why\": 1}"),
         t("image: v1 TAG\n"),
+        t("tag: v1 # {\"$imagepolicy\": \"ns:a\", \"why\": 1}\n"),
+        t("{a: {tag: v1, repository: r/a}, b: {tag: v2, repository: r/b}} # {\"$imagepolicy\": \"ns:a\"}\n"),
+        t("{{ if x }}\ntag: 1e3 TAG\n{{ end }}\n"),
         t("tag: v1 # {\"$imagePolicy\": \"ns:a:tag\", \"why\": 1}"),
         t("version: v1 TAG\nimage: a/b:v1 TAG\n"),
         t("# TAG\ntag: v1\n"),

@@ -196,6 +196,7 @@ mod tests {
             (r#"# {"$imagepolicy": "ns:app:tag" }"#, tag.into()),
             (r#"# {"$imagepolicy": "ns:app:name"}"#, r#"{"$imagepolicy": "ns:app:name"}"#.into()),
             (r#"# {"$imagepolicy": "ns:app:digest"}"#, r#"{"$imagepolicy": "ns:app:digest"}"#.into()),
+            (r#"# {"$imagepolicy": "a-b.1:c-d.2"}"#, r#"{"$imagepolicy": "a-b.1:c-d.2"}"#.into()),
             (r#"# {"$imagepolicy": "ns:app", "why": {"x": [1]}}"#, app.into()),
             (r#"# {"why": 1, "$imagepolicy": "ns:app"}"#, app.into()),
             ("# nothing", "-".into()),

@@ -212,6 +212,7 @@ mod tests {
         fn holds_what_a_map_holds(
             start in proptest::collection::vec((0u16..600, any::<u8>()), 0..500),
             writes in proptest::collection::vec((0u16..600, proptest::option::of(any::<u8>())), 0..500),
+            asked in proptest::collection::vec(0u16..600, 0..100),
         ) {
             let path = |n: u16| -> Arc<str> { format!("apps/{n}.yaml").into() };
             let mut files: Files<u8> = start.iter().map(|(n, value)| (path(*n), *value)).collect();
@@ -226,10 +227,36 @@ mod tests {
             prop_assert!(files.iter().eq(map.iter()));
             prop_assert!(before.iter().eq(map_before.iter()));
             prop_assert_eq!((files.len(), files.is_empty()), (map.len(), map.is_empty()));
+            prop_assert!(files.keys().eq(map.keys()) && files.values().eq(map.values()));
             for n in 0..600 {
                 prop_assert_eq!(files.get_key_value(&path(n)), map.get_key_value(&path(n)));
+                prop_assert_eq!(files.get(&path(n)), map.get(&path(n)));
+                prop_assert_eq!(files.contains_key(&path(n)), map.contains_key(&path(n)));
                 prop_assert!(files.range(&path(n)).eq(map.range(path(n)..)));
             }
+            // In any order, and in theirs.
+            let mut in_order: Vec<Arc<str>> = asked.iter().map(|n| path(*n)).collect();
+            let mut lookup = files.lookup();
+            for path in &in_order {
+                prop_assert_eq!(lookup.get(path), map.get_key_value(path));
+            }
+            in_order.sort();
+            let mut lookup = files.lookup();
+            for path in &in_order {
+                prop_assert_eq!(lookup.get(path), map.get_key_value(path));
+            }
+        }
+    }
+
+    #[test]
+    fn is_made_of_entries_in_any_order() {
+        let cases: [&[(&str, u8)]; 5] =
+            [&[], &[("a", 1)], &[("a", 1), ("b", 2)], &[("b", 2), ("a", 1)], &[("a", 1), ("a", 2), ("b", 3)]];
+        for entries in cases {
+            let entries = || entries.iter().map(|(path, value)| (Arc::from(*path), *value));
+            let (files, map): (Files<u8>, BTreeMap<Arc<str>, u8>) = (entries().collect(), entries().collect());
+            assert!(files.iter().eq(map.iter()), "{map:?}");
+            assert_eq!(files.is_empty(), map.is_empty());
         }
     }
 

@@ -174,7 +174,7 @@ impl Ord for Size<'_> {
         match (self, other) {
             (Size::Finite { exponent: e, digits: d }, Size::Finite { exponent: f, digits: g }) => {
                 // The last digit is not 0, so the longer of two that begin alike is the greater.
-                e.cmp(f).then_with(|| match d.len() == g.len() && !d.contains(['.', '_']) && !g.contains(['.', '_']) {
+                e.cmp(f).then_with(|| match !d.contains(['.', '_']) && !g.contains(['.', '_']) {
                     true => d.cmp(g),
                     false => {
                         fn plain(text: &str) -> impl Iterator<Item = u8> {
@@ -239,7 +239,11 @@ mod tests {
             &["0.1"],
             &["0.25", "0x1p-2", "0x.4p0", "25e-2"],
             &["7", "007", "7.", "+7", "0x7p0", "0x_7p0"],
+            &["10.5", "1_0.5"],
+            &["10.65", "1_0.65"],
             &["72.9"],
+            &["105", "1_05"],
+            &["106", "1_06"],
             &["999"],
             &["1000", "1_000", "1e3", "1E+3", "1000.000"],
             &["20240101123456788"],
@@ -272,7 +276,16 @@ mod tests {
         for text in cases {
             assert!(Number::parse(text).is_none(), "{text:?}");
         }
-        assert!(Number::parse(&format!("0x{}p0", "f".repeat(257))).is_none());
+        for (text, is_number) in [
+            (format!("0x{}p0", "f".repeat(256)), true),
+            (format!("0x{}p0", "f".repeat(257)), false),
+            ("0x1p4096".to_owned(), true),
+            ("0x1p4097".to_owned(), false),
+            ("0x1p-4096".to_owned(), true),
+            ("0x1p-4097".to_owned(), false),
+        ] {
+            assert_eq!(Number::parse(&text).is_some(), is_number, "{text}");
+        }
     }
 
     proptest! {

@@ -94,7 +94,7 @@ impl Range {
 
     /// Whether the version is left out only because it is a pre-release and the range names none.
     pub fn would_contain_release(&self, version: &Version<'_>) -> bool {
-        !version.pre.is_empty() && !self.contains(version) && self.contains(&Version { pre: "", ..*version })
+        !self.contains(version) && self.contains(&Version { pre: "", ..*version })
     }
 }
 
@@ -110,10 +110,7 @@ impl Term {
             Op::Equal | Op::Tilde => self.tilde(v),
             Op::NotEqual => match self.given {
                 Given::None | Given::Patch => *v != bound,
-                Given::Minor => {
-                    (v.major, v.minor) != (self.major, self.minor)
-                        || (!v.pre.is_empty() || !self.pre.is_empty()) && v.pre != self.pre
-                }
+                Given::Minor => (v.major, v.minor) != (self.major, self.minor) || v.pre != self.pre,
                 Given::Major => v.major != self.major,
             },
             // `>11` wants 12, `>11.1` wants 11.2.
@@ -319,8 +316,10 @@ mod tests {
             ("*", "0.0.0 99.1.2", "1.0.0-rc.1"),
             ("1.2", "1.2 1.2.9", "1.3 1.1.9"),
             ("=1.2.3", "1.2.3 1.2.3+build v1.2.3", "1.2.4"),
+            ("=1.2.3+a.b-c", "1.2.3 1.2.3+build", "1.2.4"),
             ("!=1.2.3", "1.2.4 1", "1.2.3"),
-            ("!=1.2", "1.3", "1.2.3"),
+            ("!=1.2", "1.3 2.2", "1.2.3"),
+            ("!=1.2-rc", "1.2.0-beta 1.2.3 1.3.0-rc", "1.2.0-rc"),
             ("!=1", "2", "1.9"),
             ("~1", "1.9", "2"),
             ("~1.2", "1.2.9", "1.3"),
@@ -329,10 +328,13 @@ mod tests {
             ("~0.0.0", "9", ""),
             ("^1.2", "1.2 1.9", "1.1 2"),
             ("^0.9", "0.9.5", "0.10 1.9"),
-            ("^0.0.3", "0.0.3", "0.0.4"),
+            ("^0.2.3", "0.2.3 0.2.9", "0.2.2 0.3.0 1.2.3"),
+            ("^0.0.3", "0.0.3", "0.0.4 0.1.3"),
             ("^0", "0.9", "1"),
+            (">1.2.3", "1.2.4 2", "1.2.3 1.2.2 0.9"),
             (">11", "12", "11.1"),
             (">11.1", "11.2", "11.1.9"),
+            ("<=1.2.3", "1.2.3 0.9", "1.2.4 2"),
             ("<=11", "11.9", "12"),
             ("=<1.2", "1.2.9", "1.3"),
             ("=>1.2", "1.2", "1.1"),
@@ -364,13 +366,36 @@ mod tests {
         let cases = [
             ("", 0), ("a", 0), ("-1", 0), ("*-*", 2), ("1x", 0), ("x1", 0), ("1.0.0p", 5), ("1.2.3.4", 5),
             (">=1.0 || ", 9), ("^1 || oops", 6), (">=1.0.0<2.0.0", 7), ("1.x,", 4), ("~0.", 3), ("1.2.3-01", 6),
-            ("1.2.3-", 6), ("1.0 -2.0", 5), (">1 - 2", 0), ("3 1 - 2", 2), ("99999999999999999999.x", 0), ("1 ü", 2),
+            ("1.2.3-", 6), ("1.2.3+", 6), ("1.2.3+a..b", 6), ("1.0 -2.0", 5), (">1 - 2", 0), ("3 1 - 2", 2), ("99999999999999999999.x", 0), ("1 ü", 2),
         ];
         for (text, at) in cases {
             assert_eq!(Range::parse(text).map(|_| ()).map_err(|e| e.at), Err(at), "{text:?}");
         }
-        assert!(Range::parse(&"1 ".repeat(300)).is_err(), "longer than 512 bytes");
-        assert!(Range::parse(&vec!["1"; 33].join("||")).is_err(), "33 groups");
+        for (length, is_range) in [(512, true), (513, false)] {
+            assert_eq!(Range::parse(&format!("{:length$}", "1")).is_ok(), is_range, "{length} bytes");
+        }
+        for (groups, is_range) in [(32, true), (33, false)] {
+            assert_eq!(Range::parse(&vec!["1"; groups].join("||")).is_ok(), is_range, "{groups} groups");
+        }
+    }
+
+    #[test]
+    fn what_only_a_pre_release_keeps_out() {
+        let cases = [
+            ("1.x", "1.2.0-rc", true),
+            ("1.x", "2.0.0-rc", false),
+            ("1.x", "1.2.0", false),
+            ("1.x", "2.0.0", false),
+            (">=1.0.0-0", "1.2.0-rc", false),
+        ];
+        for (range, version, expected) in cases {
+            let version = Version::parse(version).unwrap();
+            assert_eq!(
+                Range::parse(range).unwrap().would_contain_release(&version),
+                expected,
+                "{version:?} in {range}"
+            );
+        }
     }
 
     proptest! {

@@ -179,7 +179,13 @@ mod tests {
             let three = three || text == "1.2-rc.1";
             assert_eq!(Version::parse_three_part(text).is_some(), three, "{text:?} in three parts");
         }
-        assert!(Version::parse(&format!("1.2.3-{}", "a".repeat(251))).is_none(), "longer than 256 bytes");
+        for (length, is_version) in [(256, true), (257, false)] {
+            assert_eq!(
+                Version::parse(&format!("1.2.3-{:a<1$}", "", length - 6)).is_some(),
+                is_version,
+                "{length} bytes"
+            );
+        }
     }
 
     #[test]

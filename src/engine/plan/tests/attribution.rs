@@ -2,7 +2,7 @@
 
 use super::update::{POLICY, now};
 use crate::engine::{
-    config::{Config, Downgrade},
+    config::{Config, Downgrade, parse},
     dialect::bind,
     image::{Repository, Tag},
     memory::Memory,
@@ -89,8 +89,27 @@ fn repository(ways: [Way; 3]) -> Files {
     files
 }
 
+fn unmarked(mut files: Files) -> Files {
+    for text in files.0.values_mut() {
+        *text = text.replace(LINE, "image: example.com/app:1.0.0\n");
+    }
+    files
+}
+
+/// A butler.yaml whose policy is followed by `dev`, and by such of the others as say so.
+fn native(follow: [bool; 2]) -> Config {
+    let others = ENVIRONMENTS[1..].iter().zip(follow).filter(|(_, follows)| *follows);
+    let names: Vec<&str> = std::iter::once("dev").chain(others.map(|(name, _)| *name)).collect();
+    let text = format!(
+        "version: 1\nenvironments: {{dev: {{path: [envs/dev, base]}}, stage: {{path: envs/stage}}, prod: {{path: \
+         envs/prod}}}}\nimages: [{{image: example.com/app, environments: [{}], policy: {{semver: 1.x}}}}]\n",
+        names.join(", ")
+    );
+    parse("butler.yaml", &text).unwrap()
+}
+
 /// The plan of `dev`, which holds the base.
-fn planned(files: &Files, automatic: [bool; 2]) -> UpdatePlan {
+fn planned(files: &Files, config: &Config, automatic: [bool; 2]) -> UpdatePlan {
     let snapshot = files.snapshot();
     let mut facts = Facts::default();
     let tags = ["1.2.0", "1.0.0"].map(Tag::named).to_vec();
@@ -111,7 +130,7 @@ fn planned(files: &Files, automatic: [bool; 2]) -> UpdatePlan {
         ],
         branch: "main",
         snapshot: &snapshot,
-        bindings: &bind(&snapshot, &Config::whole_repository()),
+        bindings: &bind(&snapshot, config),
         memory: &Memory::new(),
         facts: &facts,
         now: now(),
@@ -128,8 +147,18 @@ fn planned(files: &Files, automatic: [bool; 2]) -> UpdatePlan {
 
 proptest! {
     #[test]
-    fn every_edit_is_attributed(ways in [way(), way(), way()], automatic in any::<[bool; 2]>()) {
-        let plan = planned(&repository(ways), automatic);
+    fn every_edit_is_attributed(
+        ways in [way(), way(), way()],
+        automatic in any::<[bool; 2]>(),
+        follow in proptest::option::of(any::<[bool; 2]>()),
+    ) {
+        // By a marker, which all environments follow, or by a policy of butler.yaml, which says who follows it.
+        let (files, config) = match follow {
+            None => (repository(ways), Config::whole_repository()),
+            Some(follow) => (unmarked(repository(ways)), native(follow)),
+        };
+        let plan = planned(&files, &config, automatic);
+        let willing = [0, 1].map(|other| automatic[other] && follow.is_none_or(|follow| follow[other]));
         let environments: BTreeMap<&str, &[String]> =
             plan.changes.iter().map(|change| (change.line.file.as_str(), change.environments.as_slice())).collect();
 
@@ -138,7 +167,7 @@ proptest! {
         prop_assert!(plan.changes.iter().all(|change| !change.line.file.starts_with("envs/prod")));
 
         let others: Vec<usize> = [1, 2].into_iter().filter(|other| ways[*other] != Way::None).collect();
-        let by_hand: Vec<usize> = others.iter().copied().filter(|other| !automatic[other - 1]).collect();
+        let by_hand: Vec<usize> = others.iter().copied().filter(|other| !willing[other - 1]).collect();
         if by_hand.is_empty() {
             let mut expected: Vec<String> = Vec::new();
             if !others.is_empty() {
@@ -170,7 +199,7 @@ fn clusters_that_follow_different_policies_do_not_agree() {
         ("envs/prod/range.yaml", patch),
         ("base/apart.yaml", LINE),
     ]);
-    let plan = planned(&files, [true, true]);
+    let plan = planned(&files, &Config::whole_repository(), [true, true]);
     let of_base: Vec<String> =
         plan.skipped.iter().filter(|skip| skip.file == "base/app.yaml").map(|skip| skip.code.to_string()).collect();
     // Which of the two a shared line follows cannot even be told.
@@ -180,4 +209,35 @@ fn clusters_that_follow_different_policies_do_not_agree() {
     let apart = why("base/apart.yaml");
     assert!(apart.contains("for clusters, and none of them is seen to render this file;"), "{apart}");
     assert!(plan.changes.iter().any(|change| change.line.file == "envs/dev/own.yaml"));
+}
+
+/// The cluster whose automation writes a line tells its policy; another that renders the line may follow another one.
+#[test]
+fn a_cluster_that_follows_another_policy_does_not_agree() {
+    let automation = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {name: flux, namespace: ns}\nspec: {suspend: true, update: {path: .}}\n";
+    let overlay = |more: &str| format!("resources: [own.yaml, ../../base, policy.yaml{more}]\n");
+    let differs = "environment prod renders this file too, and the policy ns:app differs between the clusters (see \
+                   envs/prod/policy.yaml); ";
+    for (from, to, expected) in [
+        ("app", "app", ""),
+        ("apiVersion", "# Another text of the same meaning.\napiVersion", ""),
+        ("1.x", "1.0.x", differs),
+        ("  policy:", "  suspend: true\n  policy:", differs),
+        ("  policy:", "  digestReflectionPolicy: Always\n  policy:", differs),
+        ("example.com/app}", "example.com/app, exclusionList: [rc]}", differs),
+        ("example.com/app}", "example.org/app}", differs),
+    ] {
+        let mut files = repository([Way::Resource, Way::None, Way::Resource]).with([
+            ("envs/dev/policy.yaml", POLICY),
+            ("envs/dev/automation.yaml", automation),
+            ("envs/dev/kustomization.yaml", &overlay(", automation.yaml")),
+            ("envs/prod/policy.yaml", &POLICY.replace(from, to)),
+            ("envs/prod/kustomization.yaml", &overlay("")),
+        ]);
+        files.0.remove("flux/policy.yaml");
+        let plan = planned(&files, &Config::whole_repository(), [true, true]);
+        let skip = plan.skipped.iter().find(|skip| skip.file == "base/app.yaml");
+        let reason = skip.map_or("", |skip| &skip.reason);
+        assert!(reason.starts_with(expected) && reason.is_empty() == expected.is_empty(), "{to}: {reason:?}");
+    }
 }

@@ -1,3 +1,4 @@
+mod assign;
 mod attribution;
 mod explain;
 mod promotion;

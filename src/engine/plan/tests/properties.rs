@@ -20,6 +20,8 @@ const FILES: &[&str] =
 const PATCH: &str = "flux-patch.yaml";
 /// Stands on both sides of each value while a file is made: what an update may change, told by who made it.
 const VALUE: char = '\u{e000}';
+/// The same, of a value that neither marker nor annotation asks for: only a policy of butler.yaml may change it.
+const UNASKED: char = '\u{e001}';
 const NATIVE: &str = "version: 1\nenvironments: {dev: {path: apps/dev}, prod: {path: apps/prod}}\nimages:\n- image: \
                       example.com/app\n  environments: [dev]\n  policy: ";
 const AUTOMATION: &str = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {name: flux, \
@@ -60,10 +62,13 @@ fn line() -> impl Strategy<Value = String> {
         ("digest", "sha256:00", Some("ns:app:digest")),
     ]);
     (prop_oneof![(key, value, proptest::option::of(policy)), sound], end).prop_map(|((key, value, policy), end)| {
+        let edge = if policy.is_some_and(|policy| policy != "ns:no") { VALUE } else { UNASKED };
         let marker = policy.map(|policy| format!(" # {{\"$imagepolicy\": \"{policy}\"}}")).unwrap_or_default();
         // A value that is not there is written behind a space.
         let gap = if value.is_empty() { "" } else { " " };
-        format!("{key}:{gap}{VALUE}{value}{VALUE}{marker}{end}")
+        let inner = value.trim_matches(['"', '\'']);
+        let quote = &value[..(value.len() - inner.len()) / 2];
+        format!("{key}:{gap}{quote}{edge}{inner}{edge}{quote}{marker}{end}")
     })
 }
 
@@ -95,6 +100,8 @@ fn workload() -> impl Strategy<Value = String> {
     let quote = prop::sample::select(&["", "'", "\""]);
     (prop::sample::select(&["a", "b"]), annotations, value, quote).prop_map(|(name, annotations, value, quote)| {
         let lilly = annotations.contains("lilly");
+        let asked = annotations.contains("automated") && !annotations.contains("locked");
+        let edge = if asked { VALUE } else { UNASKED };
         let (image, marker) = match lilly {
             true => (LILLY, " # {\"$imagepolicy\": \"ns:p\"}"),
             false => ("example.com/app", " # é"),
@@ -102,23 +109,23 @@ fn workload() -> impl Strategy<Value = String> {
         format!(
             "kind: Deployment\napiVersion: apps/v1\nmetadata: {{name: {name}, namespace: ns, annotations: {annotations}}}\n\
              spec:\n  template:\n    spec:\n      containers:\n      - name: c\n        image: \
-             {VALUE}{quote}{image}:{value}{quote}{VALUE}{marker}\n"
+             {quote}{edge}{image}:{value}{edge}{quote}{marker}\n"
         )
     })
 }
 
 /// What is in the folder of a generator: its values go to the patch file.
-fn generated() -> impl Strategy<Value = Vec<(&'static str, String)>> {
+fn generated() -> impl Strategy<Value = Vec<(String, String)>> {
     let patch = proptest::option::of(prop::sample::select(&["kind: ConfigMap\n", "kind: ConfigMap\r\ndata: {}"]));
-    (workload(), patch).prop_map(|(workload, patch)| {
+    (prop::sample::select(&["apps/dev/gen", "apps/prod/gen"]), workload(), patch).prop_map(|(folder, workload, patch)| {
         let generator =
             "version: 1\npatchUpdated:\n  generators:\n  - command: kustomize build .\n  patchFile: flux-patch.yaml\n";
         let mut files = vec![
-            ("apps/dev/gen/.flux.yaml", generator.to_owned()),
-            ("apps/dev/gen/kustomization.yaml", "resources: [deployment.yaml]\n".to_owned()),
-            ("apps/dev/gen/deployment.yaml", workload),
+            (format!("{folder}/.flux.yaml"), generator.to_owned()),
+            (format!("{folder}/kustomization.yaml"), "resources: [deployment.yaml]\n".to_owned()),
+            (format!("{folder}/deployment.yaml"), workload),
         ];
-        files.extend(patch.map(|patch| ("apps/dev/gen/flux-patch.yaml", patch.to_owned())));
+        files.extend(patch.map(|patch| (format!("{folder}/{PATCH}"), patch.to_owned())));
         files
     })
 }
@@ -186,18 +193,21 @@ fn tags() -> impl Strategy<Value = Vec<Tag>> {
 }
 
 fn repository() -> impl Strategy<Value = Made> {
-    let text = prop_oneof![lines(), workload()];
+    let documents = prop::collection::vec(prop_oneof![lines(), workload()], 1..4);
+    let text = documents.prop_map(|documents| documents.join("---\n"));
     let files = prop::collection::vec((prop::sample::select(FILES), text), 0..5);
     let generated = proptest::option::weighted(0.4, generated());
     (files, policies(), generated, config(), tags()).prop_map(|(drawn, policies, generated, config, tags)| {
         // A native policy would write the base line that an annotation patches: each what it wants, one after the other.
         let config = if generated.is_some() { Config::whole_repository() } else { config };
-        let all = drawn.into_iter().chain(policies).chain(generated.into_iter().flatten());
+        let unasked = if config.images.is_empty() { String::new() } else { VALUE.to_string() };
+        let all = drawn.into_iter().chain(policies).map(|(file, text)| (file.to_owned(), text));
         let mut made = Made { files: Files::default(), kept: BTreeMap::new(), config, tags };
-        for (file, text) in all {
+        for (file, text) in all.chain(generated.into_iter().flatten()) {
+            let text = text.replace(UNASKED, &unasked);
             let pieces = text.split(VALUE).step_by(2).map(String::from);
-            made.kept.insert(file.to_owned(), pieces.collect());
-            made.files.0.insert(file.to_owned(), text.replace(VALUE, ""));
+            made.kept.insert(file.clone(), pieces.collect());
+            made.files.0.insert(file, text.replace(VALUE, ""));
         }
         made
     })
@@ -255,9 +265,14 @@ impl Made {
     /// Whether all that stands between a file's values is there as it was made, and nothing new but values.
     fn is_kept(&self, file: &str, now: &str) -> bool {
         let mut pattern = "^".to_owned();
-        for (number, piece) in self.kept[file].iter().enumerate() {
-            let value = if number == 0 { "" } else { r#" ?["']?[A-Za-z0-9._/:@+~-]*["']?"# };
+        let mut value = "";
+        for piece in &self.kept[file] {
             write!(pattern, "{value}{}", regex::escape(piece)).unwrap();
+            // Quotes stay; a value without them may get them.
+            value = match piece.ends_with(['"', '\'']) {
+                true => "[A-Za-z0-9._/:@+~-]*",
+                false => r#" ?(?:[A-Za-z0-9._/:@+~-]*|"[A-Za-z0-9._/:@+~-]*")"#,
+            };
         }
         pattern.push_str(if file.ends_with(PATCH) { "(?s:.*)$" } else { "$" });
         Regex::new(&pattern).unwrap().is_match(now)

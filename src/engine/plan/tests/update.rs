@@ -52,6 +52,11 @@ pub fn now() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().unwrap()
 }
 
+/// Whether an outcome is the expected one, whose ending of dots leaves the rest open.
+pub fn is_as(outcome: &str, expected: &str) -> bool {
+    expected.strip_suffix('…').map_or(outcome == expected, |beginning| outcome.starts_with(beginning))
+}
+
 /// One environment, `apps/dev`, with one line; each case says what is other than plain.
 #[derive(Clone)]
 pub struct World {
@@ -320,12 +325,7 @@ fn one_line() {
     ];
     for (name, world, expected) in cases {
         let outcome = world.outcome();
-        // An ending of dots leaves the rest open.
-        let found = match expected.strip_suffix('…') {
-            Some(beginning) => outcome.starts_with(beginning),
-            None => outcome == expected,
-        };
-        assert!(found, "{name}: expected {expected:?}, found {outcome:?}");
+        assert!(is_as(&outcome, expected), "{name}: expected {expected:?}, found {outcome:?}");
     }
 }
 
@@ -342,6 +342,7 @@ impl World {
 fn what_a_change_says() {
     let plan = World::new().ready();
     let [change] = &plan.changes[..] else { panic!("{plan:?}") };
+    assert_eq!(plan.environment, "dev");
     assert_eq!((change.old.as_str(), change.new.as_str()), ("example.com/app:1.0.0", "example.com/app:1.2.0"));
     assert_eq!(change.policy.as_deref(), Some("ns:app"));
     assert_eq!(change.image, Some(app()));
@@ -362,13 +363,14 @@ fn a_downgrade_is_flagged_unless_it_is_allowed() {
 fn who_writes_a_line_beside_butler() {
     let flux = World::new().file("flux/automation.yaml", AUTOMATION);
     let suspended = World::new().file("flux/automation.yaml", &AUTOMATION.replace("spec: {", "spec: {suspend: true, "));
-    for (world, writer) in [
-        (flux.clone(), Some("Flux: ImageUpdateAutomation/ns/flux")),
-        (World { take_over: true, ..flux }, None),
-        (suspended, None),
-        (World::new(), None),
+    for (world, writer, automation) in [
+        (flux.clone(), Some("Flux: ImageUpdateAutomation/ns/flux"), Some(0)),
+        (World { take_over: true, ..flux }, None, Some(0)),
+        (suspended, None, Some(0)),
+        (World::new(), None, None),
     ] {
-        assert_eq!(world.ready().changes[0].written_by.as_deref(), writer);
+        let change = &world.ready().changes[0];
+        assert_eq!((change.written_by.as_deref(), change.automation), (writer, automation));
     }
 }
 
