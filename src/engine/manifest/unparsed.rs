@@ -89,16 +89,22 @@ fn opens_block(line: &str) -> bool {
 }
 
 /// Whether a field is of another kind than what the marker would write: a whole reference into a `tag`, a tag into an
-/// `image`. A `tag` that holds a reference already is used as one by its author.
+/// `image`. A field that holds such a value already is used as one by its author.
 pub(super) fn refuses(key: &str, part: Part, value: &str) -> bool {
     match (key, part) {
         ("tag" | "newTag", Part::Reference | Part::Name) => !value.contains(['/', ':']),
-        ("tag" | "newTag", Part::Digest) => !value.starts_with("sha256:"),
-        ("image" | "repository", Part::Tag | Part::Digest) => true,
+        ("tag" | "newTag" | "image" | "repository", Part::Digest) => !value.starts_with("sha256:"),
+        ("image" | "repository", Part::Tag) => !is_version(value),
         ("newName", Part::Tag | Part::Digest | Part::Reference) => true,
         ("digest", Part::Tag | Part::Name | Part::Reference) => true,
         _ => false,
     }
+}
+
+/// A version, and no image's name: `1.2.3`, `v4`.
+fn is_version(value: &str) -> bool {
+    value.strip_prefix('v').unwrap_or(value).starts_with(|c: char| c.is_ascii_digit())
+        && !value.contains(['/', ':', '@'])
 }
 
 #[cfg(test)]

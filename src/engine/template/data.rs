@@ -80,13 +80,23 @@ impl Commit {
                 ],
             )
         };
+        // A change that several files have is one to Flux.
+        let mut once: Vec<&CommitChange> = Vec::new();
+        for change in &self.changes {
+            let same = |known: &&CommitChange| {
+                (&known.old, &known.new, &known.setter) == (&change.old, &change.new, &change.setter)
+            };
+            if !once.iter().any(same) {
+                once.push(change);
+            }
+        }
         Value::object(
             "Changed",
             String::new(),
             vec![
                 ("FileChanges", by_file(&self.changes, |changes| by_object(changes, change))),
                 ("Objects", by_object(&self.changes.iter().collect::<Vec<_>>(), change)),
-                ("Changes", Value::list(self.changes.iter().map(change).collect())),
+                ("Changes", Value::list(once.into_iter().map(change).collect())),
             ],
         )
     }
@@ -134,7 +144,8 @@ fn by_object(changes: &[&CommitChange], value: impl Fn(&CommitChange) -> Value) 
             ("Name", Value::string(name)),
             ("Namespace", Value::string(namespace)),
         ];
-        let text = format!("{{{{{api_version} {kind}}} {{{name} {namespace}}}}}");
+        // Printed as Go prints the two structs that it embeds, in the one that it is.
+        let text = format!("{{{{{{{api_version} {kind}}} {{{name} {namespace}}}}}}}");
         (Value::object("ObjectIdentifier", text, fields), Value::list(values))
     };
     Value::Map(Rc::new(objects.into_iter().map(entry).collect()))

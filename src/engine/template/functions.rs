@@ -7,9 +7,10 @@ use std::cmp::Ordering;
 type Called = Result<Value, String>;
 
 /// In alphabetical order.
-const NAMES: [&str; 61] = [
+const NAMES: [&str; 62] = [
     "add",
     "and",
+    "append",
     "base",
     "cat",
     "coalesce",
@@ -200,6 +201,10 @@ fn sprig(name: &str, arguments: &[Value]) -> Called {
             Ok(Value::list(text.split(separator.as_str()).map(Value::string).collect()))
         }
         "list" => flat(arguments).map(|items| Value::list(items.to_vec())),
+        "append" => {
+            let item = arguments.get(1).ok_or_else(|| format!("expected 2 arguments, found {}", arguments.len()))?;
+            Ok(Value::list(list(0)?.iter().chain([item]).cloned().collect()))
+        }
         "first" => Ok(list(0)?.first().cloned().unwrap_or(Value::Nil)),
         "last" => Ok(list(0)?.last().cloned().unwrap_or(Value::Nil)),
         "rest" => Ok(Value::list(list(0)?.iter().skip(1).cloned().collect())),
