@@ -5,11 +5,12 @@ use std::{
     io::Write,
     path::Path,
     process::{Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 /// `git cat-file --batch` over all blobs, named on its standard input; `None` without git.
-pub fn cat_file(dir: &Path, ids: &[String]) -> Option<Duration> {
+pub fn cat_file(dir: &Path, ids: &[Arc<str>]) -> Option<Duration> {
     let start = Instant::now();
     let mut git = Command::new("git")
         .arg("--git-dir")

@@ -49,7 +49,9 @@ fn main() -> Result<ExitCode, Failure> {
             "--peak" => asked.peak = Some(value()?.into()),
             "--profile" => asked.profile = Some(value()?),
             other => {
-                eprintln!("expected --files N, --peers DIR or --profile cold|push [--marked 1|10], found {other}");
+                eprintln!(
+                    "expected --files N, --peers DIR or --profile cold|push|policy [--marked 1|10], found {other}"
+                );
                 return Ok(ExitCode::from(2));
             }
         }

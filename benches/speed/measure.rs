@@ -158,7 +158,7 @@ impl Measured {
         let (reader, mirror) = (Reader::default(), mirrored.open()?);
         let state = reader.branch(&mirror, "main", &mirrored.head.to_string(), config())?;
         let facts = facts(&state);
-        let ids: Vec<String> = state.snapshot.entries.values().map(|entry| entry.blob.clone()).collect();
+        let ids: Vec<Arc<str>> = state.snapshot.entries.values().map(|entry| entry.blob.clone()).collect();
 
         let cat_file = || limit::cat_file(&mirrored.dir, &ids);
         let cat_file = (0..runs).filter_map(|_| cat_file()).min();
@@ -270,7 +270,11 @@ pub fn profile(shape: Shape, what: &str) -> Result<(), Failure> {
     let (reader, mirror) = (Reader::default(), mirrored.open()?);
     let state = reader.branch(&mirror, "main", &mirrored.head.to_string(), config())?;
     let facts = facts(&state);
-    let marked: Vec<_> = mirrored.files.iter().filter(|file| file.text.contains("$image")).collect();
+    let is_pushed = |file: &&File| match what {
+        "policy" => file.path.starts_with("policies/group-0000/app-"),
+        _ => file.text.contains("$image"),
+    };
+    let pushed: Vec<&File> = mirrored.files.iter().filter(is_pushed).collect();
     let begun = Instant::now();
     let (mut head, mut times) = (mirrored.head, 0);
     while begun.elapsed() < Duration::from_secs(2) {
@@ -278,7 +282,7 @@ pub fn profile(shape: Shape, what: &str) -> Result<(), Failure> {
         if what == "cold" {
             read_and_plan(&Reader::default(), &mirrored.open()?, head, &facts)?;
         } else {
-            let file = marked[times * 37 % marked.len()];
+            let file = pushed[times * 37 % pushed.len()];
             head = generate::push(&mirrored.dir, head, &file.path, &format!("# push {times}\n{}", file.text))?;
             read_and_plan(&reader, &mirror, head, &facts)?;
         }

@@ -188,9 +188,9 @@ fn mend(tree: &Worktree) -> Result<Vec<FixedRow>, Failure> {
             continue;
         }
         let before = tree.bytes(file)?;
-        let fixed = fix(file, FileKind::of(file).unwrap_or(FileKind::Yaml), &before);
+        let fixed = fix(FileKind::of(file).unwrap_or(FileKind::Yaml), &before);
         rows.extend(fixed.fixes.into_iter().map(|fix| FixedRow {
-            file: file.clone(),
+            file: file.to_string(),
             line: fix.position.line,
             column: fix.position.column,
             code: fix.code,
@@ -198,7 +198,7 @@ fn mend(tree: &Worktree) -> Result<Vec<FixedRow>, Failure> {
             after: fix.after,
         }));
         if fixed.bytes != before {
-            files.insert(file.clone(), (before, fixed.bytes));
+            files.insert(file.to_string(), (before, fixed.bytes));
         }
     }
     tree.write(&files)?;

@@ -284,7 +284,7 @@ mod tests {
     fn change(written_by: Option<&str>, downgrade: bool) -> Change {
         let line = LineId { file: hostile("file"), object: None, document: 0, path: FieldPath::default() };
         Change {
-            edit: Edit { line: line.clone(), blob: String::new(), span: 0..0, old: String::new(), new: String::new() },
+            edit: Edit { blob: "".into(), span: 0..0, old: String::new(), new: String::new() },
             line,
             position: Position { line: 1, column: 2 },
             old: hostile("old"),

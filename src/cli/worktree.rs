@@ -49,7 +49,7 @@ impl Worktree {
         tree.add_file(&name, kind)?;
         // A folder may be given by a link; a file is shown, and never written through one.
         if fs::symlink_metadata(path).map_err(failed)?.is_symlink() {
-            tree.snapshot.entries.insert(name, Entry { blob: String::new(), kind: EntryKind::Symlink });
+            tree.snapshot.entries.insert(name.into(), Entry { blob: "".into(), kind: EntryKind::Symlink });
         }
         Ok(tree)
     }
@@ -109,12 +109,12 @@ impl Worktree {
             if kind.is_dir() {
                 self.walk(&path)?;
             } else if kind.is_symlink() {
-                self.snapshot.entries.insert(path, Entry { blob: String::new(), kind: EntryKind::Symlink });
+                self.snapshot.entries.insert(path.into(), Entry { blob: "".into(), kind: EntryKind::Symlink });
             } else if kind.is_file() {
                 match FileKind::of(&path) {
                     Some(kind) => self.add_file(&path, kind)?,
                     None => {
-                        self.snapshot.entries.insert(path, Entry { blob: String::new(), kind: EntryKind::File });
+                        self.snapshot.entries.insert(path.into(), Entry { blob: "".into(), kind: EntryKind::File });
                     }
                 }
             }
@@ -125,15 +125,15 @@ impl Worktree {
     fn add_file(&mut self, path: &str, kind: FileKind) -> Result<(), Failure> {
         let full = self.root.join(path);
         let size = fs::metadata(&full).with_context(|| format!("cannot read {}", full.display()))?.len();
-        let mut entry = Entry { blob: String::new(), kind: EntryKind::File };
+        let mut entry = Entry { blob: "".into(), kind: EntryKind::File };
         if size <= FILE_LIMIT {
             let bytes = fs::read(&full).with_context(|| format!("cannot read {}", full.display()))?;
-            entry.blob = hex::encode(Sha256::digest(&bytes));
+            entry.blob = hex::encode(Sha256::digest(&bytes)).into();
             if is_candidate(kind, &bytes) {
-                self.snapshot.scans.insert(path.to_owned(), Arc::new(scan(kind, &bytes)));
+                self.snapshot.scans.insert(path.into(), Arc::new(scan(kind, &bytes)));
             }
         }
-        self.snapshot.entries.insert(path.to_owned(), entry);
+        self.snapshot.entries.insert(path.into(), entry);
         Ok(())
     }
 

@@ -25,9 +25,9 @@ impl Files {
         let mut snapshot = Snapshot { commit: Some("c0ffee".into()), ..Snapshot::default() };
         for (path, text) in &self.0 {
             // Any id will do that differs where the text does.
-            snapshot.entries.insert(path.clone(), Entry { blob: text.clone(), kind: EntryKind::File });
+            snapshot.entries.insert(path.as_str().into(), Entry { blob: text.as_str().into(), kind: EntryKind::File });
             if let Some(kind) = FileKind::of(path) {
-                snapshot.scans.insert(path.clone(), Arc::new(scan(kind, text.as_bytes())));
+                snapshot.scans.insert(path.as_str().into(), Arc::new(scan(kind, text.as_bytes())));
             }
         }
         snapshot

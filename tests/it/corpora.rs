@@ -82,8 +82,7 @@ fn is_image_object(document: &Document) -> bool {
 
 /// Writing another value to every line changes the bytes of the values, and the lines stay the same lines.
 fn editing_is_local(bytes: &[u8], scanned: &Scan) {
-    let edits: Vec<Edit> =
-        scanned.lines.iter().filter_map(|line| line.edit(scanned.line_id("f", line), "b", "new.io/x:v9")).collect();
+    let edits: Vec<Edit> = scanned.lines.iter().filter_map(|line| line.edit(&"b".into(), "new.io/x:v9")).collect();
     let after = apply(bytes, &edits).unwrap();
     let changed: usize = edits.iter().map(|edit| edit.new.len()).sum::<usize>();
     let removed: usize = edits.iter().map(|edit| edit.old.len()).sum::<usize>();
@@ -170,7 +169,7 @@ fn replayed_commits() {
                 .filter_map(|line| {
                     let id = old.line_id(path, line);
                     let value = chosen.get(&id)?;
-                    line.edit(id, "blob", value)
+                    line.edit(&"blob".into(), value)
                 })
                 .collect();
             if apply(&before, &edits).unwrap() == expected {

@@ -28,10 +28,10 @@ fn policy(pattern: &str) -> TagPolicy {
 pub fn snapshot(files: &[(&str, &str)]) -> Snapshot {
     let mut snapshot = Snapshot::default();
     for (path, text) in files {
-        let entry = Entry { blob: (*path).to_owned(), kind: EntryKind::File };
-        snapshot.entries.insert((*path).to_owned(), entry);
+        let entry = Entry { blob: (*path).into(), kind: EntryKind::File };
+        snapshot.entries.insert((*path).into(), entry);
         let kind = FileKind::of(path).unwrap();
-        snapshot.scans.insert((*path).to_owned(), Arc::new(scan(kind, text.as_bytes())));
+        snapshot.scans.insert((*path).into(), Arc::new(scan(kind, text.as_bytes())));
     }
     snapshot
 }
@@ -92,8 +92,8 @@ fn states(bindings: &Bindings) -> Vec<(String, String)> {
         PolicyState::Blocked { code, why } => format!("{code}: {why}"),
         PolicyState::Suspended(why) | PolicyState::Invalid(why) => why.clone(),
     };
-    let lines = bindings.lines.iter().map(|line| (line.key.to_string(), state(&line.policy.as_ref().unwrap().state)));
-    let added = bindings.additions.iter().map(|added| (added.key.to_string(), state(&added.policy.state)));
+    let lines = bindings.lines.iter().map(|line| (line.key().to_string(), state(&line.policy.as_ref().unwrap().state)));
+    let added = bindings.additions.iter().map(|added| (added.policy.key.to_string(), state(&added.policy.state)));
     lines.chain(added).collect()
 }
 

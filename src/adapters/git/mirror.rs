@@ -29,7 +29,7 @@ const MAX_PACKS: usize = 50;
 pub struct Mirror {
     dir: PathBuf,
     access: Access,
-    /// libgit2's handles are not for two threads at once, and hold caches worth keeping: they are lent and come back.
+    /// libgit2's handles are not for two threads at once, and hold open packs worth keeping: they are lent and come back.
     handles: Mutex<Vec<Repository>>,
     /// Fetches and pushes move the same refs: one at a time.
     moving: Mutex<()>,

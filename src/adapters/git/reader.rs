@@ -60,9 +60,9 @@ pub struct Reader {
 }
 
 /// A file to be read: where it is, and what it is.
-struct Wanted<'a> {
-    path: &'a str,
-    blob: &'a str,
+struct Wanted {
+    path: Arc<str>,
+    blob: Arc<str>,
     kind: FileKind,
 }
 
@@ -78,18 +78,16 @@ impl Reader {
     ) -> Result<Arc<BranchState>, GitError> {
         let key: (PathBuf, String) = (mirror.dir().to_owned(), branch.to_owned());
         let before = lock(&self.branches).get(&key);
-        let mut kept = None;
+        let mut followed = None;
         let snapshot = match before {
             Some(state) if state.commit == commit && state.config == *config => return Ok(state),
             Some(state) if state.commit == commit => state.snapshot.clone(),
             Some(state) => match mirror.changed_paths(&state.commit, commit) {
                 Ok(changes) => {
-                    let files: Vec<String> = changes.iter().map(|change| change.path.clone()).collect();
+                    let files: Vec<Arc<str>> = changes.iter().map(|change| change.path.clone()).collect();
                     let snapshot = self.follow(mirror, &state.snapshot, changes)?;
-                    let mut files = files.iter().map(String::as_str);
-                    let same =
-                        state.config == *config && state.bindings.hold_for(&state.snapshot, &snapshot, &mut files);
-                    kept = same.then(|| state.bindings.clone());
+                    let (files, configs) = (files.iter().map(|file| &**file), (&*state.config, &**config));
+                    followed = Some(state.bindings.follow(&state.snapshot, &snapshot, files, configs));
                     snapshot
                 }
                 // The old commit may be gone, with a mirror that was made anew.
@@ -99,7 +97,7 @@ impl Reader {
             None => self.whole(mirror, commit)?,
         };
         let snapshot = Snapshot { commit: Some(commit.to_owned()), ..snapshot };
-        let bindings = kept.unwrap_or_else(|| Arc::new(bind(&snapshot, config)));
+        let bindings = followed.unwrap_or_else(|| Arc::new(bind(&snapshot, config)));
         let state = Arc::new(BranchState { commit: commit.to_owned(), config: config.clone(), snapshot, bindings });
         lock(&self.branches).put(key, state.clone());
         Ok(state)
@@ -115,7 +113,7 @@ impl Reader {
             let Some(change) = commit.change_of(file) else { continue };
             let read = |blob: Option<&str>| {
                 let Some(blob) = blob else { return Ok(empty.clone()) };
-                let mut scans = self.scans(mirror, &[Wanted { path: file, blob, kind }])?;
+                let mut scans = self.scans(mirror, &[Wanted { path: file.into(), blob: blob.into(), kind }])?;
                 Ok::<_, GitError>(scans.pop().map_or_else(|| empty.clone(), |(_, scan)| scan))
             };
             writes.push(OwnWrite {
@@ -135,7 +133,7 @@ impl Reader {
 
     /// A commit, read from nothing but what is known of its blobs.
     fn whole(&self, mirror: &Mirror, commit: &str) -> Result<Snapshot, GitError> {
-        let entries: Vec<(String, Entry)> =
+        let entries: Vec<(Arc<str>, Entry)> =
             mirror.tree_entries(commit)?.into_iter().map(|file| (file.path, entry(file.id, file.mode))).collect();
         let wanted: Vec<_> = entries.iter().filter_map(|(path, entry)| wants(path, entry)).collect();
         let scans = self.scans(mirror, &wanted)?.into_iter().collect();
@@ -167,18 +165,20 @@ impl Reader {
 
     /// What files hold, in the order given; files without interest are left out. Those that are not known are read and
     /// parsed, on several threads where they are many.
-    fn scans(&self, mirror: &Mirror, wanted: &[Wanted<'_>]) -> Result<Vec<(String, Arc<Scan>)>, GitError> {
+    fn scans(&self, mirror: &Mirror, wanted: &[Wanted]) -> Result<Vec<(Arc<str>, Arc<Scan>)>, GitError> {
         let mut known: Vec<Option<Option<Arc<Scan>>>> = {
             let mut cache = lock(&self.scans);
-            wanted.iter().map(|file| cache.get(file.blob, file.kind)).collect()
+            wanted.iter().map(|file| cache.get(&file.blob, file.kind)).collect()
         };
         let unknown: Vec<usize> = (0..wanted.len()).filter(|at| known[*at].is_none()).collect();
+        let turn = Mutex::new(());
         let found = self.pool.each(&unknown, |next| {
             let mut found = Vec::new();
             let (mut read, mut parsed) = (0, 0);
             let result = mirror.each_blob(
                 FILE_LIMIT,
-                || next().map(|at| (*at, wanted[*at].blob)),
+                &turn,
+                || next().map(|at| (*at, &*wanted[*at].blob)),
                 |at, bytes| {
                     read += 1;
                     let kind = wanted[at].kind;
@@ -195,12 +195,12 @@ impl Reader {
             let found = found?;
             let mut cache = lock(&self.scans);
             for (at, scan) in found {
-                cache.put(wanted[at].blob, wanted[at].kind, scan.clone());
+                cache.put(&wanted[at].blob, wanted[at].kind, scan.clone());
                 known[at] = Some(scan);
             }
         }
         let scans = wanted.iter().zip(known);
-        Ok(scans.filter_map(|(file, scan)| Some((file.path.to_owned(), scan.flatten()?))).collect())
+        Ok(scans.filter_map(|(file, scan)| Some((file.path.clone(), scan.flatten()?))).collect())
     }
 }
 
@@ -210,12 +210,12 @@ fn entry(blob: String, mode: Mode) -> Entry {
         Mode::Symlink => EntryKind::Symlink,
         Mode::Submodule => EntryKind::Submodule,
     };
-    Entry { blob, kind }
+    Entry { blob: blob.into(), kind }
 }
 
-fn wants<'a>(path: &'a str, entry: &'a Entry) -> Option<Wanted<'a>> {
+fn wants(path: &Arc<str>, entry: &Entry) -> Option<Wanted> {
     let kind = FileKind::of(path).filter(|_| entry.kind == EntryKind::File)?;
-    Some(Wanted { path, blob: &entry.blob, kind })
+    Some(Wanted { path: path.clone(), blob: entry.blob.clone(), kind })
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

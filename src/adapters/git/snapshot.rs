@@ -5,7 +5,14 @@ use super::{
     mirror::Mirror,
 };
 use git2::{ErrorCode, ObjectType, Odb, OdbObject, Oid, Repository, Tree};
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// How many blobs a thread reads before another has its turn, and how many bytes.
+const READ_AT_ONCE: usize = 64;
+const BYTES_AT_ONCE: usize = 1 << 20;
 
 /// What a tree's entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,7 +29,7 @@ pub enum Mode {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeEntry {
     /// From the root, with `/`. Bytes that are not UTF-8 show as U+FFFD; such a path cannot be written to.
-    pub path: String,
+    pub path: Arc<str>,
     pub id: String,
     pub mode: Mode,
 }
@@ -30,7 +37,7 @@ pub struct TreeEntry {
 /// A file that differs between two commits. Either id may be none: added, or removed. Equal ids: the mode changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangedPath {
-    pub path: String,
+    pub path: Arc<str>,
     pub old: Option<String>,
     pub new: Option<String>,
     /// What it is in the newer commit; none where it was removed.
@@ -58,7 +65,7 @@ impl Mirror {
             let tree = tree_of(repository, commit)?;
             let mut entries = Vec::new();
             list(repository, &tree, "", &mut |path, id, mode| {
-                entries.push(TreeEntry { path, id: id.to_string(), mode });
+                entries.push(TreeEntry { path: path.into(), id: id.to_string(), mode });
             })?;
             // git sorts a folder as if its name ended in `/`.
             entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
@@ -75,7 +82,7 @@ impl Mirror {
                 Err(error) => return Err(error.into()),
             };
             let mode = Mode::of(entry.filemode());
-            Ok(mode.map(|mode| TreeEntry { path: path.to_owned(), id: entry.id().to_string(), mode }))
+            Ok(mode.map(|mode| TreeEntry { path: path.into(), id: entry.id().to_string(), mode }))
         })
     }
 
@@ -88,21 +95,42 @@ impl Mirror {
         })
     }
 
-    /// Hands the blobs that `next` names to `found`, one by one, as [`Mirror::read_blob`] reads them, without a copy
-    /// of the bytes. One that is too large is `None`.
+    /// Hands the blobs that `next` names to `found`, as [`Mirror::read_blob`] reads them, without a copy of the bytes.
+    /// One that is too large is `None`.
+    ///
+    /// `turn` is shared by threads that read the same blobs together: libgit2 locks a pack, and all its windows, for
+    /// every object, so threads that read at once mostly wait for each other. They read some each in turn instead, and
+    /// the others are at work on what they have read.
     pub fn each_blob<'i, T>(
         &self,
         limit: usize,
+        turn: &Mutex<()>,
         mut next: impl FnMut() -> Option<(T, &'i str)>,
         mut found: impl FnMut(T, Option<&[u8]>),
     ) -> Result<(), GitError> {
         self.local(|repository| {
             let odb = repository.odb()?;
-            while let Some((asked, id)) = next() {
-                match read(&odb, id, limit) {
-                    Ok(object) => found(asked, Some(object.data())),
-                    Err(Local::TooLarge { .. }) => found(asked, None),
-                    Err(error) => return Err(error),
+            let mut read_so_far = Vec::with_capacity(READ_AT_ONCE);
+            let mut more = true;
+            while more {
+                let turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut bytes = 0;
+                while more && read_so_far.len() < READ_AT_ONCE && bytes < BYTES_AT_ONCE {
+                    let Some((asked, id)) = next() else {
+                        more = false;
+                        break;
+                    };
+                    let object = match read(&odb, id, limit) {
+                        Ok(object) => Some(object),
+                        Err(Local::TooLarge { .. }) => None,
+                        Err(error) => return Err(error),
+                    };
+                    bytes += object.as_ref().map_or(0, OdbObject::len);
+                    read_so_far.push((asked, object));
+                }
+                drop(turn);
+                for (asked, object) in read_so_far.drain(..) {
+                    found(asked, object.as_ref().map(OdbObject::data));
                 }
             }
             Ok(())
@@ -194,7 +222,7 @@ fn compare(
         let mode = new.and_then(|(_, mode)| Mode::of(mode));
         let (old, new) = (file(old), file(new));
         if old.is_some() || new.is_some() {
-            changes.push(ChangedPath { path, old, new, mode });
+            changes.push(ChangedPath { path: path.into(), old, new, mode });
         }
     }
     Ok(())

@@ -105,6 +105,8 @@ pub fn init() {
         }
         // As git: objects are checked when they are fetched, not again at each read.
         git2::opts::strict_hash_verification(false);
+        // A tree is read once for a commit, and what it said is kept in a form of our own.
+        git2::opts::enable_caching(false);
         for level in [git2::ConfigLevel::System, git2::ConfigLevel::Global, git2::ConfigLevel::XDG] {
             // The machine's configuration could rewrite addresses (`url.<base>.insteadOf`).
             // SAFETY: must not run beside a read of the configuration; see this function's contract.

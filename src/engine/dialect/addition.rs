@@ -1,6 +1,6 @@
 //! Values that a policy puts into a document that is not there yet: Flux v1's patch files grow with what is updated.
 
-use super::{Policy, PolicyKey};
+use super::Policy;
 use crate::engine::manifest::{FieldPath, FileEnd, ImageLine, LineId, ObjectId, Part, Step, is_plain_string};
 use std::sync::Arc;
 
@@ -10,7 +10,6 @@ pub struct Addition {
     pub file: String,
     /// How the file ends now; all zero where there is no such file.
     pub end: FileEnd,
-    pub key: PolicyKey,
     pub policy: Arc<Policy>,
     pub part: Part,
     pub api_version: String,

@@ -101,12 +101,18 @@ impl Rules {
 }
 
 pub(super) fn bind(snapshot: &Snapshot, included: &Inclusions<'_>, bindings: &mut Bindings) {
-    let scopes = Scopes::of(snapshot, bindings);
+    let scopes = Scopes::of(snapshot, included, bindings);
     let builds = scopes.build(snapshot, included);
+    // Patches can automate what does not say so itself, where somebody builds them.
+    let all: Vec<&Arc<str>> = match scopes.is_empty() {
+        true => included.outline.annotated.iter().collect(),
+        false => snapshot.scans.keys().collect(),
+    };
     let patches = included.patches();
-    for (file, scan) in &snapshot.scans {
+    let mut scans = snapshot.scans.lookup();
+    for (file, scan) in all.into_iter().filter_map(|file| scans.get(file)) {
         // A patch is no object of its own.
-        if scopes.is_patch(file) || patches.contains(file) {
+        if scopes.is_patch(file) || patches.contains(&**file) {
             continue;
         }
         for base in (0..scan.documents.len()).filter_map(|number| Built::of(file, scan, number)) {
@@ -122,7 +128,7 @@ pub(super) fn bind(snapshot: &Snapshot, included: &Inclusions<'_>, bindings: &mu
                         let name = base.document.object.as_ref().map(ToString::to_string).unwrap_or_default();
                         bindings.problems.push(Problem {
                             code: "flux1-not-rendered",
-                            file: file.clone(),
+                            file: file.to_string(),
                             position: base.document.position,
                             message: format!("{name} is automated, but {} does not build it: it stays", scope.file),
                         });
@@ -212,11 +218,10 @@ impl<'a> Object<'a> {
             let policy = Arc::new(self.policy(&key, container, &rules, current, &target, bindings));
             bindings.policies.push(policy.clone());
             let bound = |file: &str, line| Binding {
-                file: file.to_owned(),
+                file: file.into(),
                 line,
                 part,
                 policy: Ok(policy.clone()),
-                key: key.clone(),
                 automations: None,
                 environments: Vec::new(),
             };
@@ -226,7 +231,6 @@ impl<'a> Object<'a> {
                     file: file.to_owned(),
                     end,
                     policy: policy.clone(),
-                    key: key.clone(),
                     part,
                     api_version: document.api_version.clone(),
                     object: id.clone(),

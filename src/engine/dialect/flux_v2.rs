@@ -61,31 +61,35 @@ pub(super) fn bind(snapshot: &Snapshot, included: &Inclusions<'_>, annotated: &[
     // Indexes into definitions count here too; what has none comes after them.
     let defined = objects.definitions.iter().map(|definition| Arc::new(definition.policy.clone()));
     let policies: Vec<Arc<Policy>> = defined.chain(annotated.iter().cloned()).collect();
-    let mut by_key: HashMap<&PolicyKey, Vec<usize>> = HashMap::new();
+    let mut by_name: HashMap<Name<'_>, Vec<usize>> = HashMap::new();
     for (number, policy) in policies.iter().enumerate() {
-        by_key.entry(&policy.key).or_default().push(number);
+        by_name.entry((&policy.key.namespace, &policy.key.name)).or_default().push(number);
     }
-    let resolver = Resolver { rendering: &rendering, objects: &objects, policies: &policies, by_key };
+    let resolver = Resolver { rendering: &rendering, objects: &objects, policies: &policies, by_name };
     let mut lines = Vec::new();
-    for (file, scan) in &snapshot.scans {
+    let mut scans = snapshot.scans.lookup();
+    // Most lines of a repository are written by the same ones.
+    let mut automations: Arc<[usize]> = Arc::default();
+    for (file, scan) in included.outline.marked.iter().filter_map(|file| scans.get(file)) {
         for (index, line) in scan.lines.iter().enumerate() {
             let Some(marker) = &line.marker else { continue };
-            let key = PolicyKey { namespace: marker.namespace.clone(), name: marker.policy.clone() };
-            let automations = resolver.automations(&key, file);
+            let name = (marker.namespace.as_str(), marker.policy.as_str());
+            if !resolver.automations(name, file).eq(automations.iter().copied()) {
+                automations = resolver.automations(name, file).collect();
+            }
             lines.push(Binding {
                 file: file.clone(),
                 line: index,
                 part: marker.part,
-                policy: resolver.resolve(&key, file, &automations),
-                key,
-                automations: Some(automations),
+                policy: resolver.resolve(name, file, &automations),
+                automations: Some(automations.clone()),
                 environments: Vec::new(),
             });
         }
     }
     let automations = objects.writers.into_iter().map(|writer| writer.automation).collect();
     let problems = objects.problems.into_values().collect();
-    Bindings { lines, additions: Vec::new(), policies, automations, problems, rendering, generated: false }
+    Bindings { lines, policies, automations, problems, rendering, ..Bindings::default() }
 }
 
 /// What the rendered objects say.
@@ -291,18 +295,21 @@ fn compile(
     Ok((repository, policy))
 }
 
+/// A policy's namespace and name, as in [`PolicyKey`].
+type Name<'n> = (&'n str, &'n str);
+
 /// What markers mean.
 struct Resolver<'r> {
     rendering: &'r Rendering,
     objects: &'r Objects<'r>,
     policies: &'r [Arc<Policy>],
-    by_key: HashMap<&'r PolicyKey, Vec<usize>>,
+    by_name: HashMap<Name<'r>, Vec<usize>>,
 }
 
 impl Resolver<'_> {
     /// The automations that write this policy's markers in `file`: of its namespace, over that path, and selecting it.
-    fn automations(&self, key: &PolicyKey, file: &str) -> Vec<usize> {
-        let defined = self.by_key.get(key).map(Vec::as_slice).unwrap_or_default();
+    fn automations<'n>(&'n self, name: Name<'n>, file: &'n str) -> impl Iterator<Item = usize> + 'n {
+        let defined = self.by_name.get(&name).map(Vec::as_slice).unwrap_or_default();
         let selects = |writer: &Writer| match &writer.automation.selector {
             None => true,
             Some(selector) => defined
@@ -310,37 +317,31 @@ impl Resolver<'_> {
                 .filter_map(|number| self.objects.definitions.get(*number))
                 .any(|definition| selects(selector, &definition.object.labels)),
         };
-        let follows = |writer: &Writer| {
-            writer.automation.namespace == key.namespace && writer.automation.covers(file) && selects(writer)
+        let follows = move |writer: &Writer| {
+            writer.automation.namespace == name.0 && writer.automation.covers(file) && selects(writer)
         };
-        self.objects
-            .writers
-            .iter()
-            .enumerate()
-            .filter(|(_, writer)| follows(writer))
-            .map(|(number, _)| number)
-            .collect()
+        self.objects.writers.iter().enumerate().filter(move |(_, writer)| follows(writer)).map(|(number, _)| number)
     }
 
     /// The definition that a marker in `file` means. A fleet repository may define one key once a cluster; then the one
     /// is meant that the cluster has whose automation writes the file, else that of a cluster which renders it, else the
     /// nearest in the folder tree.
-    fn resolve(&self, key: &PolicyKey, file: &str, automations: &[usize]) -> Result<Arc<Policy>, Unresolved> {
-        let Some(found) = self.by_key.get(key) else { return Err(self.missing(key)) };
+    fn resolve(&self, name: Name<'_>, file: &str, automations: &[usize]) -> Result<Arc<Policy>, Unresolved> {
+        let Some(found) = self.by_name.get(&name) else { return Err(self.missing(name)) };
+        if let [only] = found.as_slice() {
+            return Ok(self.policies[*only].clone());
+        }
         let of_roots = |roots: &BTreeSet<usize>| -> Vec<usize> {
             let is_there = |number: &usize| self.policies.get(*number).is_some_and(|p| !p.roots.is_disjoint(roots));
             found.iter().copied().filter(is_there).collect()
         };
-        let mut candidates = found.clone();
-        if candidates.len() > 1 {
-            let writers = automations.iter().filter_map(|number| self.objects.writers.get(*number));
-            let mut meant = of_roots(&writers.flat_map(|writer| writer.roots.iter().copied()).collect());
-            if meant.is_empty() {
-                meant = of_roots(&self.rendering.reach(file).roots);
-            }
-            if !meant.is_empty() {
-                candidates = meant;
-            }
+        let writers = automations.iter().filter_map(|number| self.objects.writers.get(*number));
+        let mut candidates = of_roots(&writers.flat_map(|writer| writer.roots.iter().copied()).collect());
+        if candidates.is_empty() {
+            candidates = of_roots(&self.rendering.reach(file).roots);
+        }
+        if candidates.is_empty() {
+            candidates.clone_from(found);
         }
         let near = |number: &usize| self.policies.get(*number).map_or(0, |policy| shared_folders(&policy.file, file));
         let nearest = candidates.iter().map(near).max().unwrap_or(0);
@@ -353,14 +354,19 @@ impl Resolver<'_> {
         match candidates.as_slice() {
             [first, rest @ ..] => match rest.iter().find(|other| !same(**other, *first)) {
                 None => Ok(self.policies[*first].clone()),
-                Some(other) => Err(Unresolved::Ambiguous(self.ambiguous(key, file, *first, *other))),
+                Some(other) => Err(Unresolved {
+                    key: self.policies[*first].key.clone(),
+                    code: "policy-ambiguous",
+                    why: self.ambiguous(file, *first, *other),
+                }),
             },
-            [] => Err(self.missing(key)),
+            [] => Err(self.missing(name)),
         }
     }
 
-    fn ambiguous(&self, key: &PolicyKey, file: &str, first: usize, other: usize) -> String {
+    fn ambiguous(&self, file: &str, first: usize, other: usize) -> String {
         let (first, other) = (&self.policies[first], &self.policies[other]);
+        let key = &first.key;
         if first.file == other.file {
             let roots = self.rendering.reach(file).roots;
             let who = match first.roots.is_disjoint(&roots) {
@@ -376,20 +382,22 @@ impl Resolver<'_> {
         format!("ImagePolicy {key} is defined in {} and in {}, equally near to this file", first.file, other.file)
     }
 
-    fn missing(&self, key: &PolicyKey) -> Unresolved {
+    fn missing(&self, (namespace, name): Name<'_>) -> Unresolved {
+        let key = PolicyKey { namespace: namespace.to_owned(), name: name.to_owned() };
         let near: BTreeSet<String> = self
             .policies
             .iter()
             .filter(|policy| policy.key.name == key.name)
             .map(|policy| format!("{} in {}", policy.key, policy.file))
             .collect();
-        Unresolved::Missing(match near.is_empty() {
+        let why = match near.is_empty() {
             true => format!("no ImagePolicy {key} in this repository"),
             false => {
                 let near: Vec<String> = near.into_iter().collect();
                 format!("no ImagePolicy {key} in this repository; there is {}", near.join(", "))
             }
-        })
+        };
+        Unresolved { key, code: "policy-unresolved", why }
     }
 }
 

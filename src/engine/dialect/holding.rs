@@ -1,22 +1,46 @@
-//! Whether bindings hold for a later snapshot too: the usual push changes tags, or files that say nothing of what is
+//! What holds of bindings for a later snapshot too: the usual push changes tags, or files that say nothing of what is
 //! automated, and then nothing has to be put together anew.
 
-use super::Bindings;
+use super::{Binding, Bindings, bind, bind_outlined, outline::Outline};
 use crate::engine::{
+    config::Config,
     image::Reference,
     manifest::{Container, Document, ImageLine, Kustomization, Part, Scan},
     plan::{EntryKind, Snapshot},
 };
+use std::sync::Arc;
 
 impl Bindings {
-    /// Whether [`super::bind`] would give these bindings again, when `before` is what they were made of, with the same
-    /// configuration, and `after` differs from it in `changed` files at most. `false` only costs time.
-    pub fn hold_for<'p>(
-        &self,
+    /// The bindings of `after`, where these are those of `before`, and the two differ in `changed` files at most. `config`:
+    /// before and after.
+    pub fn follow<'p>(
+        self: &Arc<Self>,
         before: &Snapshot,
         after: &Snapshot,
-        mut changed: impl Iterator<Item = &'p str>,
-    ) -> bool {
+        changed: impl Iterator<Item = &'p str> + Clone,
+        config: (&Config, &Config),
+    ) -> Arc<Self> {
+        if config.0 == config.1 && self.hold_for(before, after, changed.clone()) {
+            return self.clone();
+        }
+        let says_the_same = |file: &str| {
+            let scan = |snapshot: &'_ Snapshot| snapshot.scans.get(file).cloned();
+            Outline::holds_for(file, scan(before).as_deref(), scan(after).as_deref())
+        };
+        let bindings = match changed.into_iter().all(says_the_same) {
+            true => bind_outlined(after, self.rendering.outline.clone(), config.1),
+            false => bind(after, config.1),
+        };
+        let same_line = |(a, b): (&Binding, &Binding)| a.line == b.line && a.file == b.file;
+        let same_lines =
+            self.lines.len() == bindings.lines.len() && self.lines.iter().zip(&bindings.lines).all(same_line);
+        let settled = if same_lines { self.settled.clone() } else { Arc::default() };
+        Arc::new(Bindings { settled, ..bindings })
+    }
+
+    /// Whether [`super::bind`] would give these bindings again, when `before` is what they were made of, with the same
+    /// configuration, and `after` differs from it in `changed` files at most. `false` only costs time.
+    fn hold_for<'p>(&self, before: &Snapshot, after: &Snapshot, mut changed: impl Iterator<Item = &'p str>) -> bool {
         // What generators build is not looked into here.
         !self.generated
             && changed.all(|file| {
@@ -166,7 +190,8 @@ mod tests {
         let bindings = bind(&before, &config);
         assert_eq!(bindings.lines.len(), 3, "{:?}", bindings.lines);
         let shown = |bindings: &Bindings| {
-            let Bindings { lines, additions, policies, automations, problems, rendering: _, generated: _ } = bindings;
+            let Bindings { lines, additions, policies, automations, problems, settled: _, rendering: _, generated: _ } =
+                bindings;
             let renderers: Vec<_> = before.entries.keys().map(|file| bindings.renderers(file)).collect();
             format!("{lines:?} {additions:?} {policies:?} {automations:?} {problems:?} {renderers:?}")
         };

@@ -1,52 +1,36 @@
-//! Which kustomizations include which files.
+//! The kustomizations of a snapshot, with what they include.
 
+use super::outline::{Outline, kustomization_of};
 use crate::engine::{
     manifest::{Kustomization, PatchSource},
     plan::Snapshot,
 };
-use std::collections::{BTreeSet, HashMap};
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Where Kubernetes puts an object that names no namespace.
 pub(super) const DEFAULT_NAMESPACE: &str = "default";
 
 /// The kustomizations of a snapshot, and what they include.
 pub(crate) struct Inclusions<'a> {
-    /// By folder.
-    folders: HashMap<&'a str, (&'a str, &'a Kustomization)>,
-    /// Those folders, sorted.
-    sorted: Vec<&'a str>,
-    /// By included path (a file, or a folder with a kustomization): the kustomizations' files that name it, sorted.
-    parents: HashMap<String, Vec<&'a str>>,
+    pub(super) outline: Arc<Outline>,
+    /// In the outline's order, each with its file.
+    kustomizations: Vec<(&'a str, &'a Kustomization)>,
 }
 
 impl<'a> Inclusions<'a> {
     pub(crate) fn of(snapshot: &'a Snapshot) -> Self {
-        let mut found = Inclusions { folders: HashMap::new(), sorted: Vec::new(), parents: HashMap::new() };
-        for (file, scan) in &snapshot.scans {
-            for kustomization in scan.documents.iter().filter_map(|document| document.kustomization.as_ref()) {
-                // Only these names are kustomizations to kustomize; others are somebody's templates.
-                if !is_kustomization_file(file) {
-                    continue;
-                }
-                found.folders.entry(folder(file)).or_insert((file, kustomization));
-                let patches = kustomization.patches.iter().filter_map(|patch| match &patch.source {
-                    PatchSource::File(file) => Some(file),
-                    PatchSource::Inline(_) => None,
-                });
-                let parts = kustomization.resources.iter().chain(&kustomization.components);
-                for included in parts.chain(patches).chain(&kustomization.files) {
-                    let Some(included) = join(folder(file), included) else { continue };
-                    let parents = found.parents.entry(included).or_default();
-                    // The files come in order.
-                    if parents.last() != Some(&file.as_str()) {
-                        parents.push(file);
-                    }
-                }
-            }
-        }
-        found.sorted = found.folders.keys().copied().collect();
-        found.sorted.sort_unstable();
-        found
+        Inclusions::with(Arc::new(Outline::of(snapshot)), snapshot)
+    }
+
+    /// `outline`: what the snapshot's files say.
+    pub(super) fn with(outline: Arc<Outline>, snapshot: &'a Snapshot) -> Self {
+        let kustomization = |file: &Arc<str>| {
+            let (file, scan) = snapshot.scans.get_key_value(file)?;
+            let found = scan.documents.iter().find_map(|document| kustomization_of(file, document))?;
+            Some((&**file, found))
+        };
+        let kustomizations = outline.kustomizations.iter().filter_map(kustomization).collect();
+        Inclusions { outline, kustomizations }
     }
 
     /// The namespaces that an object of `file` lands in. kustomize's `namespace:` replaces the written one, and the
@@ -60,9 +44,9 @@ impl<'a> Inclusions<'a> {
             if !seen.insert((path, namespace)) {
                 continue;
             }
-            match self.parents.get(path) {
+            match self.outline.parents(path) {
                 Some(parents) => {
-                    for &kustomization in parents {
+                    for kustomization in parents {
                         let given = self.in_folder(folder(kustomization)).and_then(|(_, k)| k.namespace.as_deref());
                         open.push((folder(kustomization), given.unwrap_or(namespace)));
                     }
@@ -81,26 +65,17 @@ impl<'a> Inclusions<'a> {
 
     /// The kustomization of a folder, with its file.
     pub(super) fn in_folder(&self, folder: &str) -> Option<(&'a str, &'a Kustomization)> {
-        self.folders.get(folder).copied()
+        self.kustomizations.get(self.outline.in_folder(folder)?).copied()
     }
 
-    /// All folders with a kustomization.
+    /// All folders with a kustomization, in order.
     pub(super) fn folders(&self) -> impl Iterator<Item = (&'a str, &'a Kustomization)> {
-        self.known(&self.sorted)
+        self.kustomizations.iter().map(|(file, kustomization)| (folder(file), *kustomization))
     }
 
     /// The folders with a kustomization whose path begins like this one, it among them.
-    pub(super) fn folders_from(&self, path: &str) -> impl Iterator<Item = (&'a str, &'a Kustomization)> {
-        self.known(beginning_with(&self.sorted, path, |folder| folder))
-    }
-
-    fn known(&self, folders: &[&'a str]) -> impl Iterator<Item = (&'a str, &'a Kustomization)> {
-        folders.iter().filter_map(|folder| Some((*folder, self.folders.get(folder)?.1)))
-    }
-
-    /// Every included path, with the kustomizations' files that name it.
-    pub(super) fn all_parents(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = &'a str>)> {
-        self.parents.iter().map(|(path, files)| (path.as_str(), files.iter().copied()))
+    pub(super) fn folders_from(&self, path: &str) -> impl Iterator<Item = &'a str> {
+        beginning_with(&self.kustomizations, path, |(file, _)| folder(file)).iter().map(|(file, _)| folder(file))
     }
 
     /// The files that kustomizations name as patches.
@@ -118,7 +93,7 @@ impl<'a> Inclusions<'a> {
 
     /// Whether some kustomization names this path.
     pub(super) fn includes(&self, path: &str) -> bool {
-        self.parents.contains_key(path)
+        self.outline.parents(path).is_some()
     }
 }
 
@@ -128,7 +103,7 @@ pub(super) fn beginning_with<'s, T>(sorted: &'s [T], start: &str, path: impl Fn(
     &from[..from.partition_point(|item| path(item).starts_with(start))]
 }
 
-fn is_kustomization_file(file: &str) -> bool {
+pub(super) fn is_kustomization_file(file: &str) -> bool {
     matches!(file.rsplit('/').next(), Some("kustomization.yaml" | "kustomization.yml" | "Kustomization"))
 }
 

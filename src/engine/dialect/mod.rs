@@ -7,6 +7,7 @@ mod flux_v2;
 mod holding;
 pub(crate) mod kustomize;
 mod native;
+mod outline;
 mod render;
 
 pub use addition::Addition;
@@ -15,10 +16,11 @@ use super::{
     config::Config,
     image::Repository,
     manifest::{LabelSelector, Part, Position},
-    plan::Snapshot,
+    plan::{Settled, Snapshot},
     policy::TagPolicy,
 };
 use kustomize::Inclusions;
+use outline::Outline;
 use render::Rendering;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -77,13 +79,15 @@ pub enum PolicyState {
     Invalid(String),
 }
 
-/// Why a marker's policy could not be told.
+/// A marker's policy that could not be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unresolved {
-    /// Nothing of that name; the text names near ones.
-    Missing(String),
-    /// Several definitions that differ; the text names their files.
-    Ambiguous(String),
+pub struct Unresolved {
+    pub key: PolicyKey,
+    /// The skipped line's: `policy-unresolved` where nothing has that name, `policy-ambiguous` where several definitions
+    /// differ.
+    pub code: &'static str,
+    /// A sentence that names near ones, or the definitions' files.
+    pub why: String,
 }
 
 /// Who else writes, or says where and how: Flux's `ImageUpdateAutomation`.
@@ -119,15 +123,15 @@ pub struct CommitStyle {
 /// An image line that follows a policy.
 #[derive(Clone, Debug)]
 pub struct Binding {
-    pub file: String,
+    /// As the snapshot holds the path.
+    pub file: Arc<str>,
     /// Index into the file's [`crate::engine::manifest::Scan::lines`].
     pub line: usize,
-    pub key: PolicyKey,
     pub part: Part,
     pub policy: Result<Arc<Policy>, Unresolved>,
     /// Indexes into [`Bindings::automations`]: those that follow this line's policy, in this file. `None` for dialects
     /// that know no automations.
-    pub automations: Option<Vec<usize>>,
+    pub automations: Option<Arc<[usize]>>,
     /// The environments that it holds for; empty: all of them.
     pub environments: Vec<String>,
 }
@@ -142,6 +146,7 @@ pub struct Bindings {
     pub policies: Vec<Arc<Policy>>,
     pub automations: Vec<Automation>,
     pub problems: Vec<Problem>,
+    pub(crate) settled: Arc<Settled>,
     /// What clusters get of the repository.
     rendering: Arc<Rendering>,
     /// A `.flux.yaml` is there: what its generators build, images included, decides what is bound.
@@ -160,7 +165,12 @@ pub struct Problem {
 
 /// Puts together what the files of a snapshot mean, with the policies and settings of butler.yaml.
 pub fn bind(snapshot: &Snapshot, config: &Config) -> Bindings {
-    let included = Inclusions::of(snapshot);
+    bind_outlined(snapshot, Arc::new(Outline::of(snapshot)), config)
+}
+
+/// `outline`: what the snapshot's files say.
+fn bind_outlined(snapshot: &Snapshot, outline: Arc<Outline>, config: &Config) -> Bindings {
+    let included = Inclusions::with(outline, snapshot);
     let annotated = annotations::read(snapshot, &included, config);
     let mut bindings = flux_v2::bind(snapshot, &included, &annotated.policies);
     bindings.problems.extend(annotated.problems);
@@ -183,7 +193,7 @@ fn conflicting(snapshot: &Snapshot, bound: &[Binding]) -> Option<Problem> {
         if together { conflict(&[before, other]) } else { None }
     })?;
     let line = snapshot.scans.get(&first.file)?.lines.get(first.line)?;
-    Some(Problem { code: "policy-conflict", file: first.file.clone(), position: line.position, message: why })
+    Some(Problem { code: "policy-conflict", file: first.file.to_string(), position: line.position, message: why })
 }
 
 /// Why the bindings of one line cannot all be followed; `None` where they want the same.
@@ -192,14 +202,22 @@ pub fn conflict(bound: &[&Binding]) -> Option<String> {
     let other = others.iter().find(|other| !first.agrees(other))?;
     Some(format!(
         "{} and {} both want this value, and differ: {}; {}. Remove one of the two",
-        first.key,
-        other.key,
+        first.key(),
+        other.key(),
         first.describe(),
         other.describe()
     ))
 }
 
 impl Binding {
+    /// The name of the policy that it follows, or would.
+    pub fn key(&self) -> &PolicyKey {
+        match &self.policy {
+            Ok(policy) => &policy.key,
+            Err(unresolved) => &unresolved.key,
+        }
+    }
+
     /// Whether it holds for an environment.
     pub fn holds_for(&self, environment: &str) -> bool {
         self.environments.is_empty() || self.environments.iter().any(|name| name == environment)
@@ -217,10 +235,10 @@ impl Binding {
             Ok(policy) => match &policy.state {
                 PolicyState::Usable { repository, policy } => format!("{} of {repository}", policy.describe()),
                 PolicyState::Suspended(why) | PolicyState::Blocked { why, .. } | PolicyState::Invalid(why) => {
-                    format!("{} stays: {why}", self.key)
+                    format!("{} stays: {why}", policy.key)
                 }
             },
-            Err(Unresolved::Missing(why) | Unresolved::Ambiguous(why)) => why.clone(),
+            Err(unresolved) => unresolved.why.clone(),
         }
     }
 }

@@ -34,7 +34,6 @@ pub(super) fn bind(snapshot: &Snapshot, config: &Config, bindings: &mut Bindings
                 bindings.lines.push(Binding {
                     file: file.clone(),
                     line: index,
-                    key: policy.key.clone(),
                     part: line.part,
                     policy: Ok(policy.clone()),
                     automations: None,

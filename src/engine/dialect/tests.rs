@@ -40,8 +40,7 @@ fn resolved(files: &[(&str, &str)]) -> String {
     let Bindings { lines, .. } = bind(&snapshot, &Config::whole_repository());
     let [line] = &lines[..] else { panic!("one line: {lines:?}") };
     match &line.policy {
-        Err(Unresolved::Missing(why)) => format!("missing: {why}"),
-        Err(Unresolved::Ambiguous(why)) => format!("ambiguous: {why}"),
+        Err(Unresolved { code, why, .. }) => format!("{}: {why}", code.trim_start_matches("policy-")),
         Ok(policy) => match &policy.state {
             PolicyState::Usable { repository, .. } => format!("{}: {repository}", policy.file),
             PolicyState::Suspended(why) => format!("suspended: {why}"),
@@ -68,8 +67,8 @@ fn what_a_marker_means() {
         ("another file", vec![("p.yaml", both.clone()), ("line.yaml", LINE.into())], "p.yaml: example.com/app"),
         ("repository and policy apart", vec![("r.yaml", REPOSITORY.into()), ("x/p.yaml", POLICY.into()), ("line.yaml", LINE.into())], "x/p.yaml: example.com/app"),
         ("a repository in another namespace", vec![("r.yaml", REPOSITORY.replace("namespace: ns", "namespace: src")), ("p.yaml", far(POLICY)), ("line.yaml", LINE.into())], "p.yaml: example.com/app"),
-        ("nothing of that name", vec![("line.yaml", LINE.into())], "missing: no ImagePolicy ns:app in this repository"),
-        ("a near one", vec![("p.yaml", change("namespace: ns", "namespace: xx")), ("line.yaml", LINE.into())], "missing: no ImagePolicy ns:app in this repository; there is xx:app in p.yaml"),
+        ("nothing of that name", vec![("line.yaml", LINE.into())], "unresolved: no ImagePolicy ns:app in this repository"),
+        ("a near one", vec![("p.yaml", change("namespace: ns", "namespace: xx")), ("line.yaml", LINE.into())], "unresolved: no ImagePolicy ns:app in this repository; there is xx:app in p.yaml"),
         // Namespaces from kustomizations.
         ("no namespace is the default one", vec![("p.yaml", bare.clone()), ("line.yaml", LINE.replace("ns:", "default:"))], "p.yaml: example.com/app"),
         ("the kustomization's namespace", vec![("f/p.yaml", bare.clone()), ("f/kustomization.yaml", k("ns", "p.yaml")), ("line.yaml", LINE.into())], "f/p.yaml: example.com/app"),

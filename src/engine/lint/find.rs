@@ -45,8 +45,7 @@ fn of_binding(bindings: &Bindings, config: &Config, binding: &Binding, scan: &Sc
         push("sops", "the file is encrypted with SOPS and never edited: its markers have no effect");
     }
     match &binding.policy {
-        Err(Unresolved::Missing(why)) => push("policy-unresolved", why),
-        Err(Unresolved::Ambiguous(why)) => push("policy-ambiguous", why),
+        Err(Unresolved { code, why, .. }) => push(code, why),
         Ok(policy) => {
             if let PolicyState::Suspended(why) = &policy.state {
                 push("policy-suspended", why);

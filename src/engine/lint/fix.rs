@@ -2,8 +2,7 @@
 //! mend is an [`Edit`]; one that would change anything else of what the file says is not made.
 
 use crate::engine::manifest::{
-    Edit, FieldPath, FileKind, LineId, Marker, Part, Position, ScalarStyle, Scan, ScanFinding, Step, apply, correction,
-    is_string, scan,
+    Edit, FileKind, Marker, Part, Position, ScalarStyle, Scan, ScanFinding, Step, apply, correction, is_string, scan,
     yaml::{self, Node, NodeKind},
 };
 use std::ops::Range;
@@ -30,12 +29,12 @@ pub struct Fixed {
 }
 
 /// Mends a file. What comes out has nothing more to mend: a second run changes nothing.
-pub fn fix(file: &str, kind: FileKind, bytes: &[u8]) -> Fixed {
+pub fn fix(kind: FileKind, bytes: &[u8]) -> Fixed {
     let mut fixed = Fixed { bytes: bytes.to_vec(), fixes: Vec::new() };
     let mut scanned = scan(kind, bytes);
     // Files with a MAC over their content stay as they are.
     while !scanned.sops && fixed.fixes.len() < MOST {
-        let mended = scanned.findings.iter().find_map(|finding| mend(file, kind, &fixed.bytes, &scanned, finding));
+        let mended = scanned.findings.iter().find_map(|finding| mend(kind, &fixed.bytes, &scanned, finding));
         let Some((bytes, again, fix)) = mended else { break };
         fixed.fixes.push(fix);
         fixed.bytes = bytes;
@@ -45,13 +44,7 @@ pub fn fix(file: &str, kind: FileKind, bytes: &[u8]) -> Fixed {
 }
 
 /// The file without one of its findings; `None` where that takes a person.
-fn mend(
-    file: &str,
-    kind: FileKind,
-    bytes: &[u8],
-    before: &Scan,
-    finding: &ScanFinding,
-) -> Option<(Vec<u8>, Scan, Fix)> {
+fn mend(kind: FileKind, bytes: &[u8], before: &Scan, finding: &ScanFinding) -> Option<(Vec<u8>, Scan, Fix)> {
     let text = std::str::from_utf8(bytes).ok()?;
     let edits = match finding.code.as_str() {
         "value-not-a-string" => quote(before, finding)?,
@@ -62,12 +55,11 @@ fn mend(
         code if code.starts_with("marker-") => right_marker(text, finding)?,
         _ => return None,
     };
-    let id = LineId { file: file.into(), object: None, document: 0, path: FieldPath::default() };
     let edits: Vec<Edit> = edits
         .into_iter()
         .map(|(span, new)| {
             let old = text.get(span.clone()).unwrap_or_default().into();
-            Edit { line: id.clone(), blob: String::new(), span, old, new }
+            Edit { blob: "".into(), span, old, new }
         })
         .collect();
     let after = apply(bytes, &edits).ok()?;

@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 fn codes(kind: FileKind, text: &str) -> BTreeSet<String> {
     let mut snapshot = Snapshot::default();
-    snapshot.entries.insert("a.yaml".into(), Entry { blob: String::new(), kind: EntryKind::File });
+    snapshot.entries.insert("a.yaml".into(), Entry { blob: "".into(), kind: EntryKind::File });
     snapshot.scans.insert("a.yaml".into(), Arc::new(scan(kind, text.as_bytes())));
     let config = Config::whole_repository();
     findings(&snapshot, &bind(&snapshot, &config), &config).into_iter().map(|finding| finding.code).collect()
@@ -120,8 +120,8 @@ fn every_code_of_the_sources_is_in_the_table() {
 }
 
 fn fixed(text: &str) -> String {
-    let once = fix("a.yaml", FileKind::Yaml, text.as_bytes());
-    let twice = fix("a.yaml", FileKind::Yaml, &once.bytes);
+    let once = fix(FileKind::Yaml, text.as_bytes());
+    let twice = fix(FileKind::Yaml, &once.bytes);
     assert_eq!(twice.bytes, once.bytes, "a second run changes nothing");
     assert!(twice.fixes.is_empty());
     assert_eq!(once.fixes.is_empty(), once.bytes == text.as_bytes());
@@ -173,7 +173,7 @@ fn what_is_safe_is_mended_and_nothing_else_changes() {
 
 #[test]
 fn a_fix_tells_what_it_changed() {
-    let fixed = fix("a.yaml", FileKind::Yaml, b"a: 1\ntag: v1 # {\"$imagepolicy\": \"ns:a:tag\"} why\n");
+    let fixed = fix(FileKind::Yaml, b"a: 1\ntag: v1 # {\"$imagepolicy\": \"ns:a:tag\"} why\n");
     let fix = &fixed.fixes[0];
     assert_eq!((fix.code.as_str(), fix.position), ("marker-trailing-text", Position { line: 2, column: 9 }));
     assert_eq!(fix.before, "tag: v1 # {\"$imagepolicy\": \"ns:a:tag\"} why");

@@ -4,17 +4,16 @@ use super::{
     Position,
     yaml::{self, LineIndex, Node, NodeKind, Style},
 };
-use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// A value, and where its author wrote it: in the file of the object, or in that of a patch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Data {
     pub position: Position,
     pub value: Value,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     Null,
     /// A text that YAML 1.1 reads as a string.

@@ -1,14 +1,13 @@
 //! Byte-exact edits: only the bytes of the value change, whatever else the file holds.
 
-use super::{ImageLine, LineId, ScalarStyle, is_plain_string};
-use std::ops::Range;
+use super::{ImageLine, ScalarStyle, is_plain_string};
+use std::{ops::Range, sync::Arc};
 
 /// Replaces the bytes of one scalar's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
-    pub line: LineId,
     /// Id of the blob that it was planned on.
-    pub blob: String,
+    pub blob: Arc<str>,
     pub span: Range<usize>,
     /// The raw bytes that must stand there.
     pub old: String,
@@ -31,7 +30,7 @@ impl ImageLine {
     ///
     /// Quoted stays quoted. Plain stays plain, unless the new value would stop being a string ([`is_plain_string`]):
     /// then it gets double quotes. A value that is not written yet (`tag: # {…}`) is put one space after the colon.
-    pub fn edit(&self, line_id: LineId, blob: &str, new_value: &str) -> Option<Edit> {
+    pub fn edit(&self, blob: &Arc<str>, new_value: &str) -> Option<Edit> {
         if self.value == new_value || new_value.chars().any(char::is_control) {
             return None;
         }
@@ -44,7 +43,7 @@ impl ImageLine {
                 if is_plain_string(new_value) { format!("{gap}{new_value}") } else { format!("{gap}\"{}\"", escaped()) }
             }
         };
-        Some(Edit { line: line_id, blob: blob.into(), span: self.span.clone(), old: self.value.clone(), new })
+        Some(Edit { blob: blob.clone(), span: self.span.clone(), old: self.value.clone(), new })
     }
 }
 
@@ -83,10 +82,6 @@ mod tests {
     use super::*;
     use crate::engine::manifest::{FieldPath, Part};
 
-    fn id() -> LineId {
-        LineId { file: "a.yaml".into(), object: None, document: 0, path: FieldPath::default() }
-    }
-
     fn put(style: ScalarStyle, old: &str, new: &str) -> Option<String> {
         let line = ImageLine {
             document: 0,
@@ -100,7 +95,7 @@ mod tests {
             marker: None,
             unparsed: false,
         };
-        line.edit(id(), "blob", new).map(|edit| edit.new)
+        line.edit(&"blob".into(), new).map(|edit| edit.new)
     }
 
     #[test]
@@ -131,13 +126,8 @@ mod tests {
 
     #[test]
     fn applying() {
-        let edit = |span: Range<usize>, old: &str, new: &str| Edit {
-            line: id(),
-            blob: String::new(),
-            span,
-            old: old.into(),
-            new: new.into(),
-        };
+        let edit =
+            |span: Range<usize>, old: &str, new: &str| Edit { blob: "".into(), span, old: old.into(), new: new.into() };
         let text = b"a: 1\r\nb: 2";
         assert_eq!(apply(text, &[]).unwrap(), text);
         assert_eq!(apply(text, &[edit(9..10, "2", "two"), edit(3..4, "1", "")]).unwrap(), b"a: \r\nb: two");

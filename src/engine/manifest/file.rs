@@ -1,11 +1,10 @@
 //! Which files are read, and how.
 
 use memchr::memmem;
-use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 
 /// How a file is read, by its name alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FileKind {
     /// `*.yaml`, `*.yml`
     Yaml,

@@ -51,7 +51,7 @@ pub enum Part {
     Digest,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ScalarStyle {
     Plain,
     SingleQuoted,
@@ -59,7 +59,7 @@ pub enum ScalarStyle {
 }
 
 /// `# {"$imagepolicy": "ns:policy[:tag|:name|:digest]"}`
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Marker {
     pub namespace: String,
     pub policy: String,
@@ -68,7 +68,7 @@ pub struct Marker {
 }
 
 /// A scalar that says which image runs, or a part of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageLine {
     /// Index into [`super::Scan::documents`].
     pub document: usize,

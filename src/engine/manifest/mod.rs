@@ -39,13 +39,8 @@ pub use plain::{is_plain_string, is_string};
 pub use read::InvalidObject;
 pub use scan::{SIZE_LIMIT, scan};
 
-use serde::{Deserialize, Serialize};
-
-/// Part of the key that scans are cached under: to be raised whenever [`scan`] tells something else of the same bytes.
-pub const SCAN_VERSION: u32 = 4;
-
 /// What a file holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scan {
     pub documents: Vec<Document>,
     /// In the order of their bytes; no two have the same document and path.
@@ -57,7 +52,7 @@ pub struct Scan {
 }
 
 /// How a file ends: where something may be put behind it, and how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FileEnd {
     /// In bytes.
     pub size: usize,
@@ -94,7 +89,7 @@ impl Scan {
 /// | `marker-wrong-kind` | it would write a reference into a tag, or the like |
 /// | `value-not-a-string` | an unquoted value, of an image's field or behind a marker, is a number, boolean or date: `newTag: 1.10` |
 /// | `duplicate-key` | a field is there twice; which one counts depends on the reader |
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScanFinding {
     /// Stable, kebab-case: `marker-trailing-text`.
     pub code: String,

@@ -2,7 +2,7 @@
 
 use super::{Data, ImageLine, Position};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// A Kubernetes object's identity as far as the file tells it: `Deployment/prod/app`, `Deployment//app`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ impl fmt::Display for ObjectId {
 }
 
 /// One document of a file (or one item of a `kind: List`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Document {
     pub api_version: String,
     /// `None` for a document that is no named object (Helm values, an unnamed kustomization).
@@ -35,8 +35,8 @@ pub struct Document {
     /// Of the kinds that kustomizations are rendered for: Flux's image objects, its Kustomizations and GitRepositories,
     /// the short values of ConfigMaps; and JSON6902 patches. What such an object says is told only after patches,
     /// namespaces and substitutions have been applied ([`FluxObject::read`]).
-    pub content: Option<Data>,
-    pub kustomization: Option<Kustomization>,
+    pub content: Option<Arc<Data>>,
+    pub kustomization: Option<Box<Kustomization>>,
     /// Files and folders that this document brings along, as written: a HelmRelease's chart and its values files.
     pub brings: Vec<String>,
     /// What Flux v1 knows as the object's containers.
@@ -44,12 +44,12 @@ pub struct Document {
     /// A `$patch` stands in it: it replaces or deletes what it patches.
     pub has_directives: bool,
     /// Of a `.flux.yaml`.
-    pub generator: Option<Generator>,
+    pub generator: Option<Box<Generator>>,
 }
 
 /// A container of a workload, or an image in a HelmRelease's values, under the name that Flux v1 gives it. Lines are
 /// named by the first byte of their [`ImageLine::span`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
     /// A container's name; of values `chart-image`, a key of the values, or what an annotation calls it.
     pub name: String,
@@ -71,7 +71,7 @@ impl Container {
 
 /// Flux v1's `.flux.yaml`: manifests come from commands, which butler never runs.
 /// <https://fluxcd.io/legacy/flux/references/fluxyaml-config-files/>
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Generator {
     /// `patchUpdated.patchFile`, or else `commandUpdated`: updates are made by a command.
     pub patch_file: Option<String>,
@@ -88,7 +88,7 @@ pub fn group_of(api_version: &str) -> &str {
 }
 
 /// One of an object's annotations. Dialects find theirs by their prefix.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Annotation {
     pub key: String,
     /// As text, also where the file has a boolean or number.
@@ -98,14 +98,14 @@ pub struct Annotation {
 }
 
 /// A Flux v2 image object (v1alpha1 to v1).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FluxObject {
     ImageRepository(ImageRepositoryObject),
     ImagePolicy(ImagePolicyObject),
     ImageUpdateAutomation(ImageUpdateAutomationObject),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageRepositoryObject {
     /// `spec.image`, as written.
     pub image: String,
@@ -114,7 +114,7 @@ pub struct ImageRepositoryObject {
     pub suspend: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImagePolicyObject {
     /// `metadata.labels`: automations select policies by them.
     pub labels: BTreeMap<String, String>,
@@ -131,7 +131,7 @@ pub struct ImagePolicyObject {
     pub suspend: bool,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageUpdateAutomationObject {
     /// `spec.sourceRef`: the GitRepository that is updated.
     pub source: Option<SourceRef>,
@@ -156,7 +156,7 @@ pub struct ImageUpdateAutomationObject {
 }
 
 /// `kind`, `name` and `namespace` of a Flux source.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceRef {
     pub kind: String,
     pub name: String,
@@ -164,7 +164,7 @@ pub struct SourceRef {
 }
 
 /// Kubernetes' label selector: all of its terms must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LabelSelector {
     pub match_labels: BTreeMap<String, String>,
     /// `matchExpressions`: key, operator (`In`, `NotIn`, `Exists`, `DoesNotExist`), values.
@@ -172,7 +172,7 @@ pub struct LabelSelector {
 }
 
 /// A `kustomization.yaml`, read as data.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kustomization {
     pub namespace: Option<String>,
     pub name_prefix: String,
@@ -196,13 +196,13 @@ pub struct Kustomization {
 }
 
 /// A patch of a kustomization, or of a Flux Kustomization.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KustomizePatch {
     pub source: PatchSource,
     pub target: Option<PatchTarget>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PatchSource {
     /// As written.
     File(String),
@@ -212,7 +212,7 @@ pub enum PatchSource {
 
 /// What a patch is applied to; an empty field is any. Names, kinds and namespaces are regular expressions that must
 /// match wholly.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PatchTarget {
     pub group: String,
     pub kind: String,
@@ -223,7 +223,7 @@ pub struct PatchTarget {
 
 /// Flux's Kustomization: which folder of a repository a cluster gets, and what is changed on the way.
 /// <https://fluxcd.io/flux/components/kustomize/kustomizations/>
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FluxKustomization {
     /// `spec.path`; empty is the root.
     pub path: String,
@@ -239,14 +239,14 @@ pub struct FluxKustomization {
 }
 
 /// `spec.postBuild`: where the values of `${…}` come from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PostBuild {
     pub substitute: BTreeMap<String, String>,
     /// Kind and name; a later one goes before an earlier one.
     pub substitute_from: Vec<(String, String)>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KustomizeImage {
     pub name: String,
     pub new_name: Option<String>,

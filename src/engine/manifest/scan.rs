@@ -17,6 +17,7 @@ use std::{
     collections::{HashMap, HashSet},
     ops::Range,
     rc::Rc,
+    sync::Arc,
 };
 
 /// The largest file that is read, in bytes. The largest manifests of the field, bundles of custom resource definitions,
@@ -167,14 +168,14 @@ impl<'s, 'a> Walk<'s, 'a> {
             position: self.index.position(root.span.start),
             occurrence: 0,
             annotations,
-            content,
+            content: content.map(Arc::new),
             kustomization: (place == Place::Kustomize)
-                .then(|| kustomization::kustomization(&Data::of(root, self.index))),
+                .then(|| Box::new(kustomization::kustomization(&Data::of(root, self.index)))),
             brings: brings(kind, root),
             containers: found.containers,
             has_directives: self.text.get(root.span.clone()).is_some_and(|text| text.contains("$patch")),
             generator: if self.kind == FileKind::FluxYaml {
-                Generator::read(&Data::of(root, self.index))
+                Generator::read(&Data::of(root, self.index)).map(Box::new)
             } else {
                 None
             },
@@ -506,6 +507,10 @@ impl<'s, 'a> Walk<'s, 'a> {
         drop_duplicates(&mut scan, &self.repeated);
         count_occurrences(&mut scan.documents);
         scan.findings.sort_by_key(|finding| finding.position);
+        // It is kept as long as the file is there.
+        scan.documents.shrink_to_fit();
+        scan.lines.shrink_to_fit();
+        scan.findings.shrink_to_fit();
         scan
     }
 }

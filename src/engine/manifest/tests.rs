@@ -355,16 +355,6 @@ fn identities_of_lines() {
 }
 
 #[test]
-fn scans_survive_the_cache() {
-    let text = marked(
-        "image: {repository: a/b, tag: v1} %TAG\n---\napiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nspec: {imageRepositoryRef: {name: a}, policy: {semver: {range: 1.x}}}\n",
-    );
-    let scanned = scan(FileKind::Yaml, text.as_bytes());
-    let json = serde_json::to_string(&scanned).unwrap();
-    assert_eq!(serde_json::from_str::<Scan>(&json).unwrap(), scanned);
-}
-
-#[test]
 fn annotations() {
     let text = "kind: A\nmetadata:\n  annotations:\n    a/b: \"true\"\n    c: true\n    d: |\n      [{\"x\": 1}]\n    e:\n    \
                 kubectl.kubernetes.io/last-applied-configuration: x\n";

@@ -197,7 +197,7 @@ fn policies_named(bindings: &Bindings, text: &str) -> Vec<Subject> {
     let mut found: Vec<Subject> =
         bindings.policies.iter().filter(|policy| is(&policy.key)).cloned().map(Subject::Policy).collect();
     let undefined: BTreeSet<_> =
-        bindings.lines.iter().filter(|line| line.policy.is_err() && is(&line.key)).map(|line| &line.key).collect();
+        bindings.lines.iter().filter(|line| line.policy.is_err() && is(line.key())).map(Binding::key).collect();
     found.extend(
         undefined
             .into_iter()
@@ -224,14 +224,14 @@ fn free_lines<'a>(
     image: &'a Repository,
 ) -> impl Iterator<Item = (&'a str, &'a Scan, &'a ImageLine)> {
     let bound: BTreeSet<(&str, usize)> =
-        inputs.bindings.lines.iter().map(|binding| (binding.file.as_str(), binding.line)).collect();
+        inputs.bindings.lines.iter().map(|binding| (&*binding.file, binding.line)).collect();
     inputs.snapshot.scans.iter().flat_map(move |(file, scan)| {
         let free: Vec<_> = scan
             .lines
             .iter()
             .enumerate()
-            .filter(|(index, line)| !bound.contains(&(file.as_str(), *index)) && image_of(line).as_ref() == Some(image))
-            .map(|(_, line)| (file.as_str(), scan.as_ref(), line))
+            .filter(|(index, line)| !bound.contains(&(&**file, *index)) && image_of(line).as_ref() == Some(image))
+            .map(|(_, line)| (&**file, scan.as_ref(), line))
             .collect();
         free
     })
@@ -252,7 +252,7 @@ fn nearest_names(inputs: &ExplainInputs<'_>, text: &str) -> Vec<String> {
     }
     let mut names: BTreeSet<String> = inputs.bindings.policies.iter().map(|policy| policy.key.to_string()).collect();
     names.extend(inputs.bindings.policies.iter().filter_map(|policy| Some(repository_of(policy)?.to_string())));
-    let files = inputs.snapshot.scans.iter().filter(|(_, scan)| !scan.lines.is_empty()).map(|(file, _)| file.as_str());
+    let files = inputs.snapshot.scans.iter().filter(|(_, scan)| !scan.lines.is_empty()).map(|(file, _)| &**file);
     let known = names.iter().map(String::as_str).chain(files);
     // The name alone may be what was mistyped: `flux-sytem:app`, `ap`.
     let by_name = inputs.bindings.policies.iter().find(|policy| {
@@ -289,7 +289,10 @@ pub fn explain(inputs: &ExplainInputs<'_>, subject: &Subject) -> Planned<Explana
         }
         Subject::Undefined { namespace, name } => {
             let means = |binding: &Binding| {
-                binding.policy.is_err() && binding.key.namespace == *namespace && binding.key.name == *name
+                binding
+                    .policy
+                    .as_ref()
+                    .is_err_and(|Unresolved { key, .. }| key.namespace == *namespace && key.name == *name)
             };
             if let Some(binding) = inputs.bindings.lines.iter().find(|binding| means(binding)) {
                 told.unresolved(binding);
@@ -326,7 +329,7 @@ impl Told<'_, '_> {
         for (index, line) in scan.lines.iter().enumerate().filter(|(_, line)| line.position.line == number) {
             self.steps.push(line_step(file, scan, line));
             let bound: Vec<&Binding> =
-                self.inputs.bindings.lines.iter().filter(|b| b.file == file && b.line == index).collect();
+                self.inputs.bindings.lines.iter().filter(|b| *b.file == *file && b.line == index).collect();
             let patched = |addition: &&Addition| addition.policy.file == file && addition.patched == *line;
             let added: Vec<&Addition> = self.inputs.bindings.additions.iter().filter(patched).collect();
             if bound.is_empty() && added.is_empty() {
@@ -348,8 +351,7 @@ impl Told<'_, '_> {
 
     fn unresolved(&mut self, binding: &Binding) {
         let (code, why) = match &binding.policy {
-            Err(Unresolved::Missing(why)) => ("policy-unresolved", why),
-            Err(Unresolved::Ambiguous(why)) => ("policy-ambiguous", why),
+            Err(Unresolved { code, why, .. }) => (*code, why),
             Ok(_) => return,
         };
         self.steps.push(ExplainStep::Blocked { code, why: why.clone() });
@@ -465,11 +467,11 @@ impl Told<'_, '_> {
             let scan = self.inputs.snapshot.scans.get(&binding.file);
             let Some(line) = scan.and_then(|scan| scan.lines.get(binding.line)) else { continue };
             let place = |change: &Change| change.position == line.position;
-            self.outcome(&plans, (&binding.file, line), &binding.key, place);
+            self.outcome(&plans, (&binding.file, line), binding.key(), place);
         }
         for addition in additions {
             let place = |change: &Change| change.line == addition.line_id();
-            self.outcome(&plans, (&addition.file, &addition.patched), &addition.key, place);
+            self.outcome(&plans, (&addition.file, &addition.patched), &addition.policy.key, place);
         }
     }
 

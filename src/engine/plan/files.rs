@@ -10,7 +10,7 @@ const RUN: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Files<T> {
     /// None is empty; the paths of each come before those of the next.
-    runs: Vec<Arc<Vec<(String, T)>>>,
+    runs: Vec<Arc<Vec<(Arc<str>, T)>>>,
 }
 
 impl<T> Default for Files<T> {
@@ -25,7 +25,7 @@ impl<T> Files<T> {
     }
 
     /// The path as the map holds it, and its value.
-    pub fn get_key_value(&self, path: &str) -> Option<(&String, &T)> {
+    pub fn get_key_value(&self, path: &str) -> Option<(&Arc<str>, &T)> {
         let run = self.runs.get(self.run_of(path))?;
         let at = place(run, path).ok()?;
         let (path, value) = &run[at];
@@ -57,7 +57,7 @@ impl<T> Files<T> {
         Iter { runs, run: run.iter() }
     }
 
-    pub fn keys(&self) -> impl Iterator<Item = &String> {
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<str>> {
         self.iter().map(|(path, _)| path)
     }
 
@@ -71,13 +71,13 @@ impl<T> Files<T> {
 
     /// The run that holds `path`, or would.
     fn run_of(&self, path: &str) -> usize {
-        self.runs.partition_point(|run| run.first().is_some_and(|(first, _)| first.as_str() <= path)).saturating_sub(1)
+        self.runs.partition_point(|run| run.first().is_some_and(|(first, _)| **first <= *path)).saturating_sub(1)
     }
 }
 
 impl<T: Clone> Files<T> {
     /// Sets a path's value and gives back the one that it had.
-    pub fn insert(&mut self, path: String, value: T) -> Option<T> {
+    pub fn insert(&mut self, path: Arc<str>, value: T) -> Option<T> {
         let index = self.run_of(&path);
         let Some(run) = self.runs.get_mut(index) else {
             self.runs.push(Arc::new(vec![(path, value)]));
@@ -118,9 +118,10 @@ pub struct Lookup<'a, T> {
 }
 
 impl<'a, T> Lookup<'a, T> {
-    pub fn get(&mut self, path: &str) -> Option<&'a T> {
+    /// The path as the map holds it, and its value.
+    pub fn get(&mut self, path: &str) -> Option<(&'a Arc<str>, &'a T)> {
         let runs = &self.files.runs;
-        let behind = |run: &Arc<Vec<(String, T)>>| run.last().is_none_or(|(last, _)| last.as_str() < path);
+        let behind = |run: &Arc<Vec<(Arc<str>, T)>>| run.last().is_none_or(|(last, _)| **last < *path);
         if runs.get(self.run).is_some_and(behind) {
             self.run += 1;
             if runs.get(self.run).is_some_and(behind) {
@@ -128,34 +129,38 @@ impl<'a, T> Lookup<'a, T> {
             }
             self.at = 0;
         }
-        let Some(ahead) = runs.get(self.run).and_then(|run| run.get(self.at..)) else { return self.files.get(path) };
-        if let [(known, value), ..] = ahead
-            && known == path
-        {
-            return Some(value);
+        let Some(ahead) = runs.get(self.run).and_then(|run| run.get(self.at..)) else {
+            return self.files.get_key_value(path);
+        };
+        // The same as before, or the next; most often it is asked for as it is held.
+        let near = &ahead[..ahead.len().min(2)];
+        let held = near.iter().position(|(known, _)| std::ptr::eq(&**known, path));
+        if let Some(step) = held.or_else(|| near.iter().position(|(known, _)| **known == *path)) {
+            self.at += step;
+            return ahead.get(step).map(|(path, value)| (path, value));
         }
         match place(ahead, path) {
             Ok(found) => {
                 self.at += found;
-                ahead.get(found).map(|(_, value)| value)
+                ahead.get(found).map(|(path, value)| (path, value))
             }
-            Err(_) => self.files.get(path),
+            Err(_) => self.files.get_key_value(path),
         }
     }
 }
 
-fn place<T>(run: &[(String, T)], path: &str) -> Result<usize, usize> {
-    run.binary_search_by(|(known, _)| known.as_str().cmp(path))
+fn place<T>(run: &[(Arc<str>, T)], path: &str) -> Result<usize, usize> {
+    run.binary_search_by(|(known, _)| (**known).cmp(path))
 }
 
 /// The entries of [`Files`].
 pub struct Iter<'a, T> {
-    runs: slice::Iter<'a, Arc<Vec<(String, T)>>>,
-    run: slice::Iter<'a, (String, T)>,
+    runs: slice::Iter<'a, Arc<Vec<(Arc<str>, T)>>>,
+    run: slice::Iter<'a, (Arc<str>, T)>,
 }
 
 impl<'a, T> Iterator for Iter<'a, T> {
-    type Item = (&'a String, &'a T);
+    type Item = (&'a Arc<str>, &'a T);
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -168,7 +173,7 @@ impl<'a, T> Iterator for Iter<'a, T> {
 }
 
 impl<'a, T> IntoIterator for &'a Files<T> {
-    type Item = (&'a String, &'a T);
+    type Item = (&'a Arc<str>, &'a T);
     type IntoIter = Iter<'a, T>;
 
     fn into_iter(self) -> Iter<'a, T> {
@@ -177,9 +182,9 @@ impl<'a, T> IntoIterator for &'a Files<T> {
 }
 
 /// In any order; of several values for a path the last one stays. Quick where they come in order.
-impl<T> FromIterator<(String, T)> for Files<T> {
-    fn from_iter<I: IntoIterator<Item = (String, T)>>(entries: I) -> Self {
-        let mut entries: Vec<(String, T)> = entries.into_iter().collect();
+impl<T> FromIterator<(Arc<str>, T)> for Files<T> {
+    fn from_iter<I: IntoIterator<Item = (Arc<str>, T)>>(entries: I) -> Self {
+        let mut entries: Vec<(Arc<str>, T)> = entries.into_iter().collect();
         // Stable, so that the last one of a path comes last; `dedup` keeps the first of what it is shown.
         if !entries.is_sorted_by(|(a, _), (b, _)| a < b) {
             entries.reverse();
@@ -208,9 +213,9 @@ mod tests {
             start in proptest::collection::vec((0u16..600, any::<u8>()), 0..500),
             writes in proptest::collection::vec((0u16..600, proptest::option::of(any::<u8>())), 0..500),
         ) {
-            let path = |n: u16| format!("apps/{n}.yaml");
+            let path = |n: u16| -> Arc<str> { format!("apps/{n}.yaml").into() };
             let mut files: Files<u8> = start.iter().map(|(n, value)| (path(*n), *value)).collect();
-            let mut map: BTreeMap<String, u8> = start.iter().map(|(n, value)| (path(*n), *value)).collect();
+            let mut map: BTreeMap<Arc<str>, u8> = start.iter().map(|(n, value)| (path(*n), *value)).collect();
             let (before, map_before) = (files.clone(), map.clone());
             for (n, value) in writes {
                 match value {
@@ -230,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_write_copies_one_run() {
-        let files: Files<u32> = (0..10_000).map(|n| (format!("{n:05}"), n)).collect();
+        let files: Files<u32> = (0..10_000).map(|n| (format!("{n:05}").into(), n)).collect();
         let mut after = files.clone();
         after.insert("05000".into(), 0);
         let copied = files.runs.iter().zip(&after.runs).filter(|(a, b)| !Arc::ptr_eq(a, b)).count();

@@ -10,6 +10,7 @@ mod history;
 mod promotion;
 mod rollout;
 mod scope;
+mod settled;
 mod snapshot;
 mod times;
 mod unmet;
@@ -27,6 +28,7 @@ pub use promotion::{
 };
 pub use rollout::{Observation, Rollout, rollouts, versions};
 pub use scope::{Scope, Scopes, is_updated};
+pub(crate) use settled::Settled;
 pub use snapshot::{Entry, EntryKind, Snapshot};
 pub use unmet::unmet;
 pub use update::{UpdateInputs, UpdatePlan, update};
@@ -94,7 +96,7 @@ pub fn rewritten<'a, E: From<EditError>>(
 ) -> Result<BTreeMap<String, Vec<u8>>, E> {
     let mut files = BTreeMap::new();
     for (file, edits) in edits_by_file(changes) {
-        let blob = edits.first().map_or("", |edit| edit.blob.as_str());
+        let blob = edits.first().map_or("", |edit| &*edit.blob);
         // A file that is not there yet.
         let bytes = if blob.is_empty() { Vec::new() } else { read(&file, blob)? };
         files.insert(file, apply(&bytes, &edits)?);

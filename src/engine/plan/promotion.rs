@@ -179,8 +179,9 @@ fn carry(
     reference.tag = image.tag.clone();
     reference.digest = image.digest.clone();
     let value = value_for(line, line.part, &reference).ok_or_else(no_version)?;
-    let Some(planned) = change(inputs.to.snapshot, file, scan, line, value) else { return Ok(None) };
-    if let Some((code, reason)) = untouchable(inputs.to.snapshot, file, scan) {
+    let entry = inputs.to.snapshot.entries.get(file);
+    let Some(planned) = entry.and_then(|entry| change(entry, file, scan, line, value)) else { return Ok(None) };
+    if let Some((code, reason)) = untouchable(entry, scan) {
         return because(code, reason);
     }
     if line.unparsed {

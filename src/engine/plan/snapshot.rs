@@ -18,7 +18,7 @@ pub enum EntryKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The blob's id; what a scan is cached by.
-    pub blob: String,
+    pub blob: Arc<str>,
     pub kind: EntryKind,
 }
 
@@ -38,9 +38,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// Every image line of every scanned file, with its file.
     pub fn lines(&self) -> impl Iterator<Item = (&str, &Scan, &ImageLine)> {
-        self.scans
-            .iter()
-            .flat_map(|(file, scan)| scan.lines.iter().map(move |line| (file.as_str(), scan.as_ref(), line)))
+        self.scans.iter().flat_map(|(file, scan)| scan.lines.iter().map(move |line| (&**file, scan.as_ref(), line)))
     }
 
     /// What would be a line and is none: comments that were meant as markers and bind nothing, fields that are there
@@ -52,7 +50,7 @@ impl Snapshot {
         };
         self.scans.iter().flat_map(move |(file, scan)| {
             scan.findings.iter().filter(hides_a_line).map(|finding| Skip {
-                file: file.clone(),
+                file: file.to_string(),
                 position: finding.position,
                 code: finding.code.clone().into(),
                 reason: finding.message.clone(),
@@ -67,7 +65,7 @@ impl Snapshot {
             entry.kind == EntryKind::Symlink && FileKind::of(file).is_some() && !self.scans.contains_key(file)
         });
         links.map(|(file, _)| Skip {
-            file: file.clone(),
+            file: file.to_string(),
             position: Position { line: 1, column: 1 },
             code: "symlink".into(),
             reason: "the file is a symbolic link: what it leads to is read and edited only where it lies itself".into(),
@@ -111,7 +109,7 @@ impl Snapshot {
 
     /// The id of a file's blob; empty where there is no such file.
     pub fn blob(&self, file: &str) -> &str {
-        self.entries.get(file).map_or("", |entry| entry.blob.as_str())
+        self.entries.get(file).map_or("", |entry| &*entry.blob)
     }
 }
 
@@ -121,7 +119,7 @@ mod tests {
 
     #[test]
     fn where_files_may_be_written() {
-        let entry = |(path, kind): (&str, EntryKind)| (path.to_owned(), Entry { blob: String::new(), kind });
+        let entry = |(path, kind): (&str, EntryKind)| (path.into(), Entry { blob: "".into(), kind });
         let entries = [("a/b.yaml", EntryKind::File), ("a/link", EntryKind::Symlink), ("sub", EntryKind::Submodule)];
         let snapshot = Snapshot { entries: entries.into_iter().map(entry).collect(), ..Snapshot::default() };
         #[rustfmt::skip]

@@ -3,8 +3,9 @@
 use super::{
     Change, Fact, Facts, Need, Planned, Scope, Skip, Snapshot, attribution, component_of,
     history::{History, Stays, because, heed},
+    settled::Line,
     times::with_times,
-    value::{UNPARSED, change, untouchable, untouchable_entry, value_for},
+    value::{UNPARSED, change, encrypted, untouchable, value_for},
 };
 use crate::engine::{
     config::Downgrade,
@@ -20,7 +21,7 @@ use jiff::Timestamp;
 use std::{
     cell::RefCell,
     cmp::Ordering,
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     rc::Rc,
     sync::Arc,
 };
@@ -77,26 +78,42 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
         }
     };
     // Lines are bound in the order of their files.
-    let (mut scans, mut entries) = (inputs.snapshot.scans.lookup(), inputs.snapshot.entries.lookup());
-    for bound in inputs.bindings.lines.chunk_by(|a, b| (&a.file, a.line) == (&b.file, b.line)) {
-        let bound: Vec<&Binding> = bound.iter().filter(|binding| binding.holds_for(inputs.environment.name)).collect();
-        let Some(binding) = bound.first().filter(|binding| ours(&binding.file)) else { continue };
-        let Some(scan) = scans.get(&binding.file) else { continue };
+    let mut scans = inputs.snapshot.scans.lookup();
+    let mut settled = inputs.bindings.settled.take(inputs.bindings.lines.len());
+    let mut rest = settled.as_mut_slice();
+    let mut holding: Vec<&Binding> = Vec::new();
+    for bound in inputs.bindings.lines.chunk_by(|a, b| a.line == b.line && a.file == b.file) {
+        let Some((settled, others)) = rest.split_at_mut_checked(bound.len()) else { break };
+        rest = others;
+        holding.clear();
+        holding.extend(bound.iter().filter(|binding| binding.holds_for(inputs.environment.name)));
+        let Some(binding) = holding.first().filter(|binding| ours(&binding.file)) else { continue };
+        let Some((_, scan)) = scans.get(&binding.file) else { continue };
+        if let ([binding], [settled]) = (bound, &mut *settled)
+            && choices.is_settled(binding, scan, settled.as_ref())
+        {
+            plan.current += 1;
+            continue;
+        }
         let Some(line) = scan.lines.get(binding.line) else { continue };
-        let outcome = match (conflict(&bound), untouchable_entry(entries.get(&binding.file), scan)) {
+        let outcome = match (conflict(&holding), encrypted(scan)) {
             (Some(why), _) => because("policy-conflict", why),
             (None, Some((code, reason))) => because(code, reason),
             (None, None) => decide(&choices, binding, scan, line),
         };
-        sort(outcome, &binding.file, line.position, &binding.key, &mut plan);
+        if let ([binding], [settled], Ok(None)) = (bound, settled, &outcome) {
+            *settled = choices.settle(binding, scan, line);
+        }
+        sort(outcome, &binding.file, line.position, binding.key(), &mut plan);
     }
     let mut added: Vec<Added<'_>> = Vec::new();
     for addition in inputs.bindings.additions.iter().filter(|addition| ours(&addition.file)) {
         match decide_addition(&choices, addition) {
             Ok(Some(change)) => added.push(Added { addition, change }),
-            outcome => sort(outcome, &addition.file, addition.patched.position, &addition.key, &mut plan),
+            outcome => sort(outcome, &addition.file, addition.patched.position, &addition.policy.key, &mut plan),
         }
     }
+    inputs.bindings.settled.put_back(settled);
     if !needs.is_empty() {
         return Planned::Needs(needs);
     }
@@ -119,14 +136,16 @@ fn decide(choices: &Choices<'_>, binding: &Binding, scan: &Scan, line: &ImageLin
     }
     let policy = match &binding.policy {
         Ok(policy) => policy,
-        Err(Unresolved::Missing(why)) => return because("policy-unresolved", why),
-        Err(Unresolved::Ambiguous(why)) => return because("policy-ambiguous", why),
+        Err(Unresolved { code, why, .. }) => return because(code, why),
     };
     let automation = automation(inputs, binding)?;
     let Some(wanted) = wanted(choices, policy, binding.part, line)? else { return Ok(None) };
-    let Some(planned) = change(inputs.snapshot, &binding.file, scan, line, wanted.value.clone()) else {
-        return Ok(None);
-    };
+    let entry = inputs.snapshot.entries.get(&binding.file);
+    if let Some((code, reason)) = untouchable(entry, scan) {
+        return because(code, reason);
+    }
+    let planned = entry.and_then(|entry| change(entry, &binding.file, scan, line, wanted.value.clone()));
+    let Some(planned) = planned else { return Ok(None) };
     let follows = |environment: &str| binding.holds_for(environment);
     let change = permitted(inputs, policy, &follows, wanted, planned)?;
     let written_by = automation.and_then(|number| other_writer(inputs, number));
@@ -151,10 +170,12 @@ fn wanted(choices: &Choices<'_>, policy: &Arc<Policy>, part: Part, line: &ImageL
             return because("policy-invalid", format!("{}:{}: {why}", policy.file, policy.position));
         }
     };
-    // What a marker puts there depends on the value alone, unless digests or times count.
-    let alike = line.marker.is_some() && policy.digest == DigestReflection::Never && !tags.by_time();
-    if alike && choices.of(policy, repository, tags)?.is_current(part, &line.value) {
-        return Ok(None);
+    let alike = goes_by_value(policy, tags, line);
+    if alike {
+        let chosen = choices.of(policy, repository, tags)?;
+        if let Some(becomes) = chosen.replacements.get(part, &line.value) {
+            return Ok(becomes.map(|(value, lower)| Wanted { chosen, value, lower }));
+        }
     }
     let Some(Selected { chosen, digest, lower }) = select(choices, policy, repository, tags, line)? else {
         return Ok(None);
@@ -166,13 +187,17 @@ fn wanted(choices: &Choices<'_>, policy: &Arc<Policy>, part: Part, line: &ImageL
     let Some(value) = value else {
         return because("no-digest", format!("policy {} has no digest to write", policy.key));
     };
-    if value == line.value {
-        if alike {
-            chosen.current.replace(Some((part, value)));
-        }
-        return Ok(None);
+    let becomes = (value != line.value).then_some((value, lower));
+    if alike {
+        chosen.replacements.put(part, &line.value, becomes.clone());
     }
-    Ok(Some(Wanted { chosen, value, lower }))
+    Ok(becomes.map(|(value, lower)| Wanted { chosen, value, lower }))
+}
+
+/// Whether what is put there depends on the policy's choice and the value alone: not so where there is no marker, or where
+/// digests or times count.
+fn goes_by_value(policy: &Policy, tags: &TagPolicy, line: &ImageLine) -> bool {
+    line.marker.is_some() && policy.digest == DigestReflection::Never && !tags.by_time()
 }
 
 /// A planned change, unless something keeps it from being made. `follows`: the environments for which the policy holds.
@@ -218,9 +243,10 @@ struct Added<'a> {
 fn decide_addition(choices: &Choices<'_>, addition: &Addition) -> Result<Option<Change>, Stays> {
     let inputs = choices.inputs;
     let (file, line) = (addition.file.as_str(), &addition.patched);
-    if inputs.snapshot.entries.contains_key(file)
+    let entry = inputs.snapshot.entries.get(file);
+    if entry.is_some()
         && let Some(scan) = inputs.snapshot.scans.get(file)
-        && let Some((code, reason)) = untouchable(inputs.snapshot, file, scan)
+        && let Some((code, reason)) = untouchable(entry, scan)
     {
         return because(code, reason);
     }
@@ -235,8 +261,7 @@ fn decide_addition(choices: &Choices<'_>, addition: &Addition) -> Result<Option<
         position: Position { line: 1, column: 1 },
         // The text is put together when all values of the document are known.
         edit: Edit {
-            line: id.clone(),
-            blob: inputs.snapshot.blob(file).to_owned(),
+            blob: entry.map_or_else(|| "".into(), |entry| entry.blob.clone()),
             span: size..size,
             old: String::new(),
             new: String::new(),
@@ -305,7 +330,7 @@ fn automation(inputs: &UpdateInputs<'_>, binding: &Binding) -> Result<Option<usi
         format!(
             "{} follow(s) the policies of the own namespace that spec.policySelector matches; {} is none of them",
             over.join(", "),
-            binding.key
+            binding.key()
         ),
     )
 }
@@ -328,8 +353,30 @@ struct Chosen {
     image: Reference,
     tag: Tag,
     reason: Arc<str>,
-    /// A marked value that was found to be what is wanted: the next line most often holds the same.
-    current: RefCell<Option<(Part, String)>>,
+    replacements: Replacements,
+}
+
+/// What the marked values that were met last are replaced by: the next line most often holds one of them.
+#[derive(Default)]
+struct Replacements(RefCell<VecDeque<(Part, String, Becomes)>>);
+
+/// The new value, and whether it is lower; `None` for a value that stays.
+type Becomes = Option<(String, bool)>;
+
+impl Replacements {
+    /// More than a repository has spellings and versions of one image, as a rule.
+    const KEPT: usize = 8;
+
+    fn get(&self, part: Part, value: &str) -> Option<Becomes> {
+        let known = self.0.borrow();
+        known.iter().find(|known| known.0 == part && known.1 == value).map(|(_, _, becomes)| becomes.clone())
+    }
+
+    fn put(&self, part: Part, value: &str, becomes: Becomes) {
+        let mut known = self.0.borrow_mut();
+        known.truncate(Self::KEPT - 1);
+        known.push_front((part, value.to_owned(), becomes));
+    }
 }
 
 impl Chosen {
@@ -339,11 +386,7 @@ impl Chosen {
             Err(error) => return because("policy-invalid", error.to_string()),
         };
         image.tag = Some(tag.name.clone());
-        Ok(Rc::new(Chosen { image, tag: tag.clone(), reason, current: RefCell::default() }))
-    }
-
-    fn is_current(&self, part: Part, value: &str) -> bool {
-        self.current.borrow().as_ref().is_some_and(|(known, current)| *known == part && current == value)
+        Ok(Rc::new(Chosen { image, tag: tag.clone(), reason, replacements: Replacements::default() }))
     }
 }
 
@@ -359,6 +402,25 @@ impl Choices<'_> {
             }
         };
         self.made.borrow_mut().entry(Arc::as_ptr(policy)).or_insert_with(choose).clone()
+    }
+}
+
+impl Choices<'_> {
+    /// Whether the line is known to hold what its policy wants.
+    fn is_settled(&self, binding: &Binding, scan: &Arc<Scan>, known: Option<&Line>) -> bool {
+        let (Some(known), Ok(policy)) = (known, &binding.policy) else { return false };
+        let PolicyState::Usable { repository, policy: tags } = &policy.state else { return false };
+        automation(self.inputs, binding).is_ok()
+            && self.of(policy, repository, tags).is_ok_and(|chosen| known.holds_for(scan, &chosen.reason))
+    }
+
+    /// To be remembered of a line that holds what its policy wants.
+    fn settle(&self, binding: &Binding, scan: &Arc<Scan>, line: &ImageLine) -> Option<Line> {
+        let policy = binding.policy.as_ref().ok()?;
+        let PolicyState::Usable { repository, policy: tags } = &policy.state else { return None };
+        let chosen = self.of(policy, repository, tags).ok().filter(|_| goes_by_value(policy, tags, line));
+        // Whether such a line is edited is a setting.
+        chosen.filter(|_| !line.unparsed).map(|chosen| Line::new(scan, &chosen.reason))
     }
 }
 

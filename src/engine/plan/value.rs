@@ -162,7 +162,7 @@ pub fn assign(snapshot: &Snapshot, assignments: &[Assignment], edit_unparsed: bo
     let inclusions = Inclusions::of(snapshot);
     for (file, scan, line) in snapshot.lines() {
         let Some(assignment) = assignments.iter().find(|a| a.means(&inclusions, file, scan, line)) else { continue };
-        let part = line.part;
+        let (entry, part) = (snapshot.entries.get(file), line.part);
         let policy = line.marker.as_ref().map(|marker| format!("{}:{}", marker.namespace, marker.policy));
         let skip = |code: &'static str, reason| Skip {
             file: file.to_owned(),
@@ -172,7 +172,7 @@ pub fn assign(snapshot: &Snapshot, assignments: &[Assignment], edit_unparsed: bo
             policy: policy.clone(),
         };
         let set = |line: &ImageLine, value| {
-            change(snapshot, file, scan, line, value).map(|change| Change {
+            change(entry?, file, scan, line, value).map(|change| Change {
                 policy: policy.clone(),
                 image: Some(assignment.image.repository.clone()),
                 reason: "set by hand".into(),
@@ -182,7 +182,7 @@ pub fn assign(snapshot: &Snapshot, assignments: &[Assignment], edit_unparsed: bo
         let container = container_of(scan, line).filter(|_| line.marker.is_none());
         let registry = split_registry(container, &assignment.image);
         let image = registry.as_ref().map_or(&assignment.image, |(_, _, rest)| rest);
-        if let Some((code, reason)) = untouchable(snapshot, file, scan) {
+        if let Some((code, reason)) = untouchable(entry, scan) {
             skipped.push(skip(code, reason));
         } else if line.unparsed && !edit_unparsed {
             skipped.push(skip("unparsed-file", UNPARSED.into()));
@@ -211,28 +211,25 @@ pub fn assign(snapshot: &Snapshot, assignments: &[Assignment], edit_unparsed: bo
 }
 
 /// Files whose bytes are never changed, whatever they follow.
-pub(super) fn untouchable(snapshot: &Snapshot, file: &str, scan: &Scan) -> Option<(&'static str, String)> {
-    untouchable_entry(snapshot.entries.get(file), scan)
-}
-
-/// The same, of an entry that was looked up.
-pub(super) fn untouchable_entry(entry: Option<&Entry>, scan: &Scan) -> Option<(&'static str, String)> {
-    if scan.sops {
-        return Some(("sops", "the file is encrypted with SOPS; any change would break its MAC".into()));
-    }
-    match entry.map(|entry| entry.kind) {
+pub(super) fn untouchable(entry: Option<&Entry>, scan: &Scan) -> Option<(&'static str, String)> {
+    encrypted(scan).or_else(|| match entry.map(|entry| entry.kind) {
         Some(EntryKind::File) => None,
         _ => Some(("symlink", "the file is a symbolic link; butler edits only the file itself".into())),
-    }
+    })
+}
+
+/// The same, as far as the file's own bytes tell.
+pub(super) fn encrypted(scan: &Scan) -> Option<(&'static str, String)> {
+    scan.sops.then(|| ("sops", "the file is encrypted with SOPS; any change would break its MAC".into()))
 }
 
 /// The change of one line to `value`; `None` where it holds that already.
-pub(super) fn change(snapshot: &Snapshot, file: &str, scan: &Scan, line: &ImageLine, value: String) -> Option<Change> {
+pub(super) fn change(entry: &Entry, file: &str, scan: &Scan, line: &ImageLine, value: String) -> Option<Change> {
     if line.value == value {
         return None;
     }
     let id = scan.line_id(file, line);
-    let edit = line.edit(id.clone(), snapshot.blob(file), &value)?;
+    let edit = line.edit(&entry.blob, &value)?;
     Some(Change {
         component: super::component_of(&id, line),
         line: id,

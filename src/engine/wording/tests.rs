@@ -26,7 +26,7 @@ fn change(component: &str, old: &str, new: &str) -> Change {
     Change {
         line: line.clone(),
         position: Position { line: 9, column: 16 },
-        edit: Edit { line, blob: "b".into(), span: 0..old.len(), old: old.into(), new: new.into() },
+        edit: Edit { blob: "b".into(), span: 0..old.len(), old: old.into(), new: new.into() },
         old: old.into(),
         new: new.into(),
         policy: Some(format!("ns:{component}")),

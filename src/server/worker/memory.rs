@@ -42,7 +42,7 @@ pub fn read(
     let Some(commit) = mirror.first_parent_history(tip, 1)?.into_iter().next() else {
         return Ok(Err(MemoryTrouble::Seal(SealError::Missing)));
     };
-    let entry = mirror.tree_entries(tip)?.into_iter().find(|entry| entry.path == MEMORY_FILE);
+    let entry = mirror.tree_entries(tip)?.into_iter().find(|entry| *entry.path == *MEMORY_FILE);
     let Some(entry) = entry else {
         return Ok(Err(MemoryTrouble::Unreadable(format!("there is no {MEMORY_FILE}"))));
     };

@@ -148,7 +148,7 @@ impl Session<'_> {
         // A direct commit may have moved the branch: the rest is planned on what is there now.
         let planned = changes.len();
         let still: Vec<Change> =
-            changes.into_iter().filter(|change| state.snapshot.blob(&change.line.file) == change.edit.blob).collect();
+            changes.into_iter().filter(|change| state.snapshot.blob(&change.line.file) == &*change.edit.blob).collect();
         if still.len() < planned {
             // It changed a file of theirs, too: they are planned again, and not taken out of the pull request meanwhile.
             return Ok(true);

@@ -51,7 +51,7 @@ fn an_edit_changes_its_file_and_nothing_else() {
         "butler <butler@example.com> 2026-03-01T12:00:00+00:00|butler|butler: update\n\nGrüße"
     );
 
-    let paths = |list: Vec<ChangedPath>| list.into_iter().map(|change| change.path).collect::<Vec<_>>();
+    let paths = |list: Vec<ChangedPath>| list.into_iter().map(|change| change.path.to_string()).collect::<Vec<_>>();
     let changed = town.mirror.changed_paths(&first, &id).unwrap();
     assert_eq!(paths(changed.clone()), ["apps/größe ☃/a b.yaml", "new/folder/file", "run.sh", "z/z"]);
     let new = changed[0].new.as_deref().unwrap();
@@ -71,7 +71,7 @@ fn symlinks_and_submodules_are_reported_and_not_followed() {
     let head = town.ann.push().head();
     town.mirror.fetch(BRANCHES).unwrap();
     let entries = town.mirror.tree_entries(&head).unwrap();
-    let seen: Vec<_> = entries.iter().map(|entry| (entry.path.as_str(), entry.mode)).collect();
+    let seen: Vec<_> = entries.iter().map(|entry| (&*entry.path, entry.mode)).collect();
     assert_eq!(seen, [("link", Mode::Symlink), ("real/a.yaml", Mode::File), ("sub", Mode::Submodule)]);
 
     for (path, text, expected) in [

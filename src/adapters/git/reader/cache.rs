@@ -22,13 +22,13 @@ pub(super) struct ScanCache {
 
 #[derive(Default)]
 struct Generation {
-    scans: HashMap<(String, FileKind), Option<Arc<Scan>>>,
+    scans: HashMap<(Arc<str>, FileKind), Option<Arc<Scan>>>,
     bytes: usize,
 }
 
 impl ScanCache {
-    pub fn get(&mut self, blob: &str, kind: FileKind) -> Option<Option<Arc<Scan>>> {
-        let key = (blob.to_owned(), kind);
+    pub fn get(&mut self, blob: &Arc<str>, kind: FileKind) -> Option<Option<Arc<Scan>>> {
+        let key = (blob.clone(), kind);
         if let Some(known) = self.young.scans.get(&key) {
             return Some(known.clone());
         }
@@ -37,11 +37,11 @@ impl ScanCache {
         Some(known)
     }
 
-    pub fn put(&mut self, blob: &str, kind: FileKind, scan: Option<Arc<Scan>>) {
-        self.insert((blob.to_owned(), kind), scan);
+    pub fn put(&mut self, blob: &Arc<str>, kind: FileKind, scan: Option<Arc<Scan>>) {
+        self.insert((blob.clone(), kind), scan);
     }
 
-    fn insert(&mut self, key: (String, FileKind), scan: Option<Arc<Scan>>) {
+    fn insert(&mut self, key: (Arc<str>, FileKind), scan: Option<Arc<Scan>>) {
         let bytes = weight(scan.as_deref());
         if self.young.bytes + bytes > self.limit.unwrap_or(SCAN_BYTES) / 2 {
             self.old = mem::take(&mut self.young);
@@ -106,14 +106,14 @@ mod tests {
     #[test]
     fn what_was_used_lately_stays() {
         let mut cache = ScanCache { limit: Some(128 * 20), ..ScanCache::default() };
-        cache.put("kept", FileKind::Yaml, None);
+        cache.put(&"kept".into(), FileKind::Yaml, None);
         for n in 0..1000 {
-            cache.put(&n.to_string(), FileKind::Yaml, None);
-            assert_eq!(cache.get("kept", FileKind::Yaml), Some(None), "after {n}");
+            cache.put(&n.to_string().into(), FileKind::Yaml, None);
+            assert_eq!(cache.get(&"kept".into(), FileKind::Yaml), Some(None), "after {n}");
             assert!(cache.young.scans.len() + cache.old.scans.len() <= 20);
         }
-        assert_eq!(cache.get("999", FileKind::Yaml), Some(None));
-        assert_eq!(cache.get("999", FileKind::Json), None);
-        assert_eq!(cache.get("0", FileKind::Yaml), None);
+        assert_eq!(cache.get(&"999".into(), FileKind::Yaml), Some(None));
+        assert_eq!(cache.get(&"999".into(), FileKind::Json), None);
+        assert_eq!(cache.get(&"0".into(), FileKind::Yaml), None);
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct OwnCommit {
 impl OwnCommit {
     /// What it did to a file; `None` where it left its content alone.
     pub fn change_of(&self, file: &str) -> Option<&ChangedPath> {
-        let at = self.changes.binary_search_by(|change| change.path.as_str().cmp(file)).ok()?;
+        let at = self.changes.binary_search_by(|change| (*change.path).cmp(file)).ok()?;
         self.changes.get(at).filter(|change| change.old != change.new)
     }
 }

@@ -31,11 +31,11 @@ impl Reader {
         contains: impl Fn(&str) -> bool,
     ) -> Result<Past, GitError> {
         let scans = state.snapshot.scans.iter().filter(|(file, _)| contains(file));
-        let mut files: BTreeMap<String, Arc<Scan>> = scans.map(|(file, scan)| (file.clone(), scan.clone())).collect();
-        let observe = |files: &BTreeMap<String, Arc<Scan>>, commit: &str, at| Observation {
+        let mut files: BTreeMap<Arc<str>, Arc<Scan>> = scans.map(|(file, scan)| (file.clone(), scan.clone())).collect();
+        let observe = |files: &BTreeMap<Arc<str>, Arc<Scan>>, commit: &str, at| Observation {
             commit: commit.to_owned(),
             at,
-            versions: versions(files.iter().map(|(file, scan)| (file.as_str(), scan.as_ref()))),
+            versions: versions(files.iter().map(|(file, scan)| (&**file, scan.as_ref()))),
         };
         let mut past = Past { observations: Vec::new(), pulls: BTreeMap::new(), beyond: None };
         let commits = mirror.first_parent_history(&state.commit, HISTORY)?;
@@ -54,7 +54,8 @@ impl Reader {
             past.observations.push(observe(&files, &commit.id, commit.time));
             past.pulls.extend(pull_of(&commit.message).map(|number| (commit.id.clone(), number)));
             for (kind, change) in changes.into_iter().flatten() {
-                let wanted = change.old.as_deref().map(|blob| Wanted { path: &change.path, blob, kind });
+                let wanted =
+                    change.old.as_deref().map(|blob| Wanted { path: change.path.clone(), blob: blob.into(), kind });
                 match self.scans(mirror, wanted.as_slice())?.pop() {
                     Some((path, scan)) => files.insert(path, scan),
                     None => files.remove(&change.path),

@@ -34,9 +34,9 @@ pub(super) struct Scopes {
 }
 
 impl Scopes {
-    pub fn of(snapshot: &Snapshot, bindings: &mut Bindings) -> Self {
+    pub fn of(snapshot: &Snapshot, included: &Inclusions<'_>, bindings: &mut Bindings) -> Self {
         let mut scopes = Vec::new();
-        for (file, scan) in &snapshot.scans {
+        for (file, scan) in included.outline.generators.iter().filter_map(|file| snapshot.scans.get_key_value(file)) {
             for document in &scan.documents {
                 let Some(generator) = &document.generator else { continue };
                 bindings.generated = true;
@@ -44,7 +44,7 @@ impl Scopes {
                 if generator.patch_file.is_none() {
                     bindings.problems.push(Problem {
                         code: "flux-yaml-command",
-                        file: file.clone(),
+                        file: file.to_string(),
                         position: document.position,
                         message: "updates go through a command, which butler never runs: nothing below is updated; \
                                   write patchUpdated with a patchFile"
@@ -60,7 +60,7 @@ impl Scopes {
                 if let (Some(why), Some(patch)) = (&obstacle, &generator.patch_file) {
                     bindings.problems.push(Problem {
                         code: "patch-file-invalid",
-                        file: file.clone(),
+                        file: file.to_string(),
                         position: document.position,
                         message: format!(
                             "{patch}: {why}: nothing is written there; name a file below the folder of .flux.yaml"
@@ -69,7 +69,7 @@ impl Scopes {
                 }
                 let roots = generator.commands.iter().filter_map(|command| built_folder(command));
                 scopes.push(Scope {
-                    file: file.clone(),
+                    file: file.to_string(),
                     folder: folder.to_owned(),
                     patch: path.map(|path| path.unwrap_or_else(str::to_owned)),
                     obstacle,
@@ -78,6 +78,10 @@ impl Scopes {
             }
         }
         Scopes { scopes }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.scopes.is_empty()
     }
 
     pub fn is_patch(&self, file: &str) -> bool {

@@ -75,10 +75,10 @@ impl Repo {
     fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot::default();
         for (path, text) in &self.files {
-            let entry = Entry { blob: format!("{path} {}", text.len()), kind: EntryKind::File };
-            snapshot.entries.insert(path.clone(), entry);
+            let entry = Entry { blob: format!("{path} {}", text.len()).into(), kind: EntryKind::File };
+            snapshot.entries.insert(path.as_str().into(), entry);
             if let Some(kind) = FileKind::of(path).filter(|kind| is_candidate(*kind, text.as_bytes())) {
-                snapshot.scans.insert(path.clone(), Arc::new(scan(kind, text.as_bytes())));
+                snapshot.scans.insert(path.as_str().into(), Arc::new(scan(kind, text.as_bytes())));
             }
         }
         snapshot

@@ -10,7 +10,7 @@ use crate::engine::{
     plan::Snapshot,
 };
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -49,7 +49,7 @@ impl<'a> Object<'a> {
             namespace: document.object.as_ref()?.namespace.clone(),
             original: name.clone(),
             name,
-            content: Arc::new(content.clone()),
+            content: content.clone(),
             owners: BTreeSet::from([file]),
             problems: Vec::new(),
         })
@@ -111,16 +111,43 @@ pub(super) struct Builder<'a> {
     files: HashMap<&'a str, &'a Scan>,
     /// Their paths, sorted.
     paths: Vec<&'a str>,
+    variables: VariableSources<'a>,
+    /// The folders whose kustomizations bring such objects: nothing comes of the others.
+    live: HashSet<&'a str>,
     built: HashMap<&'a str, Arc<Vec<Object<'a>>>>,
 }
 
 impl<'a> Builder<'a> {
     pub fn new(snapshot: &'a Snapshot, kustomizations: &'a Inclusions<'a>) -> Self {
-        let matters = |scan: &Scan| scan.documents.iter().any(|d| d.content.is_some() && d.object.is_some());
-        let scans = snapshot.scans.iter().filter(|(_, scan)| matters(scan));
-        let files: Vec<(&str, &Scan)> = scans.map(|(file, scan)| (file.as_str(), scan.as_ref())).collect();
+        let mut scans = snapshot.scans.lookup();
+        let rendered = kustomizations.outline.rendered.iter();
+        let rendered: Vec<(&str, &Scan)> =
+            rendered.filter_map(|file| scans.get(file).map(|(file, scan)| (&**file, &**scan))).collect();
+        let variables = VariableSources::of(&rendered, kustomizations);
+        let matters = |scan: &Scan| scan.documents.iter().any(|document| is_object(document, &variables));
+        let files: Vec<(&str, &Scan)> = rendered.into_iter().filter(|(_, scan)| matters(scan)).collect();
+        let generates = |(_, kustomization): &(&str, &Kustomization)| {
+            kustomization.config_maps.iter().any(|(name, _)| variables.may_be(name))
+        };
+        let mut live: HashSet<&'a str> = kustomizations.folders().filter(generates).map(|(folder, _)| folder).collect();
+        let mut open: Vec<&str> = files.iter().map(|(file, _)| *file).chain(live.iter().copied()).collect();
+        while let Some(path) = open.pop() {
+            for parent in kustomizations.outline.parents(path).unwrap_or_default() {
+                if let Some((file, _)) = kustomizations.in_folder(folder(parent))
+                    && live.insert(folder(file))
+                {
+                    open.push(folder(file));
+                }
+            }
+        }
         let paths = files.iter().map(|(file, _)| *file).collect();
-        Builder { snapshot, kustomizations, files: files.into_iter().collect(), paths, built: HashMap::new() }
+        let files = files.into_iter().collect();
+        Builder { snapshot, kustomizations, files, paths, variables, live, built: HashMap::new() }
+    }
+
+    /// Whether objects that matter come of the folder's kustomization.
+    pub fn is_live(&self, folder: &str) -> bool {
+        self.live.contains(folder)
     }
 
     /// The files with objects that matter, in order.
@@ -145,13 +172,17 @@ impl<'a> Builder<'a> {
     /// The objects of a file, as written.
     pub fn file(&self, file: &str) -> Vec<Object<'a>> {
         let Some((&file, scan)) = self.files.get_key_value(file) else { return Vec::new() };
-        scan.documents.iter().filter_map(|document| Object::of(file, document)).collect()
+        let objects = scan.documents.iter().filter(|document| is_object(document, &self.variables));
+        objects.filter_map(|document| Object::of(file, document)).collect()
     }
 
     /// The objects of a folder's kustomization; none where it has none.
     pub fn folder(&mut self, folder: &str) -> Arc<Vec<Object<'a>>> {
         let Some((file, kustomization)) = self.kustomizations.in_folder(folder) else { return Arc::default() };
         let folder = crate::engine::dialect::kustomize::folder(file);
+        if !self.is_live(folder) {
+            return Arc::default();
+        }
         if let Some(built) = self.built.get(folder) {
             return built.clone();
         }
@@ -180,9 +211,8 @@ impl<'a> Builder<'a> {
                 None => objects.extend(self.file(&path)),
             }
         }
-        for (name, literals) in &kustomization.config_maps {
-            objects.push(generated(file, name, literals));
-        }
+        let generated_maps = kustomization.config_maps.iter().filter(|(name, _)| self.variables.may_be(name));
+        objects.extend(generated_maps.map(|(name, literals)| generated(file, name, literals)));
         self.components(here, &kustomization.components, objects, depth);
         for object in objects.iter_mut() {
             object.owners.insert(file);
@@ -219,7 +249,7 @@ impl<'a> Builder<'a> {
                 PatchSource::File(file) => {
                     let scan = join(here, file).and_then(|path| self.snapshot.scans.get(&path));
                     let documents = scan.map(|scan| scan.documents.as_slice()).unwrap_or_default();
-                    from_file = documents.iter().filter_map(|document| document.content.as_ref()).collect();
+                    from_file = documents.iter().filter_map(|document| document.content.as_deref()).collect();
                     from_file
                 }
             };
@@ -246,6 +276,56 @@ impl<'a> Builder<'a> {
             }
         }
     }
+}
+
+/// The ConfigMaps that substitutions read: all others say nothing of what is automated.
+struct VariableSources<'a> {
+    /// `None`: any.
+    names: Option<BTreeSet<&'a str>>,
+}
+
+impl<'a> VariableSources<'a> {
+    /// What Flux Kustomizations name, and patches of them.
+    fn of(rendered: &[(&'a str, &'a Scan)], kustomizations: &Inclusions<'a>) -> Self {
+        let documents = rendered.iter().flat_map(|(_, scan)| &scan.documents);
+        let written = documents.filter(|document| document.kind != "ConfigMap");
+        let written = written.filter_map(|document| document.content.as_deref());
+        let patches = kustomizations.folders().flat_map(|(_, kustomization)| &kustomization.patches);
+        let inline = patches.flat_map(|patch| match &patch.source {
+            PatchSource::Inline(documents) => documents.as_slice(),
+            PatchSource::File(_) => &[],
+        });
+        let mut names = BTreeSet::new();
+        let told = written.chain(inline).all(|data| Self::collect(data, &mut names));
+        VariableSources { names: told.then_some(names) }
+    }
+
+    /// Puts the names below `data` into `names`; `false` where there may be others.
+    fn collect(data: &'a Data, names: &mut BTreeSet<&'a str>) -> bool {
+        const FIELD: &str = "substituteFrom";
+        let name = |item: &'a Data| item.get("name").and_then(Data::as_str).filter(|name| !name.contains("${"));
+        match &data.value {
+            // The path of a JSON6902 operation, or a patch in a text.
+            Value::String(text) => !text.contains(FIELD),
+            Value::Sequence(items) => items.iter().all(|item| Self::collect(item, names)),
+            Value::Mapping(entries) => entries.iter().all(|(key, value)| match key == FIELD {
+                true => value.items().iter().all(|item| name(item).map(|name| names.insert(name)).is_some()),
+                false => Self::collect(value, names),
+            }),
+            Value::Null | Value::Other(_) | Value::Alias => true,
+        }
+    }
+
+    /// Whether a ConfigMap of this name may be read, under whatever prefix and suffix it gets.
+    fn may_be(&self, name: &str) -> bool {
+        self.names.as_ref().is_none_or(|names| names.iter().any(|wanted| wanted.contains(name)))
+    }
+}
+
+/// Whether a document is an object that matters.
+fn is_object(document: &Document, variables: &VariableSources<'_>) -> bool {
+    let named = document.object.as_ref().filter(|_| document.content.is_some());
+    named.is_some_and(|object| document.kind != "ConfigMap" || variables.may_be(&object.name))
 }
 
 /// A ConfigMap that a kustomization generates. Flux can only name one without a hash in its name.

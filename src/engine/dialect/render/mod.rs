@@ -11,7 +11,10 @@ mod substitute;
 #[cfg(test)]
 mod tests;
 
-use super::kustomize::{Inclusions, beginning_with, folder, is_below, join};
+use super::{
+    kustomize::{Inclusions, beginning_with, folder, is_below, join},
+    outline::Outline,
+};
 use crate::engine::{
     manifest::{Data, FluxKustomization, IMAGE_GROUP, Position},
     plan::Snapshot,
@@ -19,7 +22,7 @@ use crate::engine::{
 pub(super) use build::matches;
 use build::{Builder, COMPONENT_DEPTH, Object, Transformer};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 use substitute::Variables;
@@ -46,18 +49,14 @@ pub(crate) struct Rendered {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rendering {
     pub objects: Vec<Rendered>,
-    /// By included path: the kustomizations' files that name it.
-    parents: HashMap<String, Vec<String>>,
-    /// Folders with a kustomization.
-    kustomizations: HashSet<String>,
+    /// Who names and brings whom.
+    pub outline: Arc<Outline>,
     edges: Vec<Edge>,
     edges_of: BTreeMap<String, Vec<usize>>,
     /// By unit: the edge that it is rendered for; none for a root's own.
     units: Vec<Option<usize>>,
     /// By path of a kustomization's folder or of a file: the roots that begin there.
     begins: BTreeMap<String, BTreeSet<usize>>,
-    /// By path of a file or folder: the files whose objects bring it along (charts, values files).
-    brought: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// A Flux Kustomization as it is rendered: it applies a folder.
@@ -77,7 +76,7 @@ impl Rendering {
             snapshot,
             builder: Builder::new(snapshot, kustomizations),
             kustomizations,
-            out: Rendering::default(),
+            out: Rendering { outline: kustomizations.outline.clone(), ..Rendering::default() },
             reached: BTreeMap::new(),
             applied: BTreeSet::new(),
             urls: BTreeMap::new(),
@@ -85,23 +84,8 @@ impl Rendering {
         renderer.sources();
         renderer.roots();
         let mut out = renderer.out;
-        for (included, parents) in kustomizations.all_parents() {
-            out.parents.insert(included.to_owned(), parents.map(String::from).collect());
-        }
-        out.kustomizations = kustomizations.folders().map(|(folder, _)| folder.to_owned()).collect();
         for (number, edge) in out.edges.iter().enumerate() {
             out.edges_of.entry(edge.folder.clone()).or_default().push(number);
-        }
-        for (file, scan) in &snapshot.scans {
-            for document in &scan.documents {
-                // Charts name their dependencies from their own folder, all else from the root.
-                let from = if document.kind.is_empty() { folder(file) } else { "" };
-                for path in &document.brings {
-                    if let Some(brought) = join(from, path) {
-                        out.brought.entry(brought).or_default().insert(file.clone());
-                    }
-                }
-            }
         }
         out
     }
@@ -150,6 +134,9 @@ impl<'a> Renderer<'a> {
     fn roots(&mut self) {
         let mut seeds: Vec<Seed<'a>> = Vec::new();
         for (folder, kustomization) in self.kustomizations.folders() {
+            if !self.builder.is_live(folder) {
+                continue;
+            }
             let file = self.kustomizations.in_folder(folder).map_or("", |(file, _)| file);
             let included = self.kustomizations.includes(folder) || self.kustomizations.includes(file);
             if !kustomization.component && !included {
@@ -184,7 +171,7 @@ impl<'a> Renderer<'a> {
         }
         // Kustomizations that include each other have no outermost one: each is a root.
         for (folder, kustomization) in self.kustomizations.folders() {
-            if !kustomization.component && !self.builder.is_built(folder) {
+            if !kustomization.component && self.builder.is_live(folder) && !self.builder.is_built(folder) {
                 let root = begun.len();
                 begun.push((Seed::Folder(folder), root));
                 self.root(Seed::Folder(folder), root);
@@ -319,8 +306,7 @@ impl<'a> Renderer<'a> {
         let folders: Vec<&'a str> = self
             .kustomizations
             .folders_from(path)
-            .map(|(folder, _)| folder)
-            .filter(|folder| self.applies(path, Seed::Folder(folder)))
+            .filter(|folder| self.builder.is_live(folder) && self.applies(path, Seed::Folder(folder)))
             .collect();
         for folder in folders {
             self.reached.entry(Seed::Folder(folder)).or_default().insert(root);

@@ -1,7 +1,7 @@
 //! Who renders a file: the way back from it, through kustomizations, Flux Kustomizations and charts.
 
 use super::{Rendering, is_below};
-use crate::engine::dialect::kustomize::folder;
+use crate::engine::dialect::kustomize::{folder, is_kustomization_file};
 use std::collections::BTreeSet;
 
 /// What renders a file.
@@ -31,8 +31,8 @@ impl Rendering {
                     open.push(path.to_owned());
                 }
             };
-            for kustomization in self.parents.get(&path).into_iter().flatten() {
-                reach.owners.insert(kustomization.clone());
+            for kustomization in self.outline.parents(&path).unwrap_or_default() {
+                reach.owners.insert(kustomization.to_string());
                 visit(folder(kustomization));
             }
             reach.roots.extend(self.begins.get(&path).into_iter().flatten());
@@ -42,8 +42,8 @@ impl Rendering {
                         self.follow(edge, &mut reach, &mut seen_edges);
                     }
                 }
-                for bringer in self.brought.get(folder_above).into_iter().flatten() {
-                    reach.owners.insert(bringer.clone());
+                for bringer in self.outline.bringers(folder_above) {
+                    reach.owners.insert(bringer.to_string());
                     visit(bringer);
                 }
             }
@@ -63,8 +63,7 @@ impl Rendering {
     }
 
     fn is_kustomization(&self, file: &str) -> bool {
-        self.kustomizations.contains(folder(file))
-            && matches!(file.rsplit('/').next(), Some("kustomization.yaml" | "kustomization.yml" | "Kustomization"))
+        self.outline.in_folder(folder(file)).is_some() && is_kustomization_file(file)
     }
 
     /// Whether a Flux Kustomization of this folder applies the path itself: the folder's kustomization, or, where it
@@ -75,7 +74,7 @@ impl Rendering {
         }
         let mut above = folder(path);
         loop {
-            if self.kustomizations.contains(above) {
+            if self.outline.in_folder(above).is_some() {
                 return false;
             }
             if above == applied || !is_below(above, applied) {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 fn repository(files: &[(&str, &str)]) -> Snapshot {
     let mut snapshot = Snapshot::default();
     for (path, text) in files {
-        snapshot.entries.insert((*path).into(), Entry { blob: format!("{path}@1"), kind: EntryKind::File });
+        snapshot.entries.insert((*path).into(), Entry { blob: format!("{path}@1").into(), kind: EntryKind::File });
         if let Some(kind) = FileKind::of(path) {
             snapshot.scans.insert((*path).into(), Arc::new(scan(kind, text.as_bytes())));
         }
@@ -74,11 +74,10 @@ fn show(files: &[(&str, &str)]) -> Vec<String> {
                 PolicyState::Blocked { code, .. } => (*code).into(),
                 PolicyState::Invalid(why) => format!("invalid: {why}"),
             },
-            Err(Unresolved::Missing(_)) => "missing".into(),
-            Err(Unresolved::Ambiguous(_)) => "ambiguous".into(),
+            Err(Unresolved { code, .. }) => code.trim_start_matches("policy-").into(),
         };
         let automations: Vec<_> =
-            binding.automations.iter().flatten().map(|n| bindings.automations[*n].path.as_str()).collect();
+            binding.automations.iter().flat_map(|of| &**of).map(|n| bindings.automations[*n].path.as_str()).collect();
         format!("{}: {policy} {automations:?}", binding.file)
     };
     let mut shown: Vec<String> = bindings.lines.iter().map(line).collect();
@@ -178,7 +177,7 @@ fn patches_complete_and_change_objects() {
     }
     // Nothing completes it, or a patch does not apply.
     let files = [("d.yaml", &*marked("ns:app")), ("p.yaml", &*partial)];
-    check(&files, &["d.yaml: missing []", "! flux-object-invalid p.yaml"]);
+    check(&files, &["d.yaml: unresolved []", "! flux-object-invalid p.yaml"]);
     let files = [
         ("base/kustomization.yaml", &*kustomization("resources: [p.yaml]")),
         ("base/p.yaml", &*policy(NS, "1.x")),
@@ -254,7 +253,7 @@ fn automations_cover_paths_namespaces_and_selected_policies() {
         assert_eq!(bindings.lines[0].automations.as_ref().unwrap().len(), usize::from(covers), "{spec}");
     }
     let files = [("a.yaml", &*automation(", namespace: other", "{}")), ("d.yaml", &marked("ns:app"))];
-    assert_eq!(bind_alone(&repository(&files)).lines[0].automations, Some(vec![]));
+    assert_eq!(bind_alone(&repository(&files)).lines[0].automations, Some([].into()));
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use super::update::{DIGEST, POLICY, now};
 use crate::engine::{
     config::{Config, Downgrade, parse},
-    dialect::bind,
+    dialect::{Bindings, bind},
     image::{Repository, Tag},
     memory::Memory,
-    plan::{Fact, Facts, Need, Planned, Scope, UpdateInputs, UpdatePlan, update},
+    plan::{Fact, Facts, Need, Planned, Scope, Snapshot, UpdateInputs, UpdatePlan, update},
     testing::Files,
 };
 use jiff::SignedDuration;
@@ -205,18 +205,23 @@ fn repository() -> impl Strategy<Value = Made> {
 
 impl Made {
     fn planned(&self, files: &Files) -> UpdatePlan {
-        let (snapshot, memory, mut facts) = (files.snapshot(), Memory::new(), Facts::default());
+        let snapshot = files.snapshot();
         let bindings = bind(&snapshot, &self.config);
+        self.planned_with(&snapshot, &bindings, &mut Facts::default())
+    }
+
+    fn planned_with(&self, snapshot: &Snapshot, bindings: &Bindings, facts: &mut Facts) -> UpdatePlan {
+        let memory = Memory::new();
         // Tags, digests, times.
         for _ in 0..4 {
             let planned = update(&UpdateInputs {
                 environment: Scope { name: "dev", contains: &|file| file.starts_with("apps/dev/"), automatic: true },
                 others: &[],
                 branch: "main",
-                snapshot: &snapshot,
-                bindings: &bindings,
+                snapshot,
+                bindings,
                 memory: &memory,
-                facts: &facts,
+                facts,
                 now: now(),
                 downgrade: Downgrade::PullRequest,
                 edit_unparsed: true,
@@ -225,7 +230,7 @@ impl Made {
             });
             match planned {
                 Planned::Ready(plan) => return plan,
-                Planned::Needs(needs) => needs.into_iter().for_each(|need| self.answer(need, &mut facts)),
+                Planned::Needs(needs) => needs.into_iter().for_each(|need| self.answer(need, facts)),
             }
         }
         panic!("still asks");
@@ -279,6 +284,45 @@ proptest! {
         let again = made.planned(&after);
         prop_assert_eq!(&again.changes, &[], "idempotent: after {:?}", after);
         prop_assert!(again.current >= plan.current, "{} of {} lines are current", again.current, plan.current);
+    }
+
+    /// What is kept over pushes only saves time: the plan is the one of a reader who knows nothing.
+    #[test]
+    fn a_plan_after_pushes_is_the_plan_from_nothing(
+        made in repository(),
+        pushes in prop::collection::vec((repository(), prop::collection::vec(any::<bool>(), 12)), 1..4),
+    ) {
+        let mut files = made.files.clone();
+        let mut facts = Facts::default();
+        let mut snapshot = files.snapshot();
+        let mut bindings = Arc::new(bind(&snapshot, &made.config));
+        made.planned_with(&snapshot, &bindings, &mut facts);
+        // butler's own push comes first: most lines are current then.
+        let own = files.after(&made.planned(&files).changes);
+        let others = pushes.into_iter().map(|(other, taken)| {
+            let taken = other.files.0.into_iter().zip(taken).filter(|(_, taken)| *taken);
+            taken.map(|((file, text), _)| (file, text)).collect::<BTreeMap<String, String>>()
+        });
+        for push in std::iter::once(own.0).chain(others) {
+            let after = Files(files.0.iter().map(|(file, text)| (file.clone(), text.clone())).chain(push).collect());
+            let fresh = after.snapshot();
+            let changed: Vec<&String> =
+                after.0.keys().filter(|file| files.0.get(*file) != after.0.get(*file)).collect();
+            // As a reader does it: what did not change is the same scan.
+            let mut followed = snapshot.clone();
+            for file in &changed {
+                followed.entries.insert(file.as_str().into(), fresh.entries.get(file).unwrap().clone());
+                if let Some(scan) = fresh.scans.get(file) {
+                    followed.scans.insert(file.as_str().into(), scan.clone());
+                }
+            }
+            let paths = changed.iter().map(|file| file.as_str());
+            bindings = bindings.follow(&snapshot, &followed, paths, (&made.config, &made.config));
+            snapshot = followed;
+            files = after;
+            let plan = made.planned_with(&snapshot, &bindings, &mut facts);
+            prop_assert_eq!(plan, made.planned(&files));
+        }
     }
 }
 

@@ -118,8 +118,8 @@ impl World {
     fn snapshot(&self) -> Snapshot {
         let mut snapshot = self.files.snapshot();
         for file in &self.symlinks {
-            let blob = snapshot.blob(file).to_owned();
-            snapshot.entries.insert((*file).to_owned(), Entry { blob, kind: EntryKind::Symlink });
+            let blob = snapshot.blob(file).into();
+            snapshot.entries.insert((*file).into(), Entry { blob, kind: EntryKind::Symlink });
         }
         snapshot
     }
