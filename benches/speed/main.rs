@@ -2,13 +2,14 @@
 //!
 //!     cargo bench                          # 1,000, 10,000 and 100,000 files
 //!     cargo bench -- --files 10000         # one size
-//!     cargo bench -- --write DIR           # only writes the repositories and their tags, for benches/peer
+//!     cargo bench -- --peers DIR           # beside Flux's packages: the programs of benches/peer, built into DIR
 //!
 //! See docs/performance.md.
 
 mod generate;
 mod limit;
 mod measure;
+mod peer;
 mod tags;
 
 use generate::Shape;
@@ -27,7 +28,7 @@ struct Asked {
     files: Option<usize>,
     /// Tenths of the files that are marked, where one repository is profiled.
     marked: Option<usize>,
-    write: Option<PathBuf>,
+    peers: Option<PathBuf>,
     /// Only to be a process whose memory is measured: reads and plans the repository in this folder.
     peak: Option<PathBuf>,
     /// To be profiled: reads one repository again and again.
@@ -44,12 +45,12 @@ fn main() -> Result<ExitCode, Failure> {
             "--bench" => {}
             "--files" => asked.files = Some(value()?.parse()?),
             "--marked" => asked.marked = Some(value()?.parse()?),
-            "--write" => asked.write = Some(value()?.into()),
+            "--peers" => asked.peers = Some(value()?.into()),
             "--peak" => asked.peak = Some(value()?.into()),
             "--profile" => asked.profile = Some(value()?),
             other => {
                 eprintln!(
-                    "expected --files N, --write DIR or --profile cold|push|policy [--marked 1|10], found {other}"
+                    "expected --files N, --peers DIR or --profile cold|push|policy [--marked 1|10], found {other}"
                 );
                 return Ok(ExitCode::from(2));
             }
@@ -61,10 +62,8 @@ fn main() -> Result<ExitCode, Failure> {
     }
     let sizes = asked.files.map_or(SIZES.to_vec(), |files| vec![files]);
     let shapes = sizes.iter().flat_map(|files| SHARES.map(|marked| Shape { files: *files, marked }));
-    if let Some(dir) = asked.write {
-        for shape in shapes {
-            measure::write_for_peers(&dir, shape)?;
-        }
+    if let Some(programs) = asked.peers {
+        peer::print(&programs, shapes)?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(what) = asked.profile {
@@ -77,6 +76,6 @@ fn main() -> Result<ExitCode, Failure> {
         println!("{}", Measured::of(&mirrored)?);
     }
     println!();
-    tags::print();
+    tags::print()?;
     Ok(ExitCode::SUCCESS)
 }

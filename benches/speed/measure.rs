@@ -3,7 +3,7 @@
 use crate::{
     Failure,
     generate::{self, File, Shape},
-    limit, tags,
+    limit,
 };
 use butler::{
     adapters::git::{BranchState, Mirror, Reader, Work},
@@ -27,7 +27,7 @@ use std::{
 /// A generated repository on disk.
 pub struct Mirrored {
     shape: Shape,
-    files: Vec<File>,
+    pub files: Vec<File>,
     head: Oid,
     dir: PathBuf,
     /// Removed with it.
@@ -134,7 +134,10 @@ pub struct Measured {
 }
 
 /// The shortest of several runs: what the machine's other work adds is not ours.
-fn shortest<T>(runs: usize, mut run: impl FnMut() -> Result<(Duration, T), Failure>) -> Result<(Duration, T), Failure> {
+pub fn shortest<T>(
+    runs: usize,
+    mut run: impl FnMut() -> Result<(Duration, T), Failure>,
+) -> Result<(Duration, T), Failure> {
     let mut best = run()?;
     for _ in 1..runs {
         let next = run()?;
@@ -233,6 +236,13 @@ impl fmt::Display for Measured {
     }
 }
 
+/// How long butler takes with nothing known, its plan, and the most memory of a process that reads and plans once.
+pub fn cold(mirrored: &Mirrored) -> Result<(Duration, UpdatePlan, Option<u64>), Failure> {
+    let state = Reader::default().branch(&mirrored.open()?, "main", &mirrored.head.to_string(), config())?;
+    let (time, (_, plan)) = mirrored.cold(15, &facts(&state))?;
+    Ok((time, plan, peak_of_another(&mirrored.dir)?))
+}
+
 /// Runs this program once more, to read and plan the repository in `dir` and to tell its memory.
 fn peak_of_another(dir: &Path) -> Result<Option<u64>, Failure> {
     let output = Command::new(std::env::current_exe()?).arg("--peak").arg(dir).output()?;
@@ -278,29 +288,5 @@ pub fn profile(shape: Shape, what: &str) -> Result<(), Failure> {
         }
     }
     println!("{times} times");
-    Ok(())
-}
-
-/// A folder with the same files as a checkout, the newest tag of each policy's image, and how long butler took.
-pub fn write_for_peers(dir: &Path, shape: Shape) -> Result<(), Failure> {
-    let dir = dir.join(format!("{}-{}", shape.files, shape.marked));
-    for file in shape.generate() {
-        let path = dir.join("checkout").join(&file.path);
-        fs::create_dir_all(path.parent().unwrap_or(&dir))?;
-        fs::write(path, &file.text)?;
-    }
-    let newest: serde_json::Value = (0..shape.policies())
-        .map(|n| (format!("app-{n:05}"), format!("{}:{}", generate::image(n), generate::newest(n)).into()))
-        .collect::<serde_json::Map<_, _>>()
-        .into();
-    fs::write(dir.join("newest.json"), newest.to_string())?;
-    let mirrored = Mirrored::new(shape)?;
-    let state = Reader::default().branch(&mirrored.open()?, "main", &mirrored.head.to_string(), config())?;
-    let (cold, _) = mirrored.cold(15, &facts(&state))?;
-    let mut butler = serde_json::json!({ "repository": cold.as_secs_f64() * 1e3 });
-    for choice in tags::choices() {
-        butler[choice.name] = (choice.time().0.as_secs_f64() * 1e3).into();
-    }
-    fs::write(dir.join("butler.json"), butler.to_string())?;
     Ok(())
 }

@@ -94,6 +94,10 @@ fn exponent(text: &str) -> Option<i64> {
 }
 
 fn decimal(text: &str) -> Option<Size<'_>> {
+    // What most tags hold.
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        return significant(Cow::Borrowed(text), text.len(), 0);
+    }
     let Parts { mantissa, whole, exponent } = parts(text, u8::is_ascii_digit, b'e', false)?;
     significant(Cow::Borrowed(mantissa), whole, exponent.unwrap_or(0))
 }
@@ -173,13 +177,13 @@ impl Ord for Size<'_> {
         };
         match (self, other) {
             (Size::Finite { exponent: e, digits: d }, Size::Finite { exponent: f, digits: g }) => {
-                // The last digit is not 0, so the longer of two that begin alike is the greater.
-                e.cmp(f).then_with(|| match !d.contains(['.', '_']) && !g.contains(['.', '_']) {
-                    true => d.cmp(g),
-                    false => {
-                        fn plain(text: &str) -> impl Iterator<Item = u8> {
-                            text.bytes().filter(u8::is_ascii_digit)
-                        }
+                // Up to the first byte that differs, points and underscores stand at the same places.
+                e.cmp(f).then_with(|| match d.bytes().zip(g.bytes()).find(|(a, b)| a != b) {
+                    Some((a, b)) if a.is_ascii_digit() && b.is_ascii_digit() => a.cmp(&b),
+                    // The last digit is not 0, so the longer of two that begin alike is the greater.
+                    None => d.len().cmp(&g.len()),
+                    Some(_) => {
+                        let plain = |text| str::bytes(text).filter(u8::is_ascii_digit);
                         plain(d).cmp(plain(g))
                     }
                 })
@@ -246,6 +250,10 @@ mod tests {
             &["106", "1_06"],
             &["999"],
             &["1000", "1_000", "1e3", "1E+3", "1000.000"],
+            &["12345", "1_2345", "12_345", "1_2_345.0"],
+            &["12345.25", "1_2345.25", "12_345.25"],
+            &["12345.5", "12_345.5"],
+            &["12346", "1_2346", "12_346"],
             &["20240101123456788"],
             &["20240101123456789"],
             &["340282366920938463463374607431768211455"],
