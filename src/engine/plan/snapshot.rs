@@ -87,9 +87,11 @@ impl Snapshot {
                 "expected a path in UTF-8, found other bytes (shown as \\xNN): the file is skipped; rename it",
             )),
         };
-        let named = self.entries.iter().filter(|(file, _)| FileKind::of(file).is_some());
-        named.filter_map(move |(file, entry)| {
-            let (code, reason) = why(entry.kind).filter(|_| !self.scans.contains_key(file))?;
+        self.entries.iter().filter_map(move |(file, entry)| {
+            let (code, reason) = why(entry.kind)?;
+            if FileKind::of(file).is_none() || self.scans.contains_key(file) {
+                return None;
+            }
             Some(Skip {
                 file: file.to_string(),
                 position: Position { line: 1, column: 1 },
