@@ -153,7 +153,11 @@ impl Measured {
          |--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|";
 
     pub fn of(mirrored: &Mirrored) -> Result<Self, Failure> {
-        let runs = if mirrored.shape.files > 20_000 { 5 } else { 15 };
+        let runs = match mirrored.shape.files {
+            ..=2_000 => 50,
+            ..=20_000 => 15,
+            _ => 5,
+        };
         // The first reading only tells which tags will be asked for.
         let (reader, mirror) = (Reader::default(), mirrored.open()?);
         let state = reader.branch(&mirror, "main", &mirrored.head.to_string(), config())?;

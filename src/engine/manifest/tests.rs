@@ -177,6 +177,10 @@ fn markers() {
         ("kind: H\ntag: 5 %TAG", &[r#"tag tag "5" < ns:app"#, "! value-not-a-string 2:6"]),
         ("kind: H\ntag: null %TAG", &[r#"tag tag "null" < ns:app"#]),
         ("kind: H\nimage: v1.2 %TAG", &[r#"image tag "v1.2" < ns:app"#]),
+        (
+            "kind: H\nimage: sha256:00 # {\"$imagepolicy\": \"ns:app:digest\"}",
+            &[r#"image digest "sha256:00" < ns:app"#],
+        ),
         ("kind: H\ntag: %TAG", &[r#"tag tag "" < ns:app"#]),
         ("kind: H\ntag: &t v1 %TAG\nuse: *t\n", &[r#"tag tag "v1" < ns:app"#]),
         ("kind: H\ntag: !!str v1 %TAG", &[r#"tag tag "v1" < ns:app"#]),
