@@ -155,7 +155,7 @@ impl Measured {
     pub fn of(mirrored: &Mirrored) -> Result<Self, Failure> {
         let runs = match mirrored.shape.files {
             ..=2_000 => 50,
-            ..=20_000 => 15,
+            2_001..=20_000 => 15,
             _ => 5,
         };
         // The first reading only tells which tags will be asked for.

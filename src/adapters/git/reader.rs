@@ -131,11 +131,15 @@ impl Reader {
 
     /// A commit, read from nothing but what is known of its blobs.
     fn whole(&self, mirror: &Mirror, commit: &str) -> Result<Snapshot, GitError> {
-        let entries: Vec<(Arc<str>, Entry)> = mirror
+        let mut entries: Vec<(Arc<str>, Entry)> = mirror
             .tree_entries(commit)?
             .into_iter()
             .map(|file| (file.path, entry(file.id, file.mode, file.exact)))
             .collect();
+        // Of several entries for a path the last one stays: the file that has that very path.
+        if entries.iter().any(|(_, entry)| entry.kind == EntryKind::Misnamed) {
+            entries.sort_by_key(|(_, entry)| entry.kind != EntryKind::Misnamed);
+        }
         let wanted: Vec<_> = entries.iter().filter_map(|(path, entry)| wants(path, entry)).collect();
         let scans = self.scans(mirror, &wanted)?.into_iter().collect();
         Ok(Snapshot { entries: entries.into_iter().collect(), scans, ..Snapshot::default() })
@@ -145,7 +149,14 @@ impl Reader {
     fn follow(&self, mirror: &Mirror, before: &Snapshot, changes: Vec<ChangedPath>) -> Result<Snapshot, GitError> {
         let mut snapshot = before.clone();
         let mut entries = Vec::new();
+        // A file that is only shown as another one's path gives way to that one.
+        let is_named = |snapshot: &Snapshot, path: &str| {
+            snapshot.entries.get(path).is_some_and(|entry| entry.kind != EntryKind::Misnamed)
+        };
         for change in changes {
+            if !change.exact && is_named(&snapshot, &change.path) {
+                continue;
+            }
             snapshot.scans.remove(&change.path);
             match (change.new, change.mode) {
                 (Some(blob), Some(mode)) => entries.push((change.path, entry(blob, mode, change.exact))),
@@ -159,7 +170,9 @@ impl Reader {
             snapshot.scans.insert(path, scan);
         }
         for (path, entry) in entries {
-            snapshot.entries.insert(path, entry);
+            if entry.kind != EntryKind::Misnamed || !is_named(&snapshot, &path) {
+                snapshot.entries.insert(path, entry);
+            }
         }
         Ok(snapshot)
     }

@@ -1,7 +1,7 @@
 //! Values that a policy puts into a document that is not there yet: Flux v1's patch files grow with what is updated.
 
 use super::{Claim, Policy};
-use crate::engine::manifest::{FieldPath, FileEnd, ImageLine, LineId, ObjectId, Part, Step, is_plain_string};
+use crate::engine::manifest::{FieldPath, FileEnd, ImageLine, LineId, ObjectId, Part, Step, scalar};
 use std::sync::Arc;
 
 /// A value without a line, and the policy that it follows.
@@ -95,11 +95,4 @@ impl MissingField {
 /// Whether a patch can name the field: an item without a name has only its place in the list.
 pub(super) fn can_be_patched(path: &FieldPath) -> bool {
     !path.0.iter().any(|step| matches!(step, Step::Index(_))) && matches!(path.0.last(), Some(Step::Key(_)))
-}
-
-fn scalar(text: &str) -> String {
-    if is_plain_string(text) {
-        return text.to_owned();
-    }
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

@@ -25,7 +25,7 @@ impl Bindings {
         }
         let says_the_same = |file: &str| {
             let scan = |snapshot: &'_ Snapshot| snapshot.scans.get(file).cloned();
-            Outline::holds_for(file, scan(before).as_deref(), scan(after).as_deref())
+            Outline::says_the_same(file, scan(before).as_deref(), scan(after).as_deref())
         };
         let bindings = match changed.into_iter().all(says_the_same) {
             true => bind_outlined(after, self.rendering.outline.clone(), config.1),

@@ -337,11 +337,6 @@ impl Bindings {
         let roots = self.rendering.reach(file).roots;
         others.find(|other| !other.roots.is_disjoint(&roots)).map(AsRef::as_ref)
     }
-
-    /// Automations by the folder they write, looked up for one file.
-    pub fn automations_over<'a>(&'a self, file: &'a str) -> impl Iterator<Item = &'a Automation> {
-        self.automations.iter().filter(move |automation| automation.covers(file))
-    }
 }
 
 impl Automation {

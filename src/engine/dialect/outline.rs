@@ -97,7 +97,7 @@ impl Outline {
     }
 
     /// Whether a file that changed says what it said.
-    pub fn holds_for(file: &str, before: Option<&Scan>, after: Option<&Scan>) -> bool {
+    pub fn says_the_same(file: &str, before: Option<&Scan>, after: Option<&Scan>) -> bool {
         let (Some(before), Some(after)) = (before, after) else { return before.is_none() && after.is_none() };
         let kustomizations = |scan: &'_ Scan| {
             let found = scan.documents.iter().filter_map(|document| kustomization_of(file, document));

@@ -1,7 +1,8 @@
 //! Annotations that are written, changed or taken away in the file: whole lines, and no other byte.
 
 use super::{
-    Position, is_plain_string,
+    Position,
+    plain::{quoted, scalar},
     yaml::{self, LineIndex, Node, NodeKind, Style},
 };
 use std::{collections::BTreeMap, ops::Range};
@@ -227,25 +228,6 @@ impl<'t> Page<'t> {
         };
         Ok(Some((span, put)))
     }
-}
-
-/// A text as YAML has it on one line.
-fn scalar(text: &str) -> String {
-    if is_plain_string(text) { text.to_owned() } else { quoted(text) }
-}
-
-fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => out.extend(['\\', character]),
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            control if control.is_control() => out.push_str(&format!("\\U{:08x}", u32::from(control))),
-            other => out.push(other),
-        }
-    }
-    out + "\""
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ pub use object::{
     ImageRepositoryObject, ImageUpdateAutomationObject, Kustomization, KustomizeImage, KustomizePatch, LabelSelector,
     ObjectId, PatchSource, PatchTarget, PostBuild, SourceRef, group_of,
 };
+pub(crate) use plain::scalar;
 pub use plain::{is_plain_string, is_string};
 pub use read::InvalidObject;
 pub use scan::{SIZE_LIMIT, scan, too_large};

@@ -78,6 +78,26 @@ fn is_date(text: &str) -> bool {
     digits(year, 4..=4) && digits(month, 1..=2) && digits(day, 1..=2)
 }
 
+/// A text as YAML has it on one line: plain, or in double quotes.
+pub(crate) fn scalar(text: &str) -> String {
+    if is_plain_string(text) { text.to_owned() } else { quoted(text) }
+}
+
+/// In double quotes, whatever it is.
+pub(super) fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => out.extend(['\\', character]),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            control if control.is_control() => out.push_str(&format!("\\U{:08x}", u32::from(control))),
+            other => out.push(other),
+        }
+    }
+    out + "\""
+}
+
 #[cfg(test)]
 mod tests {
     use super::{is_plain_string, is_string};

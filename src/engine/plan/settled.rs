@@ -23,7 +23,7 @@ impl Line {
         Line { scan: scan.clone(), choice: choice.clone() }
     }
 
-    pub fn holds_for(&self, scan: &Arc<Scan>, choice: &Arc<str>) -> bool {
+    pub fn is_of(&self, scan: &Arc<Scan>, choice: &Arc<str>) -> bool {
         Arc::ptr_eq(&self.scan, scan) && Arc::ptr_eq(&self.choice, choice)
     }
 }

@@ -362,8 +362,10 @@ impl Choices<'_> {
     fn is_settled(&self, binding: &Binding, scan: &Arc<Scan>, known: Option<&Line>) -> bool {
         let (Some(known), Ok(policy)) = (known, &binding.policy) else { return false };
         let PolicyState::Usable { repository, policy: tags } = &policy.state else { return false };
-        automation(self.inputs, binding).is_ok()
-            && self.of(policy, repository, tags).is_ok_and(|chosen| known.holds_for(scan, &chosen.reason))
+        // The choice is the same where the policy wants its digest now.
+        policy.digest == DigestReflection::Never
+            && automation(self.inputs, binding).is_ok()
+            && self.of(policy, repository, tags).is_ok_and(|chosen| known.is_of(scan, &chosen.reason))
     }
 
     /// To be remembered of a line that holds what its policy wants.

@@ -63,6 +63,7 @@ pub(super) const UNPARSED: &str = "the file is no YAML, and butler.yaml says `di
 pub(super) fn untouchable(entry: Option<&Entry>, scan: &Scan) -> Option<(&'static str, String)> {
     encrypted(scan).or_else(|| match entry.map(|entry| entry.kind) {
         Some(EntryKind::File) => None,
+        Some(EntryKind::Misnamed) => Some(("path-not-utf8", "the file's path is not in UTF-8: rename it".into())),
         _ => Some(("symlink", "the file is a symbolic link; butler edits only the file itself".into())),
     })
 }

@@ -4,6 +4,9 @@
 use super::{OUTPUT_LIMIT, format, value::Value};
 use std::cmp::Ordering;
 
+/// More than a commit has changes; what costs its square stays cheap.
+const LIST_LIMIT: usize = 1000;
+
 type Called = Result<Value, String>;
 
 /// In alphabetical order.
@@ -202,8 +205,12 @@ fn sprig(name: &str, arguments: &[Value]) -> Called {
         }
         "list" => flat(arguments).map(|items| Value::list(items.to_vec())),
         "append" => {
-            let item = arguments.get(1).ok_or_else(|| format!("expected 2 arguments, found {}", arguments.len()))?;
-            Ok(Value::list(list(0)?.iter().chain([item]).cloned().collect()))
+            let [_, item] = arguments else { return Err(format!("expected 2 arguments, found {}", arguments.len())) };
+            let (items, item) = (list(0)?, flat(std::slice::from_ref(item))?);
+            if items.len() >= LIST_LIMIT {
+                return Err(format!("expected a list of less than {LIST_LIMIT} items, found {}", items.len()));
+            }
+            Ok(Value::list(items.iter().chain(item).cloned().collect()))
         }
         "first" => Ok(list(0)?.first().cloned().unwrap_or(Value::Nil)),
         "last" => Ok(list(0)?.last().cloned().unwrap_or(Value::Nil)),
@@ -214,7 +221,7 @@ fn sprig(name: &str, arguments: &[Value]) -> Called {
         }
         "uniq" => {
             let mut kept: Vec<Value> = Vec::new();
-            for item in list(0)?.iter().take(1000) {
+            for item in list(0)?.iter().take(LIST_LIMIT) {
                 if !kept.contains(item) {
                     kept.push(item.clone());
                 }

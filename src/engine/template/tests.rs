@@ -71,6 +71,14 @@ fn cases() {
             "{{ $new := list }}{{ range .Changed.Changes }}{{ $new = append $new .NewValue }}{{ end }}{{ join \", \" $new }}",
             "web:2, api:2",
         ),
+        (
+            "{{ $x := list 1 }}{{ append (list) $x }}",
+            "! line 1, column 22: append: lists of lists are not supported here",
+        ),
+        (
+            "{{ $x := list }}{{ range 1001 }}{{ $x = append $x . }}{{ end }}",
+            "! line 1, column 41: append: expected a list of less than 1000 items, found 1000",
+        ),
         ("{{ append (list 1) }}", "! line 1, column 4: append: expected 2 arguments, found 1"),
         ("{{ with index .Changed.Changes 0 }}{{ .NewValue }}{{ end }}", "web:2"),
         ("{{ (index .Changed.Changes 1).NewValue }}", "api:2"),

@@ -108,6 +108,22 @@ fn files_that_are_not_read_are_told() {
     let expected = [r"caf\xE9.yaml path-not-utf8", r"d\xFF/b.yaml path-not-utf8", "large.yaml file-too-large"];
     assert_eq!(told, expected);
     assert_eq!(state.snapshot.lines().count(), 1);
+
+    // A file may have the very name that another is shown by: it comes, and stays when the other goes.
+    fs::write(path(br"caf\xE9.yaml"), IMAGE).unwrap();
+    for gone in [None, Some(&b"caf\xe9.yaml"[..])] {
+        if let Some(name) = gone {
+            fs::remove_file(path(name)).unwrap();
+        }
+        town.ann.git(&["add", "--all"]);
+        town.ann.git(&["commit", "--quiet", "--message", "namesakes"]);
+        let head = town.ann.push().head();
+        town.mirror.fetch(BRANCHES).unwrap();
+        let state = reader.branch(&town.mirror, "main", &head, &config).unwrap();
+        let anew = Reader::default().branch(&town.mirror, "main", &head, &config).unwrap();
+        assert_eq!(content(&state), content(&anew));
+        assert_eq!(state.snapshot.lines().count(), 2, "{gone:?}");
+    }
 }
 
 #[test]

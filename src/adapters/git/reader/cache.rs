@@ -6,6 +6,8 @@ use std::{collections::HashMap, mem, path::PathBuf, sync::Arc};
 
 /// About how many bytes of scans are kept. A file of the field's usual size takes one to three thousand.
 const SCAN_BYTES: usize = 256 << 20;
+/// How many bytes of data a byte of YAML is kept as, or more.
+const DATA_WEIGHT: usize = 4;
 /// How many files the snapshots kept may have together; an entry takes some 200 bytes.
 const SNAPSHOT_FILES: usize = 1_000_000;
 
@@ -62,7 +64,13 @@ fn weight(scan: Option<&Scan>) -> usize {
     let line = |line: &crate::engine::manifest::ImageLine| {
         size_of_val(line) + line.value.len() + line.image.as_ref().map_or(0, String::len) + 48 * line.path.0.len()
     };
-    key + size_of_val(scan)
+    // Kustomizations, image objects and the like are kept as data: some times the bytes that they were read from.
+    let is_data = |document: &crate::engine::manifest::Document| {
+        document.content.is_some() || document.kustomization.is_some() || document.generator.is_some()
+    };
+    let data = if scan.documents.iter().any(is_data) { DATA_WEIGHT * scan.end.size } else { 0 };
+    key + data
+        + size_of_val(scan)
         + scan.documents.iter().map(document).sum::<usize>()
         + scan.lines.iter().map(line).sum::<usize>()
         + scan.findings.iter().map(|finding| size_of_val(finding) + finding.message.len()).sum::<usize>()

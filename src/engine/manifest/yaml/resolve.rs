@@ -1,7 +1,7 @@
 //! What a document means: aliases replaced by what they stand for, merge keys applied.
 
 use super::{Node, NodeKind};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// How many nodes of a document may be put in by its aliases, and kept for them: more than any object has, and little
 /// enough that aliases of aliases of aliases cost nothing.
@@ -48,7 +48,7 @@ impl<'a> Resolver<'a> {
             }
             NodeKind::Mapping(entries) => {
                 let entry = |(key, value): &(Node<'a>, Node<'a>)| {
-                    let key = self.resolve(key, depth + 1).node;
+                    let key = child(self.resolve(key, depth + 1));
                     (key, child(self.resolve(value, depth + 1)))
                 };
                 let entries = merged(entries.iter().map(entry).collect());
@@ -97,16 +97,61 @@ fn merged<'a>(entries: Vec<(Node<'a>, Node<'a>)>) -> Vec<(Node<'a>, Node<'a>)> {
         return entries;
     }
     let (merges, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_merge);
+    let name = |key: &Node<'a>| key.as_str().map(str::to_owned);
+    let mut known: HashSet<Option<String>> = own.iter().map(|(key, _)| name(key)).collect();
     for (_, merge) in merges {
         let sources = match merge.kind {
             NodeKind::Sequence(items) => items,
             _ => vec![merge],
         };
         for (key, value) in sources.iter().flat_map(Node::entries) {
-            if !own.iter().any(|(known, _)| known.as_str() == key.as_str()) {
+            if known.insert(name(key)) {
                 own.push((key.clone(), value.clone()));
             }
         }
     }
     own
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::manifest::yaml::parse;
+
+    /// Nodes and depth, keys included.
+    fn measure(node: &Node<'_>) -> (usize, usize) {
+        let pairs = node.entries().iter().flat_map(|(key, value)| [key, value]);
+        let below = node.items().iter().chain(pairs).map(measure);
+        below.fold((1, 1), |(nodes, depth), (more, deeper)| (nodes + more, depth.max(deeper + 1)))
+    }
+
+    #[test]
+    fn bombs_in_keys_and_values_stay_harmless() {
+        let levels = |n: usize, first: &str, level: &dyn Fn(&str) -> String| {
+            let rest = (1..n).map(|at| format!("a{at}: &a{at} {}\n", level(&format!("*a{}", at - 1))));
+            format!("a0: &a0 {first}\n{}", rest.collect::<String>())
+        };
+        let wide = |alias: &str| [alias; 10].join(", ");
+        let cases = [
+            levels(9, "x", &|alias| format!("[{}]", wide(alias))),
+            levels(9, "{x: y}", &|alias| format!("{{? [{}] : x}}", wide(alias))),
+            levels(9, "{x: y}", &|alias| format!("{{? {{a: [{}]}} : [{alias}]}}", wide(alias))),
+            levels(300, "x", &|alias| format!("[[[[[{alias}]]]]]")),
+            levels(300, "{x: y}", &|alias| format!("{{? [{alias} ] : x}}")),
+        ];
+        for text in cases {
+            let stream = parse(&text);
+            let (nodes, depth) = measure(&stream.documents[0].root.as_ref().unwrap().resolved());
+            assert!(nodes < 3 * ALIAS_NODES && depth < 2 * ALIAS_DEPTH, "{nodes} nodes, {depth} deep: {text}");
+        }
+    }
+
+    #[test]
+    fn own_keys_go_before_merged_ones() {
+        let stream = parse("a: &a {x: 1, y: 2}\nb: {y: 3, <<: *a, z: 4}\n");
+        let root = stream.documents[0].root.as_ref().unwrap().resolved();
+        let b = root.get("b").unwrap();
+        let shown: Vec<_> = b.entries().iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(shown, [(Some("y"), Some("3")), (Some("z"), Some("4")), (Some("x"), Some("1"))]);
+    }
 }

@@ -12,7 +12,11 @@ use crate::engine::{
 use jiff::SignedDuration;
 use proptest::{prelude::*, strategy::ValueTree};
 use regex::Regex;
-use std::{collections::BTreeMap, fmt::Write, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    sync::Arc,
+};
 
 const FILES: &[&str] =
     &["apps/dev/a.yaml", "apps/dev/b.yaml", "apps/dev/kustomization.yaml", "apps/prod/a.yaml", "c.yaml"];
@@ -305,39 +309,77 @@ proptest! {
     #[test]
     fn a_plan_after_pushes_is_the_plan_from_nothing(
         made in repository(),
-        pushes in prop::collection::vec((repository(), prop::collection::vec(any::<bool>(), 12)), 1..4),
+        pushes in prop::collection::vec((push(), proptest::option::weighted(0.3, config())), 1..4),
     ) {
-        let mut files = made.files.clone();
-        let mut facts = Facts::default();
+        let (mut files, mut config, mut facts) = (made.files.clone(), made.config.clone(), Facts::default());
         let mut snapshot = files.snapshot();
-        let mut bindings = Arc::new(bind(&snapshot, &made.config));
+        let mut bindings = Arc::new(bind(&snapshot, &config));
         made.planned_with(&snapshot, &bindings, &mut facts);
         // butler's own push comes first: most lines are current then.
-        let own = files.after(&made.planned(&files).changes);
-        let others = pushes.into_iter().map(|(other, taken)| {
-            let taken = other.files.0.into_iter().zip(taken).filter(|(_, taken)| *taken);
-            taken.map(|((file, text), _)| (file, text)).collect::<BTreeMap<String, String>>()
-        });
-        for push in std::iter::once(own.0).chain(others) {
-            let after = Files(files.0.iter().map(|(file, text)| (file.clone(), text.clone())).chain(push).collect());
+        let own = files.after(&made.planned(&files).changes).0;
+        let own = std::iter::once((Push::Files(own), None));
+        for (push, other_config) in own.chain(pushes) {
+            let after = push.onto(&files);
             let fresh = after.snapshot();
-            let changed: Vec<&String> =
-                after.0.keys().filter(|file| files.0.get(*file) != after.0.get(*file)).collect();
+            let all = files.0.keys().chain(after.0.keys());
+            let changed: BTreeSet<&str> =
+                all.filter(|file| files.0.get(*file) != after.0.get(*file)).map(String::as_str).collect();
             // As a reader does it: what did not change is the same scan.
             let mut followed = snapshot.clone();
             for file in &changed {
-                followed.entries.insert(file.as_str().into(), fresh.entries.get(file).unwrap().clone());
+                followed.scans.remove(file);
+                match fresh.entries.get(file) {
+                    Some(entry) => drop(followed.entries.insert((*file).into(), entry.clone())),
+                    None => drop(followed.entries.remove(file)),
+                }
                 if let Some(scan) = fresh.scans.get(file) {
-                    followed.scans.insert(file.as_str().into(), scan.clone());
+                    followed.scans.insert((*file).into(), scan.clone());
                 }
             }
-            let paths = changed.iter().map(|file| file.as_str());
-            bindings = bindings.follow(&snapshot, &followed, paths, (&made.config, &made.config));
-            snapshot = followed;
-            files = after;
+            let next = other_config.unwrap_or_else(|| config.clone());
+            bindings = bindings.follow(&snapshot, &followed, changed.iter().copied(), (&config, &next));
+            (snapshot, files, config) = (followed, after, next);
             let plan = made.planned_with(&snapshot, &bindings, &mut facts);
-            prop_assert_eq!(plan, made.planned(&files));
+            let anew = Made { config: config.clone(), ..made.clone() };
+            prop_assert_eq!(plan, anew.planned(&files), "after {:?}", push);
         }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Push {
+    Files(BTreeMap<String, String>),
+    /// The policy's digests are reflected otherwise, and nothing else is.
+    Reflection(&'static str),
+    Removal(prop::sample::Index),
+}
+
+fn push() -> impl Strategy<Value = Push> {
+    let some = (repository(), prop::collection::vec(any::<bool>(), 12)).prop_map(|(other, taken)| {
+        let taken = other.files.0.into_iter().zip(taken).filter(|(_, taken)| *taken);
+        Push::Files(taken.map(|(file, _)| file).collect())
+    });
+    let reflection = prop::sample::select(&["Never", "IfNotPresent", "Always"]).prop_map(Push::Reflection);
+    prop_oneof![2 => some, 1 => reflection, 1 => any::<prop::sample::Index>().prop_map(Push::Removal)]
+}
+
+impl Push {
+    fn onto(&self, files: &Files) -> Files {
+        let mut after = files.clone();
+        match self {
+            Push::Files(pushed) => after.0.extend(pushed.clone()),
+            Push::Reflection(reflection) => {
+                let field = Regex::new("digestReflectionPolicy: [A-Za-z]+").unwrap();
+                for text in after.0.values_mut() {
+                    *text = field.replace(text, format!("digestReflectionPolicy: {reflection}")).into_owned();
+                }
+            }
+            Push::Removal(which) => {
+                let file = after.0.keys().nth(which.index(after.0.len().max(1))).cloned();
+                file.map(|file| after.0.remove(&file));
+            }
+        }
+        after
     }
 }
 
