@@ -169,6 +169,8 @@ mod tests {
     const MARKED: &str = "image: example.com/app:1 # {\"$imagepolicy\": \"default:app\"}\n";
     const LISTED: &str = "resources: [app.yaml]\nimages:\n- name: example.com/app\n  newTag: v1\n";
     const ANNOTATED: &str = "kind: Deployment\nmetadata: {name: web, annotations: {fluxcd.io/automated: 'true'}}\nspec: {template: {spec: {containers: [{name: c, image: 'example.com/web:1'}]}}}\n";
+    /// An alias in another field: a problem that names the image.
+    const ALIASED: &str = "kind: Deployment\nmetadata: {name: d, annotations: {fluxcd.io/automated: 'true'}}\nspec: {template: {spec: {containers: [{name: c, image: &i 'r.io/d:1.0.0', env: [{name: I, value: *i}]}]}}}\n";
     const NATIVE: &str = "image: example.com/native:1\n";
     /// What the marker and the policy of butler.yaml want differs: a problem, which has a position.
     const TORN: &str = "kind: ConfigMap\nimage: example.com/native:1 # {\"$imagepolicy\": \"default:app\"}\n";
@@ -180,6 +182,7 @@ mod tests {
     fn bindings_hold_where_they_would_be_the_same() {
         let config = config::parse("butler.yaml", CONFIG).unwrap();
         let files = Files::default().with([
+            ("apps/aliased.yaml", ALIASED),
             ("apps/app.yaml", MARKED),
             ("apps/kustomization.yaml", LISTED),
             ("apps/native.yaml", NATIVE),
@@ -191,7 +194,7 @@ mod tests {
         ]);
         let before = files.snapshot();
         let bindings = bind(&before, &config);
-        assert_eq!((bindings.lines.len(), bindings.problems.len()), (5, 1), "{:?}", bindings.lines);
+        assert_eq!((bindings.lines.len(), bindings.problems.len()), (6, 2), "{:?}", bindings.lines);
         let shown = |bindings: &Bindings| {
             let Bindings { lines, additions, policies, automations, problems, settled: _, rendering: _, generated: _ } =
                 bindings;
@@ -211,6 +214,7 @@ mod tests {
             ("plain.yaml", "kind: Namespace # x\n".to_owned(), true),
             ("new.yaml", "kind: Namespace\n".to_owned(), false),
             ("plain.yaml", NATIVE.to_owned(), false),
+            ("apps/aliased.yaml", other(ALIASED, "1.0.0", "2.0.0"), true),
             ("apps/app.yaml", other(MARKED, "app:1", "app:1.2.3"), true),
             ("apps/app.yaml", format!("# more\n{MARKED}"), true),
             ("apps/app.yaml", other(MARKED, "app:1", "other:1"), false),

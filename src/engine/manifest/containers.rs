@@ -6,7 +6,7 @@ use super::{
     yaml::{LineIndex, Node, NodeKind, Style},
 };
 use crate::engine::image::Reference;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The name of the image at the top of a HelmRelease's values.
 const CHART_IMAGE: &str = "chart-image";
@@ -25,18 +25,32 @@ pub(super) struct Found {
     pub extras: Extras,
 }
 
+/// What holds the containers of an object.
+enum Holder {
+    Pod,
+    Values,
+}
+
+/// What holds the containers of objects of a kind, and where. All that such an object is stands in `metadata` and `spec`.
+fn holder(kind: &str) -> Option<(Holder, &'static [&'static str])> {
+    match kind {
+        "Deployment" | "DaemonSet" | "StatefulSet" => Some((Holder::Pod, &["spec", "template", "spec"])),
+        "CronJob" => Some((Holder::Pod, &["spec", "jobTemplate", "spec", "template", "spec"])),
+        "HelmRelease" | "FluxHelmRelease" => Some((Holder::Values, &["spec", "values"])),
+        _ => None,
+    }
+}
+
 /// The containers of an object.
 pub(super) fn find(kind: &str, object: &Node<'_>, annotations: &[Annotation], index: &LineIndex) -> Found {
     let mut found = Found::default();
-    match kind {
-        "Deployment" | "DaemonSet" | "StatefulSet" => found.pod(object.at(&["spec", "template", "spec"])),
-        "CronJob" => found.pod(object.at(&["spec", "jobTemplate", "spec", "template", "spec"])),
-        "HelmRelease" | "FluxHelmRelease" => {
-            if let Some(values) = object.at(&["spec", "values"]) {
-                found.release(values, annotations, index);
-            }
+    if let Some((holder, path)) = holder(kind)
+        && let Some(node) = object.at(path)
+    {
+        match holder {
+            Holder::Pod => found.pod(node),
+            Holder::Values => found.release(node, annotations, index),
         }
-        _ => {}
     }
     found
 }
@@ -50,8 +64,7 @@ struct Fields<'n, 'a> {
 }
 
 impl Found {
-    fn pod(&mut self, spec: Option<&Node<'_>>) {
-        let Some(spec) = spec else { return };
+    fn pod(&mut self, spec: &Node<'_>) {
         for container in
             ["containers", "initContainers"].into_iter().filter_map(|key| spec.get(key)).flat_map(Node::items)
         {
@@ -163,29 +176,55 @@ impl Found {
     }
 }
 
-/// How often the objects of a document with aliases have each value, by the first byte of its content. A value with an
-/// anchor that stands outside of `metadata` and `spec` is only there to be brought to them.
+/// How often a document with aliases has each value, by the first byte of its content.
 pub(super) struct Uses(HashMap<usize, usize>);
 
 impl Uses {
-    /// `root`: of a document with its aliases resolved.
-    pub(super) fn of(root: &Node<'_>) -> Self {
+    /// `meant`: the root with its aliases resolved.
+    pub(super) fn of(root: &Node<'_>, meant: &Node<'_>) -> Self {
         let mut uses = Uses(HashMap::new());
-        let objects = match root.get("items").map(Node::items).unwrap_or_default() {
-            [] => std::slice::from_ref(root),
-            items => items,
-        };
-        for object in objects {
-            ["metadata", "spec"].into_iter().filter_map(|key| object.get(key)).for_each(|field| uses.count(field));
-        }
+        uses.object(root, meant);
         uses
+    }
+
+    /// Of an object with containers, or a list. Keys that are none of its fields are there for their anchors: what these
+    /// name is used only where an alias brings it.
+    fn object(&mut self, written: &Node<'_>, meant: &Node<'_>) {
+        let defining = written.entries().iter().filter(|(_, value)| only_defines(value));
+        let defining: HashSet<usize> = defining.map(|(key, _)| key.span.start).collect();
+        let items = written.get("items").map(Node::items).unwrap_or_default();
+        for (key, value) in meant.entries() {
+            match key.as_str() {
+                Some("items") if !items.is_empty() && items.len() == value.items().len() => {
+                    items.iter().zip(value.items()).for_each(|(written, meant)| self.item(written, meant));
+                }
+                Some("metadata" | "spec" | "items") => self.count(value),
+                _ if defining.contains(&key.span.start) => {}
+                _ => {
+                    self.count(key);
+                    self.count(value);
+                }
+            }
+        }
+    }
+
+    /// Of a list. Other objects than those with containers have fields of any name: `data`, `subjects`.
+    fn item(&mut self, written: &Node<'_>, meant: &Node<'_>) {
+        match meant.get("kind").and_then(Node::as_str).and_then(holder) {
+            Some(_) => self.object(written, meant),
+            None => self.count(meant),
+        }
     }
 
     fn count(&mut self, node: &Node<'_>) {
         if let Some(start) = content_start(node).filter(|_| !node.is_null()) {
             *self.0.entry(start).or_default() += 1;
         }
-        node.items().iter().chain(node.entries().iter().map(|(_, value)| value)).for_each(|below| self.count(below));
+        node.items().iter().for_each(|item| self.count(item));
+        for (key, value) in node.entries() {
+            self.count(key);
+            self.count(value);
+        }
     }
 
     /// Marks containers whose tag stands elsewhere, or is that of other fields too. `written`: those that have theirs in
@@ -200,6 +239,14 @@ impl Uses {
             container.shared = self.0.get(&start).is_some_and(|uses| *uses > own);
         }
     }
+}
+
+/// Whether no alias stands in a value, save in what has an anchor itself.
+fn only_defines(node: &Node<'_>) -> bool {
+    node.anchor.is_some()
+        || !matches!(node.kind, NodeKind::Alias(_))
+            && node.items().iter().all(only_defines)
+            && node.entries().iter().all(|(key, value)| only_defines(key) && only_defines(value))
 }
 
 /// The `registry` beside an image as a line of its own: it is no image line, and only ever edited with the image's name.

@@ -86,7 +86,7 @@ pub fn scan(kind: FileKind, bytes: &[u8]) -> Scan {
         match (&document.root, &document.error) {
             (Some(root), _) => {
                 let meant = document.meant();
-                walk.uses = meant.as_deref().filter(|_| document.has_aliases).map(Uses::of);
+                walk.uses = meant.as_deref().filter(|_| document.has_aliases).map(|meant| Uses::of(root, meant));
                 walk.document(root, meant.as_deref().unwrap_or(root));
             }
             (None, Some(error)) => walk.unparsed(document.span.clone(), error),

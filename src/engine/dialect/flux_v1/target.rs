@@ -88,22 +88,25 @@ impl<'a> Built<'a> {
             let image = image.as_deref()?;
             let own = container.tag_line().and_then(|start| line_at(self.scan, start));
             let part = if container.tag.is_some() { Part::Tag } else { Part::Reference };
+            // Bindings are kept over a change of tags alone, so what is told names the image without its tag.
+            let name = || Reference::parse(image).map_or_else(|_| image.to_owned(), |reference| reference.name);
             let target = match (own, scope, &self.unclear) {
                 (None, ..) => Target::Nowhere {
                     code: "value-not-editable",
-                    why: format!("the tag of {image} is not written as one plain or quoted value"),
+                    why: format!("the tag of {} is not written as one plain or quoted value", name()),
                 },
                 (Some(_), None, _) if container.shared => Target::Nowhere {
                     code: "value-not-editable",
                     why: format!(
-                        "the tag of {image} is brought by an alias to other fields too than this object's containers, which \
-                         would change with it: write those out"
+                        "the tag of {} is brought by an alias to other fields too than this object's containers, which \
+                         would change with it: write those out",
+                        name()
                     ),
                 },
                 (Some(line), None, _) => Target::Line { file: self.file, line },
                 (Some(_), Some(_), _) if container.aliased => Target::Nowhere {
                     code: "patch-incomplete",
-                    why: format!("an alias brings the tag of {image}: write it out for it to be patched"),
+                    why: format!("an alias brings the tag of {}: write it out for it to be patched", name()),
                 },
                 (Some(_), Some(_), Some(why)) => {
                     let id = self.id().map(|id| id.to_string()).unwrap_or_default();

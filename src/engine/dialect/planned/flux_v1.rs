@@ -416,6 +416,50 @@ fn aliases_and_merge_keys() {
     }
 }
 
+/// An anchor's value changes where only the object's containers have it, and a `set` of the object says the same.
+#[test]
+fn aliases_count_wherever_they_stand() {
+    let deployment = |image: &str, top: &str| {
+        format!(
+            "{{kind: Deployment, metadata: {{name: d, namespace: n, annotations: {{fluxcd.io/automated: 'true', fluxcd.io/tag.c: 'semver:*'}}}}, {top}spec: {{template: {{spec: {{containers: [{{name: c, {image}}}]}}}}}}}}\n"
+        )
+    };
+    let list = |items: &[&str]| format!("kind: List\napiVersion: v1\nitems:\n- {}", items.join("- "));
+    let own = deployment("image: &i 'r.io/d:1.0.0'", "");
+    let brought = deployment("image: *i", "");
+    let top = |top: &str| deployment("image: *i", top);
+    #[rustfmt::skip]
+    let cases: &[(&str, String, bool)] = &[
+        // Whether the value changes.
+        ("no alias", list(&[&own]), true),
+        ("another object's data", list(&[&own, "{kind: ConfigMap, data: {v: *i}}\n"]), false),
+        ("another object's secret", list(&[&own, "{kind: Secret, stringData: {v: *i}}\n"]), false),
+        ("another object's subjects", list(&[&own, "{kind: RoleBinding, subjects: [{name: *i}]}\n"]), false),
+        ("another object's key", list(&[&own, "{kind: ConfigMap, data: {*i : v}}\n"]), false),
+        ("the list's own field", format!("{}x: *i\n", list(&[&own])), false),
+        ("an item's anchor", list(&[&top("x: &i 'r.io/d:1.0.0', ")]), true),
+        ("a field at the top", own.replace("}\n", ", data: {x: *i}}\n"), false),
+        ("a field at the top of an item", list(&[&top("x: &i 'r.io/d:1.0.0', data: {x: *i}, ")]), false),
+        ("an anchor at the top", top("x: &i 'r.io/d:1.0.0', "), true),
+        ("an anchor below the top", top("x: {i: &i 'r.io/d:1.0.0', j: k}, "), true),
+        ("an anchor whose value has an alias", deployment("<<: *c", "x: &i 'r.io/d:1.0.0', y: &c {image: *i}, "), true),
+        ("an anchor at the top, and another alias", top("x: &i 'r.io/d:1.0.0', data: {x: *i}, "), false),
+        ("an alias beside its anchor", top("x: {i: &i 'r.io/d:1.0.0', j: *i}, "), false),
+        ("an alias in place of items", top("x: &i 'r.io/d:1.0.0', items: *i, "), false),
+        ("an alias as a whole field", top("x: &i 'r.io/d:1.0.0', y: *i, "), false),
+    ];
+    for (what, text, changes) in cases {
+        let repo = repo(&[("a.yaml", text)]).tags("r.io/d", "1.0.0 2.0.0");
+        let expected = if *changes { text.replace("1.0.0", "2.0.0") } else { text.clone() };
+        let codes = if *changes { vec![] } else { vec!["value-not-editable"] };
+        let outcome = repo.plan();
+        assert_eq!((&outcome.files["a.yaml"], outcome.codes()), (&expected, codes.clone()), "{what}");
+        let (files, told) = repo.set(&[assignment("n:deployment/d=r.io/d:2.0.0")]);
+        assert_eq!(files.get("a.yaml").unwrap_or(text), &expected, "{what}");
+        assert_eq!(told, codes, "{what}");
+    }
+}
+
 #[test]
 fn set_changes_shared_values_for_all_or_none() {
     let text = |env: &str| {
