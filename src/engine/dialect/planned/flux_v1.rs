@@ -426,7 +426,6 @@ fn aliases_count_wherever_they_stand() {
     };
     let list = |items: &[&str]| format!("kind: List\napiVersion: v1\nitems:\n- {}", items.join("- "));
     let own = deployment("image: &i 'r.io/d:1.0.0'", "");
-    let brought = deployment("image: *i", "");
     let top = |top: &str| deployment("image: *i", top);
     #[rustfmt::skip]
     let cases: &[(&str, String, bool)] = &[
