@@ -1,8 +1,8 @@
 //! Which tags a policy looks at, and which part of each it compares: exclusions, then `filterTags`' pattern and extract.
 
-use super::re2::Pattern;
+use super::re2::{Pattern, Places, Straight};
 use regex::CaptureLocations;
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 /// What Flux leaves out where a repository sets no list of its own (`exclusionList` of ImageRepository): signatures.
 pub const DEFAULT_EXCLUSION: &str = r"^.*\.sig$";
@@ -21,6 +21,31 @@ impl Exclusions {
             // `.` matches no line break.
             Exclusions::Default => tag.strip_suffix(".sig").is_some_and(|rest| !rest.contains('\n')),
             Exclusions::Patterns(patterns) => patterns.iter().any(|p| p.regex.is_match(tag)),
+        }
+    }
+}
+
+/// Where the groups of a match are.
+pub(super) struct Locations {
+    regex: CaptureLocations,
+    straight: Box<Places>,
+    /// Which of the two was read last.
+    is_straight: bool,
+}
+
+impl Locations {
+    /// Whether the pattern matches.
+    fn read(&mut self, pattern: &Pattern, tag: &str) -> bool {
+        let straight = pattern.straight.as_ref().and_then(|straight| straight.read(tag, &mut self.straight));
+        self.is_straight = straight.is_some();
+        straight.unwrap_or_else(|| pattern.regex.captures_read(&mut self.regex, tag).is_some())
+    }
+
+    /// Of a group that took part in the match.
+    fn get(&self, group: usize) -> Option<Range<usize>> {
+        match self.is_straight {
+            true => self.straight.get(group).cloned(),
+            false => self.regex.get(group).map(|(start, end)| start..end),
         }
     }
 }
@@ -61,17 +86,20 @@ impl Filter {
     }
 
     /// Room for the places of groups, to use again from tag to tag.
-    pub fn locations(&self) -> CaptureLocations {
-        self.pattern.regex.capture_locations()
+    pub fn locations(&self) -> Locations {
+        let straight = self.pattern.straight.as_ref().map(Straight::places).unwrap_or_default();
+        Locations { regex: self.pattern.regex.capture_locations(), straight, is_straight: false }
     }
 
     /// The part of a tag that is compared; `None` where the pattern does not match.
-    pub fn key<'t>(&self, tag: &'t str, locations: &mut CaptureLocations) -> Option<Cow<'t, str>> {
+    pub fn key<'t>(&self, tag: &'t str, locations: &mut Locations) -> Option<Cow<'t, str>> {
         if let Extract::Tag = self.extract {
             return self.pattern.regex.is_match(tag).then_some(Cow::Borrowed(tag));
         }
-        self.pattern.regex.captures_read(locations, tag)?;
-        let group = |index| locations.get(index).map_or("", |(start, end)| &tag[start..end]);
+        if !locations.read(&self.pattern, tag) {
+            return None;
+        }
+        let group = |index| locations.get(index).map_or("", |place| &tag[place]);
         Some(match &self.extract {
             Extract::Tag => Cow::Borrowed(tag),
             Extract::Group(index) => Cow::Borrowed(group(*index)),
@@ -80,10 +108,9 @@ impl Filter {
                 for piece in pieces {
                     key.push_str(match piece {
                         Piece::Text(text) => text,
-                        Piece::Groups(groups) => groups
-                            .iter()
-                            .find_map(|index| locations.get(*index))
-                            .map_or("", |(from, to)| &tag[from..to]),
+                        Piece::Groups(groups) => {
+                            groups.iter().find_map(|index| locations.get(*index)).map_or("", |place| &tag[place])
+                        }
                     });
                 }
                 Cow::Owned(key)

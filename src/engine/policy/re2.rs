@@ -5,8 +5,10 @@
 //! written anew, and what Go refuses is refused, with the byte where it stands.
 
 mod class;
+mod straight;
 
 use std::fmt::Write;
+pub use straight::{Places, Straight};
 
 /// The longest pattern, in bytes, and the largest compiled program; real ones stay under 200 bytes.
 const PATTERN_MAX: usize = 16 * 1024;
@@ -25,6 +27,8 @@ pub struct PatternError {
 #[derive(Clone, Debug)]
 pub struct Pattern {
     pub regex: regex::Regex,
+    /// The same, where it can be read in one go.
+    pub straight: Option<Straight>,
     /// The name of each group, by number; group 0 is the whole match. Go lets several groups have one name.
     pub groups: Vec<Option<String>>,
     /// The text that every match begins with, as far as it is plain to see.
@@ -52,7 +56,8 @@ impl Pattern {
                 other => other.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
             },
         })?;
-        Ok(Pattern { regex, groups: translated.groups, prefix: translated.prefix })
+        let straight = regex_syntax::parse(&translated.out).ok().and_then(|hir| Straight::of(&hir));
+        Ok(Pattern { regex, straight, groups: translated.groups, prefix: translated.prefix })
     }
 }
 
