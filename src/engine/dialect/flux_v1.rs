@@ -123,6 +123,9 @@ pub(super) fn bind(snapshot: &Snapshot, included: &Inclusions<'_>, bindings: &mu
         true => included.outline.annotated.iter().collect(),
         false => snapshot.scans.keys().collect(),
     };
+    if all.is_empty() {
+        return;
+    }
     let mut patches = included.patches();
     patches.extend(scopes.patches().map(str::to_owned));
     let mut scans = snapshot.scans.lookup();

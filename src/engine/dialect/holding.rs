@@ -1,7 +1,7 @@
 //! What holds of bindings for a later snapshot too: the usual push changes tags, or files that say nothing of what is
 //! automated, and then nothing has to be put together anew.
 
-use super::{Binding, Bindings, bind, bind_outlined, outline::Outline};
+use super::{Binding, Bindings, bind_outlined};
 use crate::engine::{
     config::Config,
     image::Reference,
@@ -23,14 +23,8 @@ impl Bindings {
         if config.0 == config.1 && self.hold_for(before, after, changed.clone()) {
             return self.clone();
         }
-        let says_the_same = |file: &str| {
-            let scan = |snapshot: &'_ Snapshot| snapshot.scans.get(file).cloned();
-            Outline::says_the_same(file, scan(before).as_deref(), scan(after).as_deref())
-        };
-        let bindings = match changed.into_iter().all(says_the_same) {
-            true => bind_outlined(after, self.rendering.outline.clone(), config.1),
-            false => bind(after, config.1),
-        };
+        let outline = self.rendering.outline.follow(before, after, changed);
+        let bindings = bind_outlined(after, outline, config.1);
         let same_line = |(a, b): (&Binding, &Binding)| a.line == b.line && a.file == b.file;
         let same_lines =
             self.lines.len() == bindings.lines.len() && self.lines.iter().zip(&bindings.lines).all(same_line);

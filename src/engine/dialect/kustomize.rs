@@ -7,11 +7,10 @@ use std::{collections::BTreeSet, sync::Arc};
 /// Where Kubernetes puts an object that names no namespace.
 pub(super) const DEFAULT_NAMESPACE: &str = "default";
 
-/// The kustomizations of a snapshot, and what they include.
+/// The kustomizations of a snapshot, and what they include. Each is looked up where it is asked for.
 pub(crate) struct Inclusions<'a> {
     pub(super) outline: Arc<Outline>,
-    /// In the outline's order, each with its file.
-    kustomizations: Vec<(&'a str, &'a Kustomization)>,
+    snapshot: &'a Snapshot,
 }
 
 impl<'a> Inclusions<'a> {
@@ -21,13 +20,7 @@ impl<'a> Inclusions<'a> {
 
     /// `outline`: what the snapshot's files say.
     pub(super) fn with(outline: Arc<Outline>, snapshot: &'a Snapshot) -> Self {
-        let kustomization = |file: &Arc<str>| {
-            let (file, scan) = snapshot.scans.get_key_value(file)?;
-            let found = scan.documents.iter().find_map(|document| kustomization_of(file, document))?;
-            Some((&**file, found))
-        };
-        let kustomizations = outline.kustomizations.iter().filter_map(kustomization).collect();
-        Inclusions { outline, kustomizations }
+        Inclusions { outline, snapshot }
     }
 
     /// The namespaces that an object of `file` lands in. kustomize's `namespace:` replaces the written one, and the
@@ -62,24 +55,36 @@ impl<'a> Inclusions<'a> {
 
     /// The kustomization of a folder, with its file.
     pub(super) fn in_folder(&self, folder: &str) -> Option<(&'a str, &'a Kustomization)> {
-        self.kustomizations.get(self.outline.in_folder(folder)?).copied()
+        self.in_file(self.outline.in_folder(folder)?)
     }
 
-    /// All folders with a kustomization, in order.
-    pub(super) fn folders(&self) -> impl Iterator<Item = (&'a str, &'a Kustomization)> {
-        self.kustomizations.iter().map(|(file, kustomization)| (folder(file), *kustomization))
+    fn in_file(&self, file: &str) -> Option<(&'a str, &'a Kustomization)> {
+        let (file, scan) = self.snapshot.scans.get_key_value(file)?;
+        let found = scan.documents.iter().find_map(|document| kustomization_of(file, document))?;
+        Some((&**file, found))
+    }
+
+    /// The kustomizations that generate ConfigMaps, with their folders.
+    pub(super) fn generating(&self) -> impl Iterator<Item = (&'a str, &'a Kustomization)> {
+        self.outline.generating.iter().filter_map(|file| self.in_file(file)).map(|(file, found)| (folder(file), found))
+    }
+
+    /// The kustomizations with patches of their own, and not in files.
+    pub(super) fn patching(&self) -> impl Iterator<Item = &'a Kustomization> {
+        self.outline.patching.iter().filter_map(|file| self.in_file(file)).map(|(_, found)| found)
     }
 
     /// The folders with a kustomization whose path begins like this one, it among them.
     pub(super) fn folders_from(&self, path: &str) -> impl Iterator<Item = &'a str> {
-        beginning_with(&self.kustomizations, path, |(file, _)| folder(file)).iter().map(|(file, _)| folder(file))
+        let files = beginning_with(&self.outline.kustomizations, path, |file| folder(file)).iter();
+        files.filter_map(|file| Some(folder(self.snapshot.scans.get_key_value(file)?.0)))
     }
 
     /// The files that kustomizations name as patches.
     pub(super) fn patches(&self) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
-        for (folder, kustomization) in self.folders() {
-            found.extend(kustomization.patch_files().filter_map(|file| join(folder, file)));
+        for (file, kustomization) in self.outline.kustomizations.iter().filter_map(|file| self.in_file(file)) {
+            found.extend(kustomization.patch_files().filter_map(|patch| join(folder(file), patch)));
         }
         found
     }
@@ -96,8 +101,11 @@ pub(super) fn beginning_with<'s, T>(sorted: &'s [T], start: &str, path: impl Fn(
     &from[..from.partition_point(|item| path(item).starts_with(start))]
 }
 
+/// What kustomize calls its files; in the order of their bytes, as everywhere: of several in a folder the first counts.
+pub(super) const KUSTOMIZATION_FILES: [&str; 3] = ["Kustomization", "kustomization.yaml", "kustomization.yml"];
+
 pub(super) fn is_kustomization_file(file: &str) -> bool {
-    matches!(file.rsplit('/').next(), Some("kustomization.yaml" | "kustomization.yml" | "Kustomization"))
+    file.rsplit('/').next().is_some_and(|name| KUSTOMIZATION_FILES.contains(&name))
 }
 
 /// The folder of a file; empty for the root.

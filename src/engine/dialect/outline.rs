@@ -1,26 +1,27 @@
 //! Where dialects look: which files hold what, and which files name which. Told by each file alone, so it is kept while
 //! the files that changed say the same of it: putting together what a snapshot means then never goes through all files.
 
-use super::kustomize::{folder, is_kustomization_file, join};
+use super::kustomize::{KUSTOMIZATION_FILES, folder, is_kustomization_file, join};
 use crate::engine::{
     manifest::{Document, Kustomization, PatchSource, Scan},
     plan::Snapshot,
 };
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 /// A file's path, or the path of a folder or file that is named somewhere.
 type Path = Arc<str>;
 
 /// Of one snapshot, or of several that say the same of it. All lists are in the order of the files' paths.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outline {
     /// Files with kustomizations, in the order of their folders: the first one of each.
     pub kustomizations: Vec<Path>,
-    /// By folder: the place in `kustomizations`.
-    folders: HashMap<Box<str>, usize>,
+    /// By folder: the file of its kustomization.
+    folders: HashMap<Box<str>, Path>,
+    /// Those that generate ConfigMaps.
+    pub generating: Vec<Path>,
+    /// Those with inline patches.
+    pub patching: Vec<Path>,
     /// By included path (a file, or a folder with a kustomization): the kustomizations' files that name it.
     parents: HashMap<Box<str>, Vec<Path>>,
     /// By path of a file or folder: the files whose objects bring it along (charts, values files).
@@ -42,6 +43,8 @@ struct Holds {
     marked: bool,
     annotated: bool,
     generator: bool,
+    generates: bool,
+    patches: bool,
 }
 
 impl Holds {
@@ -52,6 +55,10 @@ impl Holds {
             marked: scan.lines.iter().any(|line| line.marker.is_some()),
             annotated: any(|document| !document.annotations.is_empty()),
             generator: any(|document| document.generator.is_some()),
+            generates: any(|document| document.kustomization.as_ref().is_some_and(|it| !it.config_maps.is_empty())),
+            patches: any(|document| {
+                document.kustomization.as_ref().is_some_and(|it| it.inline_patches().next().is_some())
+            }),
         }
     }
 }
@@ -62,59 +69,95 @@ impl Outline {
         for (file, scan) in &snapshot.scans {
             outline.add(file, scan);
         }
+        outline.kustomizations = outline.folders.values().cloned().collect();
         outline.kustomizations.sort_unstable_by(|a, b| folder(a).cmp(folder(b)));
-        let folders = outline.kustomizations.iter().enumerate();
-        outline.folders = folders.map(|(at, file)| (folder(file).into(), at)).collect();
         outline
     }
 
-    fn add(&mut self, file: &Path, scan: &Scan) {
-        let Holds { rendered, marked, annotated, generator } = Holds::of(scan);
+    /// The outline of `after`, where this is that of `before`, and the two differ in `changed` files at most.
+    pub fn follow<'p>(
+        self: &Arc<Self>,
+        before: &Snapshot,
+        after: &Snapshot,
+        changed: impl Iterator<Item = &'p str>,
+    ) -> Arc<Self> {
+        let mut outline = self.clone();
+        for file in changed {
+            let (old, new) = (before.scans.get(file), after.scans.get(file));
+            if !says_the_same(file, old.map(AsRef::as_ref), new.map(AsRef::as_ref)) {
+                let outline = Arc::make_mut(&mut outline);
+                if let Some(scan) = old {
+                    outline.remove(file, scan);
+                }
+                if let Some((file, scan)) = after.scans.get_key_value(file) {
+                    outline.add(file, scan);
+                }
+                outline.settle(folder(file), after);
+            }
+        }
+        outline
+    }
+
+    /// The lists that name a file for what it holds.
+    fn lists(&mut self, scan: &Scan) -> impl Iterator<Item = &mut Vec<Path>> {
+        let Holds { rendered, marked, annotated, generator, generates, patches } = Holds::of(scan);
         let lists = [
             (rendered, &mut self.rendered),
             (marked, &mut self.marked),
             (annotated, &mut self.annotated),
             (generator, &mut self.generators),
+            (generates, &mut self.generating),
+            (patches, &mut self.patching),
         ];
-        for (_, list) in lists.into_iter().filter(|(holds, _)| *holds) {
-            list.push(file.clone());
-        }
+        lists.into_iter().filter(|(holds, _)| *holds).map(|(_, list)| list)
+    }
+
+    fn add(&mut self, file: &Path, scan: &Scan) {
+        self.lists(scan).for_each(|list| insert(list, file));
         for document in &scan.documents {
-            // Charts name their dependencies from their own folder, all else from the root.
-            let from = if document.kind.is_empty() { folder(file) } else { "" };
-            for brought in document.brings.iter().filter_map(|path| join(from, path)) {
-                note(&mut self.brought, brought, file);
+            for brought in brought_by(file, document) {
+                insert(self.brought.entry(brought.into_boxed_str()).or_default(), file);
             }
             let Some(kustomization) = kustomization_of(file, document) else { continue };
-            if let Entry::Vacant(vacant) = self.folders.entry(folder(file).into()) {
-                vacant.insert(0);
-                self.kustomizations.push(file.clone());
-            }
-            for included in named_by(kustomization).filter_map(|path| join(folder(file), path)) {
-                note(&mut self.parents, included, file);
+            self.folders.entry(folder(file).into()).or_insert_with(|| file.clone());
+            for included in included_by(file, kustomization) {
+                insert(self.parents.entry(included.into_boxed_str()).or_default(), file);
             }
         }
     }
 
-    /// Whether a file that changed says what it said.
-    pub fn says_the_same(file: &str, before: Option<&Scan>, after: Option<&Scan>) -> bool {
-        let (Some(before), Some(after)) = (before, after) else { return before.is_none() && after.is_none() };
-        let kustomizations = |scan: &'_ Scan| {
-            let found = scan.documents.iter().filter_map(|document| kustomization_of(file, document));
-            found.map(|kustomization| named_by(kustomization).map(String::from).collect()).collect::<Vec<Vec<_>>>()
-        };
-        let brings = |scan: &'_ Scan| {
-            let documents = scan.documents.iter().filter(|document| !document.brings.is_empty());
-            documents.map(|document| (document.kind.is_empty(), document.brings.clone())).collect::<Vec<_>>()
-        };
-        Holds::of(before) == Holds::of(after)
-            && kustomizations(before) == kustomizations(after)
-            && brings(before) == brings(after)
+    fn remove(&mut self, file: &str, scan: &Scan) {
+        self.lists(scan).for_each(|list| remove(list, file));
+        for document in &scan.documents {
+            brought_by(file, document).for_each(|brought| remove_from(&mut self.brought, &brought, file));
+            if let Some(kustomization) = kustomization_of(file, document) {
+                included_by(file, kustomization).for_each(|path| remove_from(&mut self.parents, &path, file));
+            }
+        }
     }
 
-    /// The place in `kustomizations` of a folder's.
-    pub fn in_folder(&self, folder: &str) -> Option<usize> {
-        self.folders.get(folder).copied()
+    /// Finds out anew which file holds a folder's kustomization.
+    fn settle(&mut self, of: &str, snapshot: &Snapshot) {
+        let found = KUSTOMIZATION_FILES.iter().find_map(|name| {
+            let (file, scan) = snapshot.scans.get_key_value(&join(of, name)?)?;
+            scan.documents.iter().any(|document| kustomization_of(file, document).is_some()).then_some(file)
+        });
+        let at = self.kustomizations.binary_search_by(|file| folder(file).cmp(of));
+        match (found, at) {
+            (Some(file), Ok(at)) => self.kustomizations[at] = file.clone(),
+            (Some(file), Err(at)) => self.kustomizations.insert(at, file.clone()),
+            (None, Ok(at)) => drop(self.kustomizations.remove(at)),
+            (None, Err(_)) => {}
+        }
+        match found {
+            Some(file) => drop(self.folders.insert(of.into(), file.clone())),
+            None => drop(self.folders.remove(of)),
+        }
+    }
+
+    /// The file of a folder's kustomization.
+    pub fn in_folder(&self, folder: &str) -> Option<&Path> {
+        self.folders.get(folder)
     }
 
     /// The kustomizations' files that name a path; `None` where none does.
@@ -128,12 +171,59 @@ impl Outline {
     }
 }
 
-/// Files come in order, and may name a path more than once.
-fn note(map: &mut HashMap<Box<str>, Vec<Path>>, named: String, by: &Path) {
-    let files = map.entry(named.into_boxed_str()).or_default();
-    if files.last() != Some(by) {
-        files.push(by.clone());
+/// Whether a file that changed says what it said.
+fn says_the_same(file: &str, before: Option<&Scan>, after: Option<&Scan>) -> bool {
+    let (Some(before), Some(after)) = (before, after) else { return before.is_none() && after.is_none() };
+    let kustomizations = |scan: &'_ Scan| {
+        let found = scan.documents.iter().filter_map(|document| kustomization_of(file, document));
+        found.map(|kustomization| named_by(kustomization).map(String::from).collect()).collect::<Vec<Vec<_>>>()
+    };
+    let brings = |scan: &'_ Scan| {
+        let documents = scan.documents.iter().filter(|document| !document.brings.is_empty());
+        documents.map(|document| (document.kind.is_empty(), document.brings.clone())).collect::<Vec<_>>()
+    };
+    Holds::of(before) == Holds::of(after)
+        && kustomizations(before) == kustomizations(after)
+        && brings(before) == brings(after)
+}
+
+/// Lists are in order, and name a file once. Most often the file comes last.
+fn insert(list: &mut Vec<Path>, file: &Path) {
+    match list.last() {
+        Some(last) if last >= file => {
+            if let Err(at) = list.binary_search(file) {
+                list.insert(at, file.clone());
+            }
+        }
+        _ => list.push(file.clone()),
     }
+}
+
+fn remove(list: &mut Vec<Path>, file: &str) {
+    if let Ok(at) = list.binary_search_by(|other| (**other).cmp(file)) {
+        list.remove(at);
+    }
+}
+
+fn remove_from(map: &mut HashMap<Box<str>, Vec<Path>>, named: &str, file: &str) {
+    if let Some(files) = map.get_mut(named) {
+        remove(files, file);
+        if files.is_empty() {
+            map.remove(named);
+        }
+    }
+}
+
+/// What the objects of a document bring along.
+fn brought_by<'d>(file: &'d str, document: &'d Document) -> impl Iterator<Item = String> + 'd {
+    // Charts name their dependencies from their own folder, all else from the root.
+    let from = if document.kind.is_empty() { folder(file) } else { "" };
+    document.brings.iter().filter_map(move |path| join(from, path))
+}
+
+/// What a kustomization includes, as paths of the repository.
+fn included_by<'d>(file: &'d str, kustomization: &'d Kustomization) -> impl Iterator<Item = String> + 'd {
+    named_by(kustomization).filter_map(move |path| join(folder(file), path))
 }
 
 /// Only files of these names are kustomizations to kustomize; others are somebody's templates.
@@ -149,4 +239,58 @@ fn named_by(kustomization: &Kustomization) -> impl Iterator<Item = &str> {
     });
     let parts = kustomization.resources.iter().chain(&kustomization.components);
     parts.chain(patches).chain(&kustomization.files).map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::testing::Files;
+    use proptest::prelude::*;
+
+    const PATHS: [&str; 8] = [
+        "a.yaml",
+        "a/Kustomization",
+        "a/app.yaml",
+        "a/kustomization.yaml",
+        "a/kustomization.yml",
+        "b/.flux.yaml",
+        "b/kustomization.yaml",
+        "kustomization.yaml",
+    ];
+    const TEXTS: [&str; 9] = [
+        "",
+        "kind: Namespace\n",
+        "resources: [app.yaml, ../a.yaml, ../a, app.yaml]\n",
+        "resources: [../a]\n---\nresources: [../a, ../b]\n",
+        "patches: [{patch: '{kind: A}'}]\nconfigMapGenerator: [{name: a, literals: [a=b]}]\n",
+        "image: a:1 # {\"$imagepolicy\": \"a:b\"}\n",
+        "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: {name: a, annotations: {a: b}}\n",
+        "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: a}\nspec: {chart: {spec: {chart: ./a, sourceRef: {kind: GitRepository, name: a}}}}\n",
+        "version: 1\npatchUpdated: {generators: [{command: kustomize build .}], patchFile: a.yaml}\n",
+    ];
+
+    proptest! {
+        /// However files change, what is said of them is what would be said by looking at all.
+        #[test]
+        fn follows_as_it_would_be_made_anew(
+            start in proptest::collection::vec(0..TEXTS.len(), PATHS.len()),
+            changes in proptest::collection::vec((0..PATHS.len(), 0..TEXTS.len()), 1..12),
+        ) {
+            let put = |files: &mut Files, path: usize, text: usize| match TEXTS[text] {
+                "" => drop(files.0.remove(PATHS[path])),
+                text => drop(files.0.insert(PATHS[path].to_owned(), text.to_owned())),
+            };
+            let mut files = Files::default();
+            start.iter().enumerate().for_each(|(path, text)| put(&mut files, path, *text));
+            let mut before = files.snapshot();
+            let mut outline = Arc::new(Outline::of(&before));
+            for change in changes.chunks(2) {
+                change.iter().for_each(|(path, text)| put(&mut files, *path, *text));
+                let after = files.snapshot();
+                outline = outline.follow(&before, &after, change.iter().map(|(path, _)| PATHS[*path]));
+                prop_assert_eq!(&*outline, &Outline::of(&after));
+                before = after;
+            }
+        }
+    }
 }

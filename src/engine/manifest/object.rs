@@ -209,6 +209,14 @@ impl Kustomization {
             PatchSource::Inline(_) => None,
         })
     }
+
+    /// The documents of the others.
+    pub fn inline_patches(&self) -> impl Iterator<Item = &Data> {
+        self.patches.iter().flat_map(|patch| match &patch.source {
+            PatchSource::Inline(documents) => documents.as_slice(),
+            PatchSource::File(_) => &[],
+        })
+    }
 }
 
 /// A patch of a kustomization, or of a Flux Kustomization.

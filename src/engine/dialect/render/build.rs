@@ -10,7 +10,7 @@ use crate::engine::{
     plan::Snapshot,
 };
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -113,7 +113,7 @@ pub(super) struct Builder<'a> {
     paths: Vec<&'a str>,
     variables: VariableSources<'a>,
     /// The folders whose kustomizations bring such objects: nothing comes of the others.
-    live: HashSet<&'a str>,
+    live: BTreeSet<&'a str>,
     built: HashMap<&'a str, Arc<Vec<Object<'a>>>>,
 }
 
@@ -129,7 +129,8 @@ impl<'a> Builder<'a> {
         let generates = |(_, kustomization): &(&str, &Kustomization)| {
             kustomization.config_maps.iter().any(|(name, _)| variables.may_be(name))
         };
-        let mut live: HashSet<&'a str> = kustomizations.folders().filter(generates).map(|(folder, _)| folder).collect();
+        let generating = kustomizations.generating().filter(generates).map(|(folder, _)| folder);
+        let mut live: BTreeSet<&'a str> = generating.collect();
         let mut open: Vec<&str> = files.iter().map(|(file, _)| *file).chain(live.iter().copied()).collect();
         while let Some(path) = open.pop() {
             for parent in kustomizations.outline.parents(path).unwrap_or_default() {
@@ -148,6 +149,12 @@ impl<'a> Builder<'a> {
     /// Whether objects that matter come of the folder's kustomization.
     pub fn is_live(&self, folder: &str) -> bool {
         self.live.contains(folder)
+    }
+
+    /// All such folders, in order, with their kustomizations.
+    pub fn live(&self) -> Vec<(&'a str, &'a Kustomization)> {
+        let found = self.live.iter().map(|folder| (*folder, self.kustomizations.in_folder(folder)));
+        found.filter_map(|(folder, found)| Some((folder, found?.1))).collect()
     }
 
     /// The files with objects that matter, in order.
@@ -290,11 +297,7 @@ impl<'a> VariableSources<'a> {
         let documents = rendered.iter().flat_map(|(_, scan)| &scan.documents);
         let written = documents.filter(|document| document.kind != "ConfigMap");
         let written = written.filter_map(|document| document.content.as_deref());
-        let patches = kustomizations.folders().flat_map(|(_, kustomization)| &kustomization.patches);
-        let inline = patches.flat_map(|patch| match &patch.source {
-            PatchSource::Inline(documents) => documents.as_slice(),
-            PatchSource::File(_) => &[],
-        });
+        let inline = kustomizations.patching().flat_map(Kustomization::inline_patches);
         let mut names = BTreeSet::new();
         let told = written.chain(inline).all(|data| Self::collect(data, &mut names));
         VariableSources { names: told.then_some(names) }

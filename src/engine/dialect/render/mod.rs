@@ -133,10 +133,8 @@ impl<'a> Renderer<'a> {
 
     fn roots(&mut self) {
         let mut seeds: Vec<Seed<'a>> = Vec::new();
-        for (folder, kustomization) in self.kustomizations.folders() {
-            if !self.builder.is_live(folder) {
-                continue;
-            }
+        let live = self.builder.live();
+        for &(folder, kustomization) in &live {
             let file = self.kustomizations.in_folder(folder).map_or("", |(file, _)| file);
             let included = self.kustomizations.includes(folder) || self.kustomizations.includes(file);
             if !kustomization.component && !included {
@@ -170,8 +168,8 @@ impl<'a> Renderer<'a> {
             self.root(seed, root);
         }
         // Kustomizations that include each other have no outermost one: each is a root.
-        for (folder, kustomization) in self.kustomizations.folders() {
-            if !kustomization.component && self.builder.is_live(folder) && !self.builder.is_built(folder) {
+        for (folder, kustomization) in live {
+            if !kustomization.component && !self.builder.is_built(folder) {
                 let root = begun.len();
                 begun.push((Seed::Folder(folder), root));
                 self.root(Seed::Folder(folder), root);
