@@ -50,7 +50,7 @@ fn main() -> Result<ExitCode, Failure> {
             "--profile" => asked.profile = Some(value()?),
             other => {
                 eprintln!(
-                    "expected --files N, --peers DIR or --profile cold|push|policy [--marked 1|10], found {other}"
+                    "expected --files N, --peers DIR or --profile cold|push|new|policy [--marked 1|10], found {other}"
                 );
                 return Ok(ExitCode::from(2));
             }

@@ -118,6 +118,45 @@ fn read_and_plan(
     Ok((start.elapsed(), state, plan))
 }
 
+/// A push of one file.
+#[derive(Clone, Copy)]
+pub enum Push {
+    /// One with a marker changes.
+    Marked,
+    /// One is added.
+    New,
+    /// One that defines a policy changes.
+    Policy,
+}
+
+impl Push {
+    const ALL: [Push; 3] = [Push::Marked, Push::New, Push::Policy];
+
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "push" => Push::Marked,
+            "new" => Push::New,
+            "policy" => Push::Policy,
+            _ => return None,
+        })
+    }
+
+    /// What the `n`th push writes.
+    fn file(self, files: &[File], n: usize) -> Result<File, Failure> {
+        let taken = |file: &&File| match self {
+            Push::Marked => file.path.starts_with("apps/") && file.text.contains("$image"),
+            Push::New => file.path.ends_with("/deployment.yaml"),
+            Push::Policy => file.path.starts_with("policies/group-0000/app-"),
+        };
+        let like = files.iter().filter(taken).cycle().nth(n * 37).ok_or("no such file")?;
+        let path = match self {
+            Push::New => like.path.replace("/deployment.yaml", &format!("/new-{n}.yaml")),
+            Push::Marked | Push::Policy => like.path.clone(),
+        };
+        Ok(File { path, text: format!("# push {n}\n{}", like.text) })
+    }
+}
+
 /// The table's row.
 pub struct Measured {
     shape: Shape,
@@ -127,9 +166,8 @@ pub struct Measured {
     search: Duration,
     cold: Duration,
     cold_work: Work,
-    push: Duration,
-    push_work: Work,
-    policy_push: Duration,
+    /// As [`Push::ALL`].
+    pushes: [(Duration, Work); 3],
     peak_kib: Option<u64>,
 }
 
@@ -149,8 +187,8 @@ pub fn shortest<T>(
 }
 
 impl Measured {
-    pub const HEAD: &str = "| files | marked | lines | followed / to change | `cat-file` | memmem | cold | ÷ limit | read, parsed | push of a file | % of cold | read, parsed | push of a policy | % of cold | peak memory |\n\
-         |--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|";
+    pub const HEAD: &str = "| files | marked | lines | followed / to change | `cat-file` | memmem | cold | ÷ limit | read, parsed | push of a file | % of cold | read, parsed | of a new one | % of cold | of a policy | % of cold | peak memory |\n\
+         |--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|";
 
     pub fn of(mirrored: &Mirrored) -> Result<Self, Failure> {
         let runs = match mirrored.shape.files {
@@ -171,28 +209,20 @@ impl Measured {
 
         let (cold, (cold_work, plan)) = mirrored.cold(runs, &facts)?;
 
-        let mut head = mirrored.head;
-        let mut after = |path: &str, text: String| -> Result<(Duration, Work), Failure> {
-            head = generate::push(&mirrored.dir, head, path, &text)?;
+        let (mut head, mut n) = (mirrored.head, 0);
+        let mut after = |push: Push| -> Result<(Duration, Work), Failure> {
+            n += 1;
+            let file = push.file(&mirrored.files, n)?;
+            head = generate::push(&mirrored.dir, head, &file.path, &file.text)?;
             let before = reader.work();
             let (time, ..) = read_and_plan(&reader, &mirror, head, &facts)?;
             let after = reader.work();
             Ok((time, Work { read: after.read - before.read, parsed: after.parsed - before.parsed }))
         };
-        let mut n = 0;
-        let (push, push_work) = shortest(runs, || {
-            n += 1;
-            let apps =
-                mirrored.files.iter().filter(|file| file.path.starts_with("apps/") && file.text.contains("$image"));
-            let file = apps.cycle().nth(n * 37).ok_or("no marked file")?;
-            after(&file.path, format!("# push {n}\n{}", file.text))
-        })?;
-        let (policy_push, _) = shortest(runs, || {
-            n += 1;
-            let policies = mirrored.files.iter().filter(|file| file.path.starts_with("policies/group-0000/app-"));
-            let file = policies.cycle().nth(n).ok_or("no policy")?;
-            after(&file.path, format!("# push {n}\n{}", file.text))
-        })?;
+        let mut pushes = [(Duration::ZERO, Work::default()); 3];
+        for (push, measured) in Push::ALL.into_iter().zip(&mut pushes) {
+            *measured = shortest(runs, || after(push))?;
+        }
 
         Ok(Measured {
             shape: mirrored.shape,
@@ -202,9 +232,7 @@ impl Measured {
             search,
             cold,
             cold_work,
-            push,
-            push_work,
-            policy_push,
+            pushes,
             peak_kib: peak_of_another(&mirrored.dir)?,
         })
     }
@@ -215,9 +243,11 @@ impl fmt::Display for Measured {
         let ms = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1e3);
         let percent = |part: Duration| 100.0 * part.as_secs_f64() / self.cold.as_secs_f64();
         let unknown = || "-".to_owned();
+        let [marked, new, policy] = self.pushes;
+        let push = |(time, _)| format!("{} | {:.1} %", ms(time), percent(time));
         write!(
             f,
-            "| {} | {}/10 | {} | {} / {} | {} | {} | {} | {} | {}, {} | {} | {:.1} % | {}, {} | {} | {:.1} % | {} |",
+            "| {} | {}/10 | {} | {} / {} | {} | {} | {} | {} | {}, {} | {} | {}, {} | {} | {} | {} |",
             self.shape.files,
             self.shape.marked,
             self.lines,
@@ -229,12 +259,11 @@ impl fmt::Display for Measured {
             self.cat_file.map_or_else(unknown, |limit| format!("{:.2}", self.cold.as_secs_f64() / limit.as_secs_f64())),
             self.cold_work.read,
             self.cold_work.parsed,
-            ms(self.push),
-            percent(self.push),
-            self.push_work.read,
-            self.push_work.parsed,
-            ms(self.policy_push),
-            percent(self.policy_push),
+            push(marked),
+            marked.1.read,
+            marked.1.parsed,
+            push(new),
+            push(policy),
             self.peak_kib.map_or_else(unknown, |kib| format!("{:.1} MiB", kib as f64 / 1024.0)),
         )
     }
@@ -274,21 +303,18 @@ pub fn profile(shape: Shape, what: &str) -> Result<(), Failure> {
     let (reader, mirror) = (Reader::default(), mirrored.open()?);
     let state = reader.branch(&mirror, "main", &mirrored.head.to_string(), config())?;
     let facts = facts(&state);
-    let is_pushed = |file: &&File| match what {
-        "policy" => file.path.starts_with("policies/group-0000/app-"),
-        _ => file.text.contains("$image"),
-    };
-    let pushed: Vec<&File> = mirrored.files.iter().filter(is_pushed).collect();
+    let push = Push::named(what);
     let begun = Instant::now();
     let (mut head, mut times) = (mirrored.head, 0);
     while begun.elapsed() < Duration::from_secs(2) {
         times += 1;
-        if what == "cold" {
-            read_and_plan(&Reader::default(), &mirrored.open()?, head, &facts)?;
-        } else {
-            let file = pushed[times * 37 % pushed.len()];
-            head = generate::push(&mirrored.dir, head, &file.path, &format!("# push {times}\n{}", file.text))?;
-            read_and_plan(&reader, &mirror, head, &facts)?;
+        match push {
+            None => drop(read_and_plan(&Reader::default(), &mirrored.open()?, head, &facts)?),
+            Some(push) => {
+                let file = push.file(&mirrored.files, times)?;
+                head = generate::push(&mirrored.dir, head, &file.path, &file.text)?;
+                read_and_plan(&reader, &mirror, head, &facts)?;
+            }
         }
     }
     println!("{times} times");

@@ -50,10 +50,6 @@ impl PathPattern {
         &self.text
     }
 
-    pub fn is_glob(&self) -> bool {
-        self.glob.is_some()
-    }
-
     /// Whether a path of the repository (`/`-separated, no leading `/`) is covered.
     pub fn contains(&self, file: &str) -> bool {
         match &self.glob {
