@@ -133,6 +133,8 @@ pub struct Live {
 impl Drop for Live {
     fn drop(&mut self) {
         self.process.kill();
+        // The observer holds the emulator, which holds it: neither would go, nor the emulator's folder.
+        self.github.on_request(|_| {});
     }
 }
 
