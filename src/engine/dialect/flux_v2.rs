@@ -3,6 +3,7 @@
 
 use super::{
     Automation, Binding, Bindings, CommitStyle, DigestReflection, Policy, PolicyKey, PolicyState, Problem, Unresolved,
+    holding::Earlier,
     kustomize::{DEFAULT_NAMESPACE, Inclusions, folder, is_below, join},
     render::{Rendered, Rendering},
 };
@@ -50,7 +51,12 @@ struct Writer {
 }
 
 /// `annotated`: policies from elsewhere that markers may follow too.
-pub(super) fn bind(snapshot: &Snapshot, included: &Inclusions<'_>, annotated: &[Arc<Policy>]) -> Bindings {
+pub(super) fn bind(
+    snapshot: &Snapshot,
+    included: &Inclusions<'_>,
+    annotated: &[Arc<Policy>],
+    earlier: Option<&Earlier<'_>>,
+) -> Bindings {
     let rendering = Arc::new(Rendering::of(snapshot, included));
     let mut objects = Objects::default();
     for object in &rendering.objects {
@@ -60,7 +66,9 @@ pub(super) fn bind(snapshot: &Snapshot, included: &Inclusions<'_>, annotated: &[
 
     // Indexes into definitions count here too; what has none comes after them.
     let defined = objects.definitions.iter().map(|definition| Arc::new(definition.policy.clone()));
-    let policies: Vec<Arc<Policy>> = defined.chain(annotated.iter().cloned()).collect();
+    let mut policies: Vec<Arc<Policy>> = defined.chain(annotated.iter().cloned()).collect();
+    let automations: Vec<Automation> = objects.writers.iter().map(|writer| writer.automation.clone()).collect();
+    let mut known = earlier.and_then(|earlier| earlier.known(&mut policies, &automations));
     let mut by_name: HashMap<Name<'_>, Vec<usize>> = HashMap::new();
     for (number, policy) in policies.iter().enumerate() {
         by_name.entry((&policy.key.namespace, &policy.key.name)).or_default().push(number);
@@ -69,25 +77,29 @@ pub(super) fn bind(snapshot: &Snapshot, included: &Inclusions<'_>, annotated: &[
     let mut lines = Vec::new();
     let mut scans = snapshot.scans.lookup();
     // Most lines of a repository are written by the same ones.
-    let mut automations: Arc<[usize]> = Arc::default();
+    let mut writers: Arc<[usize]> = Arc::default();
     for (file, scan) in included.outline.marked.iter().filter_map(|file| scans.get(file)) {
+        let same = known.as_mut().map(|known| known.of(file)).unwrap_or_default();
         for (index, line) in scan.lines.iter().enumerate() {
             let Some(marker) = &line.marker else { continue };
+            if let Some(same) = known.as_ref().and_then(|known| known.still(same, index)) {
+                lines.push(same.clone());
+                continue;
+            }
             let name = (marker.namespace.as_str(), marker.policy.as_str());
-            if !resolver.automations(name, file).eq(automations.iter().copied()) {
-                automations = resolver.automations(name, file).collect();
+            if !resolver.automations(name, file).eq(writers.iter().copied()) {
+                writers = resolver.automations(name, file).collect();
             }
             lines.push(Binding {
                 file: file.clone(),
                 line: index,
                 part: marker.part,
-                policy: resolver.resolve(name, file, &automations),
-                automations: Some(automations.clone()),
+                policy: resolver.resolve(name, file, &writers),
+                automations: Some(writers.clone()),
                 environments: Vec::new(),
             });
         }
     }
-    let automations = objects.writers.into_iter().map(|writer| writer.automation).collect();
     let problems = objects.problems.into_values().collect();
     Bindings { lines, policies, automations, problems, rendering, ..Bindings::default() }
 }

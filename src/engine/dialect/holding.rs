@@ -1,14 +1,17 @@
 //! What holds of bindings for a later snapshot too: the usual push changes tags, or files that say nothing of what is
 //! automated, and then nothing has to be put together anew.
 
-use super::{Binding, Bindings, bind_outlined};
+use super::{Automation, Binding, Bindings, Policy, PolicyKey, bind_after};
 use crate::engine::{
     config::Config,
     image::Reference,
     manifest::{Container, Document, ImageLine, Kustomization, Part, Scan},
     plan::{EntryKind, Snapshot},
 };
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 impl Bindings {
     /// The bindings of `after`, where these are those of `before`, and the two differ in `changed` files at most. `config`:
@@ -23,12 +26,10 @@ impl Bindings {
         if config.0 == config.1 && self.hold_for(before, after, changed.clone()) {
             return self.clone();
         }
-        let outline = self.rendering.outline.follow(before, after, changed);
-        let bindings = bind_outlined(after, outline, config.1);
-        let same_line = |(a, b): (&Binding, &Binding)| a.line == b.line && a.file == b.file;
-        let same_lines =
-            self.lines.len() == bindings.lines.len() && self.lines.iter().zip(&bindings.lines).all(same_line);
-        let settled = if same_lines { self.settled.clone() } else { Arc::default() };
+        let outline = self.rendering.outline.follow(before, after, changed.clone());
+        let earlier = Earlier { bindings: self, changed: changed.collect() };
+        let bindings = bind_after(after, outline, config.1, Some(&earlier));
+        let settled = Arc::new(self.settled.carried(&self.lines, &bindings.lines));
         Arc::new(Bindings { settled, ..bindings })
     }
 
@@ -51,6 +52,66 @@ impl Bindings {
                 };
                 is_file(before) && is_file(after) && same
             })
+    }
+}
+
+/// Bindings of a snapshot that the one to be bound differs from in some files at most: what markers mean is looked up
+/// anew only where something of it changed.
+pub(super) struct Earlier<'b> {
+    bindings: &'b Bindings,
+    changed: HashSet<&'b str>,
+}
+
+/// Lines of markers that mean what they meant.
+pub(super) struct Known<'b> {
+    earlier: &'b Earlier<'b>,
+    /// Those that were not come by yet.
+    ahead: &'b [Binding],
+    /// Policies that are no more what they were, or of whose names there are several.
+    gone: HashSet<*const Policy>,
+}
+
+impl<'b> Earlier<'b> {
+    /// `policies`, `automations`: what there is now. Policies that are what they were become the earlier ones; `None` where
+    /// every marker is to be looked up.
+    pub fn known(&'b self, policies: &mut [Arc<Policy>], automations: &[Automation]) -> Option<Known<'b>> {
+        let Bindings { policies: before, automations: writers, lines, .. } = self.bindings;
+        // Who is selected is told by labels, which policies do not keep.
+        let same_names = before.len() == policies.len() && before.iter().zip(&*policies).all(|(a, b)| a.key == b.key);
+        if writers != automations || automations.iter().any(|it| it.selector.is_some()) || !same_names {
+            return None;
+        }
+        let mut count: HashMap<&PolicyKey, usize> = HashMap::with_capacity(before.len());
+        before.iter().for_each(|policy| *count.entry(&policy.key).or_default() += 1);
+        let mut gone = HashSet::new();
+        for (before, now) in before.iter().zip(policies) {
+            match before.is_same_as(now) && count.get(&before.key) == Some(&1) {
+                true => now.clone_from(before),
+                false => drop(gone.insert(Arc::as_ptr(before))),
+            }
+        }
+        Some(Known { earlier: self, ahead: lines, gone })
+    }
+}
+
+impl<'b> Known<'b> {
+    /// The earlier bindings of a file; none of one that changed. Files are asked for in order.
+    pub fn of(&mut self, file: &Arc<str>) -> &'b [Binding] {
+        let behind = |binding: &Binding| !Arc::ptr_eq(&binding.file, file) && binding.file < *file;
+        let passed = self.ahead.iter().take_while(|binding| behind(binding)).count();
+        let ahead = self.ahead.get(passed..).unwrap_or_default();
+        let count = ahead.iter().take_while(|binding| binding.file == *file).count();
+        let (found, ahead) = ahead.split_at_checked(count).unwrap_or_default();
+        self.ahead = ahead;
+        if self.earlier.changed.contains(&**file) { &[] } else { found }
+    }
+
+    /// The binding of a line's marker, if it is what it was.
+    pub fn still(&self, found: &'b [Binding], line: usize) -> Option<&'b Binding> {
+        let from = found.get(found.partition_point(|binding| binding.line < line)..)?;
+        let marked = |binding: &&Binding| binding.automations.is_some();
+        let binding = from.iter().take_while(|binding| binding.line == line).find(marked)?;
+        binding.policy.as_ref().is_ok_and(|policy| !self.gone.contains(&Arc::as_ptr(policy))).then_some(binding)
     }
 }
 
@@ -157,7 +218,8 @@ fn same_positions(before: &Scan, after: &Scan) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Bindings;
-    use crate::engine::{config, dialect::bind, testing::Files};
+    use crate::engine::{config, dialect::bind, plan::Snapshot, testing::Files};
+    use std::sync::Arc;
 
     const POLICY: &str = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageRepository\nmetadata: {name: app}\nspec: {image: example.com/app}\n---\napiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: {name: app}\nspec:\n  imageRepositoryRef: {name: app}\n  policy: {semver: {range: 1.x}}\n";
     const MARKED: &str = "image: example.com/app:1 # {\"$imagepolicy\": \"default:app\"}\n";
@@ -187,7 +249,7 @@ mod tests {
             ("plain.yaml", "kind: Namespace\n"),
         ]);
         let before = files.snapshot();
-        let bindings = bind(&before, &config);
+        let bindings = Arc::new(bind(&before, &config));
         assert_eq!((bindings.lines.len(), bindings.problems.len()), (6, 2), "{:?}", bindings.lines);
         let shown = |bindings: &Bindings| {
             let Bindings { lines, additions, policies, automations, problems, settled: _, rendering: _, generated: _ } =
@@ -238,6 +300,8 @@ mod tests {
             if holds {
                 assert_eq!(shown(&bindings), anew, "{file}: {text}");
             }
+            let followed = bindings.follow(&before, &after, [file].into_iter(), (&config, &config));
+            assert_eq!(shown(&followed), anew, "followed, {file}: {text}");
         }
         let mut gone = files.clone();
         gone.0.remove("README.md");
@@ -251,5 +315,67 @@ mod tests {
         let bindings = bind(&files.snapshot(), &config::Config::whole_repository());
         let after = files.clone().with([("README.md", "another")]);
         assert!(!bindings.hold_for(&files.snapshot(), &after.snapshot(), ["README.md"].into_iter()));
+    }
+
+    /// Pushes one after the other: what follows from the one before is what would be made anew, and what nothing of was
+    /// changed is the very same.
+    #[test]
+    fn markers_are_looked_up_again_where_something_changed() {
+        let policy =
+            |name: &str, range: &str| POLICY.replace("name: app}", &format!("name: {name}}}")).replace("1.x", range);
+        let marked = |name: &str| MARKED.replace("default:app", &format!("default:{name}"));
+        let automation = |path: &str, rest: &str| {
+            format!(
+                "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {{name: a}}\nspec: {{update: {{path: {path}}}{rest}}}\n"
+            )
+        };
+        let mut files = Files::default().with([
+            ("apps/a.yaml", (marked("a") + &marked("b").replace("image", "other")).as_str()),
+            ("apps/b.yaml", marked("b").as_str()),
+            ("apps/c.yaml", marked("c").as_str()),
+            ("policies/a.yaml", policy("a", "1.x").as_str()),
+            ("policies/b.yaml", policy("b", "1.x").as_str()),
+        ]);
+        #[rustfmt::skip]
+        let pushes = [
+            // file, text (none: it goes), the file whose policy stays the very same
+            ("policies/b.yaml", Some(policy("b", "2.x")), "apps/a.yaml"),
+            ("policies/b.yaml", Some(format!("# more\n{}", policy("b", "2.x"))), "apps/a.yaml"),
+            ("apps/b.yaml", Some(marked("a")), "apps/a.yaml"),
+            ("apps/aa.yaml", Some(marked("a") + &marked("b").replace("image", "other")), "apps/a.yaml"),
+            ("apps/aa.yaml", None, "apps/a.yaml"),
+            ("policies/c.yaml", Some(policy("c", "3.x")), ""),
+            ("policies/d.yaml", Some(policy("a", "3.x")), ""),
+            ("policies/a.yaml", Some(policy("a", "4.x")), ""),
+            ("policies/d.yaml", None, ""),
+            ("automation.yaml", Some(automation("./apps", "")), ""),
+            ("automation.yaml", Some(automation("./policies", "")), ""),
+            ("policies/b.yaml", Some(policy("b", "1.x").replace("{name: b}", "{name: b, labels: {x: y}}")), ""),
+            ("automation.yaml", Some(automation("./apps", ", policySelector: {matchLabels: {x: y}}")), ""),
+            ("policies/b.yaml", Some(policy("b", "1.x")), ""),
+            ("automation.yaml", None, ""),
+            ("policies/b.yaml", Some(policy("e", "1.x")), ""),
+        ];
+        let config = config::Config::whole_repository();
+        let mut before = files.snapshot();
+        let mut bindings = Arc::new(bind(&before, &config));
+        let shown = |bindings: &Bindings| format!("{:?} {:?}", bindings.lines, bindings.policies);
+        for (file, text, same) in pushes {
+            match &text {
+                Some(text) => drop(files.0.insert(file.to_owned(), text.clone())),
+                None => drop(files.0.remove(file)),
+            }
+            // What policies were compiled to is known of the snapshot before.
+            let after = Snapshot { memo: before.memo.clone(), ..files.snapshot() };
+            let followed = bindings.follow(&before, &after, [file].into_iter(), (&config, &config));
+            assert_eq!(shown(&followed), shown(&bind(&after, &config)), "{file}: {text:?}");
+            let first = |bindings: &Bindings| {
+                bindings.lines.iter().find(|line| &*line.file == same).and_then(|line| line.policy.clone().ok())
+            };
+            if let (Some(policy), Some(other)) = (first(&bindings), first(&followed)) {
+                assert!(Arc::ptr_eq(&policy, &other), "{file}: {text:?}");
+            }
+            (before, bindings) = (after, followed);
+        }
     }
 }

@@ -167,20 +167,28 @@ pub struct Problem {
 
 /// Puts together what the files of a snapshot mean, with the policies and settings of butler.yaml.
 pub fn bind(snapshot: &Snapshot, config: &Config) -> Bindings {
-    bind_outlined(snapshot, Arc::new(Outline::of(snapshot)), config)
+    bind_after(snapshot, Arc::new(Outline::of(snapshot)), config, None)
 }
 
-/// `outline`: what the snapshot's files say.
-fn bind_outlined(snapshot: &Snapshot, outline: Arc<Outline>, config: &Config) -> Bindings {
+/// `outline`: what the snapshot's files say. `earlier`: what may be taken over.
+fn bind_after(
+    snapshot: &Snapshot,
+    outline: Arc<Outline>,
+    config: &Config,
+    earlier: Option<&holding::Earlier<'_>>,
+) -> Bindings {
     let included = Inclusions::with(outline, snapshot);
     let annotated = annotations::read(snapshot, &included, config);
-    let mut bindings = flux_v2::bind(snapshot, &included, &annotated.policies);
+    let mut bindings = flux_v2::bind(snapshot, &included, &annotated.policies, earlier);
     bindings.problems.extend(annotated.problems);
+    let marked = bindings.lines.len();
     flux_v1::bind(snapshot, &included, &mut bindings);
     native::bind(snapshot, config, &mut bindings);
-    bindings.lines.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    // Markers alone bind each line once, and in order.
+    let shared = if bindings.lines.len() == marked { &mut [][..] } else { &mut bindings.lines[..] };
+    shared.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     bindings.additions.sort_by_cached_key(|addition| addition.field.line_id());
-    let lines = bindings.lines.chunk_by(|a, b| (&a.file, a.line) == (&b.file, b.line));
+    let lines = shared.chunk_by(|a, b| (&a.file, a.line) == (&b.file, b.line));
     let lines = lines.filter_map(|bound| {
         let message = conflicting(bound.iter().map(Binding::claim))?;
         let first = bound.first()?;
@@ -236,6 +244,11 @@ impl Binding {
         self.claim().key()
     }
 
+    /// Whether its line comes first, in the order of files and lines.
+    pub(crate) fn is_before(&self, other: &Binding) -> bool {
+        (&self.file, self.line) < (&other.file, other.line)
+    }
+
     /// Whether it holds for an environment.
     pub fn holds_for(&self, environment: &str) -> bool {
         self.environments.is_empty() || self.environments.iter().any(|name| name == environment)
@@ -276,6 +289,22 @@ impl<'a> Claim<'a> {
 }
 
 impl Policy {
+    /// Whether nothing tells the two apart. The memo makes one policy of equal definitions.
+    fn is_same_as(&self, other: &Policy) -> bool {
+        let Policy { key, file, position, image, state, digest, roots } = self;
+        let same_state = match (state, &other.state) {
+            (PolicyState::Usable { repository: a, policy }, PolicyState::Usable { repository: b, policy: other }) => {
+                a == b && Arc::ptr_eq(policy, other)
+            }
+            (PolicyState::Suspended(why), PolicyState::Suspended(other))
+            | (PolicyState::Invalid(why), PolicyState::Invalid(other)) => why == other,
+            _ => false,
+        };
+        same_state
+            && (key, file, position, image) == (&other.key, &other.file, &other.position, &other.image)
+            && (digest, roots) == (&other.digest, &other.roots)
+    }
+
     /// Whether the two want the same on every line.
     fn means_as(&self, other: &Policy) -> bool {
         let same_tags = match (&self.state, &other.state) {

@@ -1,6 +1,6 @@
 //! Lines that were seen to hold what their policy wants: until one of the two changes, they are not looked at again.
 
-use crate::engine::manifest::Scan;
+use crate::engine::{dialect::Binding, manifest::Scan};
 use std::{
     mem,
     sync::{Arc, Mutex, PoisonError},
@@ -34,6 +34,18 @@ impl Settled {
         let mut lines = mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         lines.resize_with(count, || None);
         lines
+    }
+
+    /// What is known of the lines `before`, for those that are there `now`; both in order.
+    pub(crate) fn carried(&self, before: &[Binding], now: &[Binding]) -> Self {
+        let known = self.take(before.len());
+        let mut known = before.iter().zip(known).peekable();
+        let same = |a: &Binding, b: &Binding| a.line == b.line && a.file == b.file;
+        let carried = now.iter().map(|binding| {
+            while known.next_if(|(other, _)| !same(other, binding) && other.is_before(binding)).is_some() {}
+            known.next_if(|(other, _)| same(other, binding))?.1
+        });
+        Settled(Mutex::new(carried.collect()))
     }
 
     pub(super) fn put_back(&self, lines: Vec<Option<Line>>) {
