@@ -177,6 +177,7 @@ fn markers() {
         ("kind: H\ntag: 5 %TAG", &[r#"tag tag "5" < ns:app"#, "! value-not-a-string 2:6"]),
         ("kind: H\ntag: null %TAG", &[r#"tag tag "null" < ns:app"#]),
         ("kind: H\nimage: v1.2 %TAG", &[r#"image tag "v1.2" < ns:app"#]),
+        ("kind: H\nnewName: r:5000/a:v1 %APP", &[r#"newName reference "r:5000/a:v1" < ns:app"#]),
         (
             "kind: H\nimage: sha256:00 # {\"$imagepolicy\": \"ns:app:digest\"}",
             &[r#"image digest "sha256:00" < ns:app"#],
@@ -246,7 +247,7 @@ fn markers_that_bind_nothing() {
         ("kind: H\ntag: v1 %APP", &["! marker-wrong-kind 2:9"]),
         ("kind: H\nimage: a:v1 %TAG", &["! marker-wrong-kind 2:13"]),
         ("kind: H\nimage: web %TAG", &["! marker-wrong-kind 2:12"]),
-        ("kind: H\nnewName: r/a %APP", &["! marker-wrong-kind 2:14"]),
+        ("kind: H\nnewName: r:5000/a %APP", &["! marker-wrong-kind 2:19"]),
         ("kind: H\ntag: v1 %TAG\ntag: v2 %TAG", &["! duplicate-key 2:6", "! duplicate-key 3:6"]),
         ("kind: H\ntag: v1\ntag: v2 %TAG", &["! duplicate-key 3:6"]),
         ("kind: H\na: {b: c}\na:\n  tag: v2 %TAG", &["! duplicate-key 4:8"]),
