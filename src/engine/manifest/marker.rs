@@ -121,6 +121,25 @@ fn around(text: &str) -> Option<(&str, Marker, &str)> {
     Some((before, marker, &rest[end..]))
 }
 
+/// The text with a space before each marker that follows a closing quote at once, `"v1"# {…}`: every byte keeps its place,
+/// as the `#` moves over what stands behind it. go-yaml, and so Flux, reads such a marker; to YAML it is an error. `None`
+/// where there is none.
+pub(super) fn spaced(text: &str) -> Option<String> {
+    let mut bytes = text.as_bytes().to_vec();
+    let blank = [' ', '\t'];
+    let hash = |key: usize| {
+        let object = text[..key].strip_suffix('"')?.trim_end_matches(blank).strip_suffix('{')?.trim_end_matches(blank);
+        let value = object.trim_end_matches('#');
+        (value.len() < object.len() && value.ends_with(['"', '\''])).then_some(value.len())
+    };
+    let mut found = false;
+    for at in memchr::memmem::find_iter(text.as_bytes(), KEY).filter_map(hash) {
+        bytes[at..at + 2].copy_from_slice(b" #");
+        found = true;
+    }
+    String::from_utf8(bytes).ok().filter(|_| found)
+}
+
 fn has_words(text: &str) -> bool {
     text.chars().any(char::is_alphanumeric)
 }
@@ -228,6 +247,23 @@ mod tests {
         ];
         for (comment, expected) in cases {
             assert_eq!(show(comment), expected, "{comment}");
+        }
+    }
+
+    #[test]
+    fn markers_right_behind_a_quote() {
+        let cases = [
+            (r###"a: "v1"# {"$imagepolicy": "n:p"}"###, Some(r###"a: "v1" #{"$imagepolicy": "n:p"}"###)),
+            (r###"a: 'é'#{ "$imagepolicy": "n:p"}"###, Some(r###"a: 'é' # "$imagepolicy": "n:p"}"###)),
+            (r###"a: "v1"## {"$imagepolicy": "n:p"}"###, Some(r###"a: "v1" # {"$imagepolicy": "n:p"}"###)),
+            (r###"a: "v1" # {"$imagepolicy": "n:p"}"###, None),
+            (r###"a: v1# {"$imagepolicy": "n:p"}"###, None),
+            (r###"a: "v1"# see $imagepolicy"###, None),
+            (r###"a: "v1"# {$imagepolicy: "n:p"}"###, None),
+            (r###""$imagepolicy"###, None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(spaced(text).as_deref(), expected, "{text}");
         }
     }
 

@@ -207,7 +207,7 @@ fn is_name(text: &str) -> bool {
 }
 
 /// Whether a name has its tag or digest with it: `host:5000/x` has a port.
-fn is_whole(text: &str) -> bool {
+pub(super) fn is_whole(text: &str) -> bool {
     text.contains('@') || text.rsplit('/').next().is_some_and(|last| last.contains(':'))
 }
 

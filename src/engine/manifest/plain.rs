@@ -40,7 +40,10 @@ fn is_number(text: &str) -> bool {
     }
     if let Some((mantissa, exponent)) = body.split_once(['e', 'E']) {
         let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-        return is_decimal(mantissa) && !exponent.is_empty() && exponent.bytes().all(|b| b.is_ascii_digit());
+        // go-yaml takes underscores out, wherever they stand.
+        return is_decimal(mantissa)
+            && exponent.bytes().any(|b| b.is_ascii_digit())
+            && exponent.bytes().all(|b| b.is_ascii_digit() || b == b'_');
     }
     is_decimal(body) || is_sexagesimal(body)
 }
@@ -160,6 +163,8 @@ mod tests {
             "1.10",
             "17",
             "1e3",
+            "1e3_0",
+            "1e_3",
             "1E3",
             "1e+10",
             "1234e56",

@@ -49,29 +49,53 @@ fn spelling(before: Option<char>, value: &str) -> String {
     match before {
         Some('\'') => value.replace('\'', "''"),
         Some('"') => escaped,
+        // Where nothing is written yet.
+        Some(':') => format!(" {}", spelling(None, value)),
         _ if is_plain_string(value) => value.to_owned(),
         _ => format!("\"{escaped}\""),
     }
 }
 
-/// A manifest with comments, odd spacing, every scalar style, anchors, flow style, multi-byte text, `\n` or `\r\n`.
+/// A manifest with comments, odd spacing, every scalar style, anchors, flow style, multi-byte text, any line ends.
 fn manifest() -> impl Strategy<Value = Made> {
-    (prop::collection::vec(document(), 1..4), any::<[bool; 3]>()).prop_map(|(documents, [bom, crlf, end])| {
-        let mut text = documents.join("---\n");
-        if !end {
-            text.truncate(text.trim_end_matches('\n').len());
-        }
-        if crlf {
-            text = text.replace('\n', "\r\n");
-        }
-        Made::of(&if bom { format!("\u{feff}{text}") } else { text })
-    })
+    let head = prop::sample::select(vec!["", "", "\u{feff}", "--- # first\n", "%YAML 1.2\n---\n", "# head\n\n---\n"]);
+    let between = prop::sample::select(vec!["---\n", "---   \n", "--- # next\n", "...\n---\n", "---\n---\n"]);
+    let breaks = prop_oneof![
+        3 => Just(vec!["\n"]),
+        1 => Just(vec!["\r\n"]),
+        1 => Just(vec!["\r"]),
+        1 => prop::collection::vec(prop::sample::select(vec!["\n", "\r\n"]), 7),
+    ];
+    (head, prop::collection::vec(document(), 1..4), between, breaks, any::<bool>()).prop_map(
+        |(head, documents, between, breaks, end)| {
+            let mut text = format!("{head}{}", documents.join(between));
+            if !end {
+                text.truncate(text.trim_end_matches('\n').len());
+            }
+            let lines = text.split('\n').enumerate();
+            let line = |(i, line): (usize, &str)| {
+                if i == 0 { line.to_owned() } else { format!("{}{line}", breaks[i % breaks.len()]) }
+            };
+            Made::of(&lines.map(line).collect::<String>())
+        },
+    )
 }
 
 fn document() -> impl Strategy<Value = String> {
     let named = prop_oneof![Just(String::new()), "[a-c]".prop_map(|name| format!("metadata: {{name: {name}}}\n"))];
-    let body = prop_oneof![workload(), values(), kustomization(), fields()];
-    (named, body, noise()).prop_map(|(name, body, noise)| format!("{noise}{name}{body}"))
+    let body = prop_oneof![
+        workload(),
+        values(),
+        kustomization(),
+        fields(),
+        list(),
+        sequences(),
+        merged(),
+        nested(),
+        fields().prop_map(|fields| format!("{{{{- if .Values.x }}}}\n{fields}{{{{- end }}}}\n")),
+    ];
+    let object = (named, body, noise()).prop_map(|(name, body, noise)| format!("{noise}{name}{body}"));
+    prop_oneof![8 => object, 1 => operations()]
 }
 
 fn workload() -> impl Strategy<Value = String> {
@@ -105,13 +129,67 @@ fn kustomization() -> impl Strategy<Value = String> {
 }
 
 fn fields() -> impl Strategy<Value = String> {
-    let field = (value(), marker(":tag"), noise()).prop_map(|(value, marker, noise)| (value, marker, noise));
+    let field = (value(), marker(":tag"), 0..8u8, noise());
     prop::collection::vec(field, 1..4).prop_map(|fields| {
         let mut text = "kind: ConfigMap\ndata:\n".to_string();
-        for (i, (value, marker, noise)) in fields.into_iter().enumerate() {
-            text += &format!("{noise}  key{}: {value}{marker}\n", i % 3);
+        for (i, (value, marker, layout, noise)) in fields.into_iter().enumerate() {
+            let key = format!("key{}", i % 3);
+            text += &noise;
+            text += &match layout {
+                0 => format!("  {key}:{OPEN}{CLOSE}{marker}\n"),
+                1 => format!("  {key}:\n      {value}{marker}\n"),
+                2 => format!("  {key}: # note\n\n      {value}{marker}\n"),
+                3 => format!("  \"{key}\" : {value}{marker}\n"),
+                4 => format!("  ? {key}\n  : {value}{marker}\n"),
+                5 => format!("  text{i}: |-{marker}\n    {key}: v0{marker}\n\n  {key}: {value}{marker}\n"),
+                _ => format!("  {key}: {value}{marker}\n"),
+            };
         }
         text + "  use: *a\n"
+    })
+}
+
+fn list() -> impl Strategy<Value = String> {
+    prop::collection::vec((value(), marker(":tag"), noise()), 1..3).prop_map(|items| {
+        let item = |(value, marker, noise): (String, String, String)| {
+            format!("- kind: ConfigMap\n  metadata: {{name: c}}\n  data:\n{noise}    tag: {value}{marker}\n")
+        };
+        format!("kind: List\nitems:\n{}", items.into_iter().map(item).collect::<String>())
+    })
+}
+
+fn sequences() -> impl Strategy<Value = String> {
+    prop::collection::vec((value(), marker(":?"), 0..5u8, noise()), 1..4).prop_map(|items| {
+        let item = |(value, marker, layout, noise): (String, String, u8, String)| match layout {
+            0 => format!("{noise}  -   - {value}{marker}\n      - x\n"),
+            1 => format!("  - [x,\n     {value} ,{marker}\n     y]\n"),
+            2 => format!("  - [\n    {value}{marker}\n    ]\n"),
+            3 => format!("  - [{value}]{marker}\n"),
+            _ => format!("{noise}  - {value}{marker}\n"),
+        };
+        format!("args:\n{}", items.into_iter().map(item).collect::<String>())
+    })
+}
+
+fn merged() -> impl Strategy<Value = String> {
+    (value(), marker(":tag"), value(), noise()).prop_map(|(value, marker, own, noise)| {
+        format!("base: &b\n{noise}  tag: {value}{marker}\nuse:\n  <<: *b{marker}\n  image: *b\n  tag: {own}{marker}\n")
+    })
+}
+
+fn nested() -> impl Strategy<Value = String> {
+    (value(), marker(":tag"), 1..60usize).prop_map(|(value, marker, depth)| {
+        let keys = (0..depth).map(|level| format!("{}k:\n", " ".repeat(level)));
+        format!("{}{}tag: {value}{marker}\n", keys.collect::<String>(), " ".repeat(depth))
+    })
+}
+
+fn operations() -> impl Strategy<Value = String> {
+    prop::collection::vec((value(), marker(":?"), noise()), 1..3).prop_map(|operations| {
+        let operation = |(i, (value, marker, noise)): (usize, (String, String, String))| {
+            format!("- op: replace\n  path: /spec/{i}/image\n{noise}  value: {value}{marker}\n")
+        };
+        operations.into_iter().enumerate().map(operation).collect()
     })
 }
 
@@ -120,13 +198,19 @@ fn value() -> impl Strategy<Value = String> {
     let text =
         prop_oneof!["[a-z]{1,6}", "v[0-9]{1,2}", "[a-z]{1,3}/[a-z]{1,3}:[a-z0-9.]{1,4}", Just("é:ü".to_string())];
     let put = |text: &str| format!("{OPEN}{text}{CLOSE}");
-    (text, 0..9u8).prop_map(move |(text, style)| match style {
+    (text, 0..13u8).prop_map(move |(text, style)| match style {
         0..=2 => put(&text),
         3 => format!("\"{}\"", put(&text)),
         4 => format!("'{}'", put(&text)),
         5 => format!("&a {}", put(&text)),
         6 => format!("\"{}\"", put("")),
         7 => put("1.10"),
+        8 => format!("&a !!str '{}'", put(&text)),
+        9 => put("null"),
+        10 => format!("{}   ", put(&"v".repeat(200))),
+        // Not to be changed, being one value of several lines, or typed.
+        11 => format!("\"{text}\n          {text}\""),
+        12 => format!("!custom {text}"),
         // Not to be changed.
         _ => format!("\"{text}\\u00e9\""),
     })
@@ -150,6 +234,7 @@ fn noise() -> impl Strategy<Value = String> {
     prop_oneof![
         Just(String::new()),
         Just("\n".into()),
+        Just("   \n".into()),
         Just("# ünïcode\n".into()),
         Just("      # tag: v0 # {\"$imagepolicy\": \"ns:a:tag\"}\n".into()),
     ]
@@ -223,12 +308,14 @@ proptest! {
         prop_assert_eq!(str::from_utf8(&after).unwrap(), made.with(written));
 
         // Exact: the values that were written are read again, on the same lines. Values with quotes in them can no
-        // longer be edited in place, so such lines may be gone; and what a value is decides whether a field that only
+        // longer be edited in place, and those of documents that are no YAML have to look plain, so such lines may be
+        // gone; and what a value is decides whether a field that only
         // looks like an image's is one: lines with markers stay whatever they hold.
         let again = scan(FileKind::Yaml, &after);
         let found: Vec<_> = identities(&again).into_iter().zip(again.lines.iter().map(|line| line.value.clone())).collect();
         for (line, (id, new)) in scanned.lines.iter().zip(&expected) {
-            if line.marker.is_some() && !new.contains(['\'', '"', '\\']) {
+            let kept = if line.unparsed { is_plain_string(new) } else { !new.contains(['\'', '"', '\\']) };
+            if line.marker.is_some() && kept {
                 prop_assert!(found.contains(&(id.clone(), new.clone())), "{id:?} {new:?} not in {found:?}");
             }
         }

@@ -60,7 +60,14 @@ pub fn scan(kind: FileKind, bytes: &[u8]) -> Scan {
             return scan;
         }
     };
-    let stream = yaml::parse(text);
+    let mut stream = yaml::parse(text);
+    let broken = |stream: &yaml::Stream<'_>| stream.documents.iter().filter(|d| d.root.is_none()).count();
+    let spaced = if broken(&stream) > 0 { marker::spaced(text) } else { None };
+    if let Some(again) = spaced.as_deref().map(yaml::parse)
+        && broken(&again) < broken(&stream)
+    {
+        stream = again;
+    }
     // Comments of documents that do not parse are read line by line instead.
     let broken: Vec<_> = stream.documents.iter().filter(|d| d.root.is_none()).map(|d| d.span.clone()).collect();
     let mut comments = stream.comments;
@@ -68,7 +75,7 @@ pub fn scan(kind: FileKind, bytes: &[u8]) -> Scan {
         let before = broken.partition_point(|span: &Range<usize>| span.start <= comment.span.start);
         before == 0 || comment.span.start >= broken[before - 1].end
     });
-    let sites = Sites::new(text, &index, &comments);
+    let sites = Sites::new(text, &comments);
     let mut walk = Walk {
         text,
         kind,
@@ -77,7 +84,7 @@ pub fn scan(kind: FileKind, bytes: &[u8]) -> Scan {
         scan,
         document: 0,
         path: Vec::new(),
-        flow_item: false,
+        flow_end: None,
         extras: Extras::default(),
         uses: None,
         repeated: HashSet::new(),
@@ -105,8 +112,8 @@ struct Walk<'s, 'a> {
     /// Index of the document that is walked.
     document: usize,
     path: Vec<Crumb<'s, 'a>>,
-    /// Whether the node that is walked is an item of a flow sequence.
-    flow_item: bool,
+    /// Where the flow sequence ends whose item is walked.
+    flow_end: Option<usize>,
     /// Of the object that is walked: values that are image lines by what Flux v1 calls a container.
     extras: Extras,
     /// Of a document with aliases.
@@ -260,7 +267,7 @@ impl<'s, 'a> Walk<'s, 'a> {
 
     /// `field`: what the value holds by the field that it stands in, and the whole reference.
     fn node(&mut self, node: &'s Node<'a>, place: Place, field: Option<(Part, Option<&String>)>) {
-        let flow_item = std::mem::take(&mut self.flow_item);
+        let flow_end = self.flow_end.take();
         match &node.kind {
             NodeKind::Mapping(entries) => {
                 let fields = place.fields(node);
@@ -283,7 +290,7 @@ impl<'s, 'a> Walk<'s, 'a> {
                     if let Some(Crumb::Item { index, .. }) = self.path.last_mut() {
                         *index = i;
                     }
-                    self.flow_item = flow;
+                    self.flow_end = flow.then_some(node.span.end);
                     self.node(item, place.item(), None);
                 }
                 self.path.pop();
@@ -293,7 +300,7 @@ impl<'s, 'a> Walk<'s, 'a> {
                     self.sites.value(site, Err(Obstacle::Alias));
                 }
             }
-            NodeKind::Scalar { value, style } => self.scalar(node, value, *style, field, flow_item),
+            NodeKind::Scalar { value, style } => self.scalar(node, value, *style, field, flow_end),
         }
     }
 
@@ -348,7 +355,7 @@ impl<'s, 'a> Walk<'s, 'a> {
         value: &str,
         style: Style,
         field: Option<(Part, Option<&String>)>,
-        flow_item: bool,
+        flow_end: Option<usize>,
     ) {
         let style = match style {
             Style::Plain => ScalarStyle::Plain,
@@ -365,7 +372,9 @@ impl<'s, 'a> Walk<'s, 'a> {
             ScalarStyle::Plain => node.span.clone(),
             _ => node.span.start + 1..node.span.end.saturating_sub(1),
         };
-        let obstacle = if flow_item && site.is_some() {
+        // Behind the whole sequence a marker does not say which item it is for; within it, it stands behind one.
+        let behind_all = |end: usize| site.is_some_and(|site| end <= self.sites.comment_start(site));
+        let obstacle = if flow_end.is_some_and(behind_all) {
             Some(Obstacle::FlowSequence)
         } else if site.is_some_and(|site| node.span.start < self.sites.line_start(site)) {
             Some(Obstacle::MultiLine)

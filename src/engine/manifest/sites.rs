@@ -41,13 +41,15 @@ pub(super) struct Sites(Vec<Site>);
 impl Sites {
     /// Comments on lines of their own count only when they are a marker and nothing else: what is commented out, and
     /// prose, is none.
-    pub(super) fn new(text: &str, index: &LineIndex, comments: &[Comment<'_>]) -> Self {
+    pub(super) fn new(text: &str, comments: &[Comment<'_>]) -> Self {
         let site = |comment: &Comment<'_>| {
-            let reading = match marker::read(comment.text) {
+            // As it stands in the file, whatever was parsed.
+            let reading = match marker::read(&text[comment.span.clone()]) {
                 marker::Reading::Nothing => return None,
                 reading => reading,
             };
-            let line_start = index.line_start(comment.span.start);
+            // To YAML a carriage return alone ends a line too.
+            let line_start = text[..comment.span.start].rfind(['\n', '\r']).map_or(0, |end| end + 1);
             let alone = text[line_start..comment.span.start].trim_matches([' ', '\t', '\u{feff}']).is_empty();
             let obstacle = alone.then_some(Obstacle::Unwritten);
             if alone && !matches!(reading, marker::Reading::Marker(_)) {

@@ -2,7 +2,7 @@
 //!
 //! A line that is a plain `key: value # {…}` can be edited all the same; every other marker there is left alone.
 
-use super::{Marker, Part, ScalarStyle, marker};
+use super::{Marker, Part, ScalarStyle, marker, place::is_whole};
 use std::ops::Range;
 
 /// A plain `key: value # {…}` line.
@@ -95,7 +95,8 @@ pub(super) fn refuses(key: &str, part: Part, value: &str) -> bool {
         ("tag" | "newTag", Part::Reference | Part::Name) => !value.contains(['/', ':']),
         ("tag" | "newTag" | "image" | "repository", Part::Digest) => !value.starts_with("sha256:"),
         ("image" | "repository", Part::Tag) => !is_version(value),
-        ("newName", Part::Tag | Part::Digest | Part::Reference) => true,
+        ("newName", Part::Reference) => !is_whole(value),
+        ("newName", Part::Tag | Part::Digest) => true,
         ("digest", Part::Tag | Part::Name | Part::Reference) => true,
         _ => false,
     }
