@@ -21,6 +21,7 @@ mod place;
 mod plain;
 mod read;
 mod repeated;
+mod room;
 mod scan;
 mod sites;
 mod unparsed;
@@ -40,6 +41,7 @@ pub use object::{
 pub(crate) use plain::scalar;
 pub use plain::{is_plain_string, is_string};
 pub use read::InvalidObject;
+pub use room::Room;
 pub use scan::{SIZE_LIMIT, scan, too_large};
 
 /// What a file holds.

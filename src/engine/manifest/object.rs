@@ -1,6 +1,6 @@
 //! What a document of a manifest is: its identity, and the objects that butler reads as data.
 
-use super::{Data, ImageLine, Position};
+use super::{Data, ImageLine, Position, Room};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -43,6 +43,8 @@ pub struct Document {
     pub containers: Vec<Container>,
     /// A `$patch` stands in it: it replaces or deletes what it patches.
     pub has_directives: bool,
+    /// Of a patch of an object with containers that is written line by line: where it goes on.
+    pub room: Option<Box<Room>>,
     /// Of a `.flux.yaml`.
     pub generator: Option<Box<Generator>>,
 }

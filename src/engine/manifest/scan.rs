@@ -8,6 +8,7 @@ use super::{
     group_of, is_string, kustomization, marker,
     place::{FLUX_KUSTOMIZE, Fields, Place},
     repeated::{count_occurrences, drop_duplicates, repeats},
+    room,
     sites::{Obstacle, Sites},
     unparsed,
     yaml::{self, LineIndex, Node, NodeKind, Style},
@@ -187,6 +188,7 @@ impl<'s, 'a> Walk<'s, 'a> {
             brings: brings(kind, meant),
             containers: found.containers,
             has_directives: self.text.get(root.span.clone()).is_some_and(|text| text.contains("$patch")),
+            room: room::room(kind, root, self.text, self.index).map(Box::new),
             generator: if self.kind == FileKind::FluxYaml {
                 Generator::read(&Data::of(meant, self.index)).map(Box::new)
             } else {

@@ -7,12 +7,12 @@ use super::{
 };
 use crate::engine::{
     dialect::{
-        Bindings, MissingField,
+        Bindings, MissingField, Spot,
         addition::can_be_patched,
         kustomize::{DEFAULT_NAMESPACE, Inclusions},
     },
     image::Reference,
-    manifest::{Container, Document, FileEnd, ImageLine, ObjectId, Part, Scan},
+    manifest::{Container, Document, FieldPath, FileEnd, ImageLine, ObjectId, Part, Scan},
     plan::Snapshot,
 };
 use std::collections::BTreeSet;
@@ -41,6 +41,20 @@ pub(super) struct Patched<'a> {
     scan: &'a Scan,
     number: usize,
     pub document: &'a Document,
+}
+
+impl Patched<'_> {
+    /// The line of a field.
+    fn line(&self, path: &FieldPath) -> Option<usize> {
+        self.scan.lines.iter().position(|line| line.document == self.number && line.path == *path)
+    }
+
+    /// Where it takes a field that it does not have.
+    fn spot(&self, path: &FieldPath) -> Option<Spot> {
+        let room = self.document.room.as_ref().filter(|_| !self.document.has_directives)?;
+        let (room, depth) = room.of_field(path)?;
+        Some(Spot::Document { position: self.document.position, at: room.end, depth, indent: room.indent })
+    }
 }
 
 impl<'a> Built<'a> {
@@ -141,18 +155,24 @@ impl<'a> Built<'a> {
             return incomplete(format!("{patch} cannot name the object"));
         };
         let path = &line.path;
-        if let Some(patched) = patched {
-            let same = |candidate: &ImageLine| candidate.document == patched.number && candidate.path == *path;
-            return match patched.scan.lines.iter().position(same) {
-                Some(line) => Target::Line { file: patched.file, line },
-                None => incomplete(format!("{patch} has {object} without {path}: add that field to it")),
-            };
+        if let Some(line) =
+            patched.and_then(|patched| Some(Target::Line { file: patched.file, line: patched.line(path)? }))
+        {
+            return line;
         }
         if !can_be_patched(path) {
             return incomplete(format!("{path} has no name that a patch could give: name the list's items"));
         }
+        let spot = match patched {
+            None => Spot::NewDocument,
+            Some(patched) => match patched.spot(path) {
+                Some(spot) => spot,
+                None => return incomplete(format!("{patch} has {object} without {path}: add that field to it")),
+            },
+        };
         let end = match (snapshot.entries.get(patch), snapshot.scans.get(patch)) {
             (None, _) => FileEnd::default(),
+            (Some(_), Some(scan)) if spot != Spot::NewDocument => scan.end,
             (Some(_), Some(scan)) if scan.documents.iter().all(|document| document.object.is_some()) => scan.end,
             _ => {
                 let why = format!("{patch} holds something else than objects: write the patch of {object} there");
@@ -162,6 +182,7 @@ impl<'a> Built<'a> {
         Target::Field(Box::new(MissingField {
             file: patch.to_owned(),
             end,
+            spot,
             part,
             api_version: self.document.api_version.clone(),
             object,
