@@ -36,7 +36,7 @@ pub(crate) use marker::correction;
 pub use object::{
     Annotation, Container, Document, FluxKustomization, FluxObject, Generator, IMAGE_GROUP, ImagePolicyObject,
     ImageRepositoryObject, ImageUpdateAutomationObject, Kustomization, KustomizeImage, KustomizePatch, LabelSelector,
-    ObjectId, PatchSource, PatchTarget, PostBuild, SourceRef, group_of,
+    ObjectId, PatchSource, PatchTarget, PostBuild, SourceRef, Updates, group_of,
 };
 pub(crate) use plain::scalar;
 pub use plain::{is_plain_string, is_string};

@@ -77,14 +77,24 @@ impl Container {
 
 /// Flux v1's `.flux.yaml`: manifests come from commands, which butler never runs.
 /// <https://fluxcd.io/legacy/flux/references/fluxyaml-config-files/>
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Generator {
-    /// `patchUpdated.patchFile`, or else `commandUpdated`: updates are made by a command.
-    pub patch_file: Option<String>,
+    pub updates: Updates,
     /// The generators' commands.
     pub commands: Vec<String>,
+}
+
+/// How a `.flux.yaml` has updates written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Updates {
     /// `scanForFiles`: nothing is generated, whatever a `.flux.yaml` above says.
-    pub scans: bool,
+    InPlace,
+    /// `patchUpdated`: into this file.
+    PatchFile(String),
+    /// `commandUpdated`: by a command.
+    Command,
+    /// Flux v1 refuses the file, for this reason.
+    Invalid(String),
 }
 
 /// The group of Flux's image objects.

@@ -75,7 +75,7 @@ impl<'a> Built<'a> {
 
     /// The patch of this object in the scope's patch file. One that names no namespace is meant for any.
     pub fn patched_by(&self, scope: Option<&Scope>, snapshot: &'a Snapshot) -> Option<Patched<'a>> {
-        let (file, scan) = snapshot.scans.get_key_value(scope?.patch.as_deref()?)?;
+        let (file, scan) = snapshot.scans.get_key_value(scope?.patch_file()?)?;
         let own = self.id()?;
         let namespace = |object: &ObjectId| match object.namespace.as_str() {
             "" => DEFAULT_NAMESPACE.to_owned(),
@@ -142,14 +142,10 @@ impl<'a> Built<'a> {
         patched: Option<&Patched<'a>>,
         snapshot: &'a Snapshot,
     ) -> Target<'a> {
-        let Some(patch) = scope.patch.as_deref() else {
-            let why = format!("{} updates by a command, and butler runs none: use patchUpdated", scope.file);
-            return Target::Nowhere { code: "command-updated", why };
+        let patch = match &scope.patch {
+            Ok(patch) => patch.as_str(),
+            Err((code, why)) => return Target::Nowhere { code, why: why.clone() },
         };
-        if let Some(why) = &scope.obstacle {
-            let why = format!("{} sends updates to {patch}: {why}", scope.file);
-            return Target::Nowhere { code: "patch-file-invalid", why };
-        }
         let incomplete = |why: String| Target::Nowhere { code: "patch-incomplete", why };
         let (Some(object), Some(line)) = (self.id(), self.scan.lines.get(line)) else {
             return incomplete(format!("{patch} cannot name the object"));

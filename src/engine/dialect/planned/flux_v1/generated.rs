@@ -145,6 +145,43 @@ fn commands_are_never_run() {
     assert_eq!((outcome.codes(), outcome.files == repo.files), (vec!["command-updated"], true));
     let problems = repo.problems();
     assert!(problems.iter().any(|problem| problem.contains("flux-yaml-command")), "{problems:?}");
+    let manual = RELEASE.replace("automated: \"true\"", "automated: \"false\"");
+    let (repo, _) = generated(&[("dev/.flux.yaml", command), ("base/a.yaml", &manual)]);
+    assert_eq!(repo.problems(), [""; 0], "nothing is automated");
+}
+
+/// Slips of real repositories; Flux v1 stops for them.
+#[test]
+fn a_flux_yaml_that_flux_v1_refuses() {
+    let (file, commands, variant) = (
+        "a patchFile under patchUpdated",
+        "a list of generators with a command each",
+        "one of patchUpdated, commandUpdated and scanForFiles",
+    );
+    #[rustfmt::skip]
+    let cases = [
+        ("patchUpdated: {generators: [{command: kustomize build .}]}\n", file),
+        ("patchUpdated: {generators: [{command: kustomize build .}]}\npatchFile: p.yaml\n", file),
+        ("patchUpdated: {generators: [command kustomize build .], patchFile: p.yaml}\n", commands),
+        ("patchUpdated: {patchFile: p.yaml}\n", commands),
+        ("commandUpdated: {}\n", commands),
+        ("commandUpdate: {generators: [{command: kustomize build .}]}\n", variant),
+    ];
+    // A file of that name may be something else.
+    let other = ("dev/.flux.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n");
+    let (_, outcome) = generated(&[other]);
+    assert_eq!(outcome.files["base/a.yaml"], RELEASE.replace("master-1", "master-2"));
+    for (text, expected) in cases {
+        let text = format!("version: 1\n{text}");
+        let (repo, outcome) = generated(&[other, ("base/.flux.yaml", &text)]);
+        assert_eq!((outcome.codes(), outcome.files == repo.files), (vec!["flux-yaml-invalid"], true), "{text}");
+        let told = format!("expected {expected}, as Flux v1 does: nothing below is updated");
+        let problems = repo.problems();
+        assert!(problems.contains(&format!("base/.flux.yaml:1:1 flux-yaml-invalid {told}")), "{problems:?}");
+        let manual = RELEASE.replace("automated: \"true\"", "automated: \"false\"");
+        let (repo, _) = generated(&[other, ("base/.flux.yaml", &text), ("base/a.yaml", &manual)]);
+        assert_eq!(repo.problems(), [""; 0], "{text}: nothing is automated");
+    }
 }
 
 #[test]
