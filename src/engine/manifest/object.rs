@@ -109,7 +109,7 @@ pub fn group_of(api_version: &str) -> &str {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Annotation {
     pub key: String,
-    /// As text, also where the file has a boolean or number.
+    /// As text, also where the file has a number, or a boolean: `yes` is `true`, unquoted.
     pub value: String,
     /// Of the value; in a block scalar, of its content.
     pub position: Position,

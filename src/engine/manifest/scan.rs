@@ -7,6 +7,7 @@ use super::{
     containers::{self, Extras, Uses},
     group_of, is_string, kustomization, marker,
     place::{FLUX_KUSTOMIZE, Fields, Place},
+    plain::boolean,
     repeated::{count_occurrences, drop_duplicates, repeats},
     room,
     sites::{Obstacle, Sites},
@@ -236,7 +237,13 @@ impl<'s, 'a> Walk<'s, 'a> {
         let annotation = |(key, value): &(Node<'a>, Node<'a>)| {
             let key = key.as_str().filter(|key| *key != LAST_APPLIED)?;
             let position = self.index.position(value.span.start);
-            Some(Annotation { key: key.into(), value: value.as_str()?.into(), position })
+            let text = value.as_str()?;
+            let boolean = match &value.kind {
+                NodeKind::Scalar { style: Style::Plain, .. } => boolean(text),
+                _ => None,
+            };
+            let value = boolean.map_or_else(|| text.into(), |boolean| boolean.to_string());
+            Some(Annotation { key: key.into(), value, position })
         };
         entries.iter().filter_map(annotation).collect()
     }
