@@ -187,6 +187,9 @@ impl<'a> Object<'a> {
         if !rules.has("automated") {
             return;
         }
+        if let Some(problem) = scope.and_then(|scope| scope.problem.clone()) {
+            report(bindings, problem);
+        }
         for Tag { container, image, own, part, target } in self.built.tags(scope, patched.as_ref(), snapshot) {
             // What a patch file says of the image counts.
             let current = match &target {

@@ -152,6 +152,8 @@ fn same_document(a: &Document, b: &Document) -> bool {
         brings,
         containers: _,
         has_directives,
+        // Of patch files alone, which generators go with.
+        room: _,
         generator,
     } = a;
     // Where an object stands matters only where something may be said of it.

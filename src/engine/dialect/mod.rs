@@ -10,7 +10,7 @@ mod native;
 mod outline;
 mod render;
 
-pub use addition::{Addition, MissingField};
+pub use addition::{Addition, MissingField, Spot};
 pub(crate) use flux_v1::{Generated, GeneratedTag, Target};
 pub use flux_v1::{PolicyChange, PolicyChangeError, with_policies};
 

@@ -60,6 +60,7 @@ pub const LINTS: &[Lint] = &[
         fixable: false,
         summary: ".flux.yaml updates by a command, which butler does not run",
     },
+    Lint { code: "flux-yaml-invalid", severity: Error, fixable: false, summary: "a .flux.yaml that Flux v1 refuses" },
     Lint {
         code: "flux1-annotations-differ",
         severity: Warning,

@@ -74,6 +74,12 @@ fn annotations(metadata: &Node<'_>) -> BTreeMap<String, String> {
     texts.collect()
 }
 
+/// The byte behind the line break of the line that `offset` is in.
+pub(super) fn line_end(text: &str, offset: usize) -> usize {
+    let rest = text.as_bytes().get(offset..).unwrap_or_default();
+    memchr::memchr(b'\n', rest).map_or(text.len(), |at| offset + at + 1)
+}
+
 /// A file that is edited by lines.
 struct Page<'t> {
     text: &'t str,
@@ -119,13 +125,7 @@ impl<'t> Page<'t> {
     fn whole(&self, (key, value): &(Node<'_>, Node<'_>)) -> Range<usize> {
         let written = self.text.get(value.span.clone()).unwrap_or_default().trim_end();
         let last = if written.is_empty() { key.span.end } else { value.span.start + written.len() };
-        self.index.line_start(key.span.start)..self.line_end(last)
-    }
-
-    /// Behind the line break.
-    fn line_end(&self, offset: usize) -> usize {
-        let rest = self.text.as_bytes().get(offset..).unwrap_or_default();
-        memchr::memchr(b'\n', rest).map_or(self.text.len(), |at| offset + at + 1)
+        self.index.line_start(key.span.start)..line_end(self.text, last)
     }
 
     fn line_break(&self) -> &'static str {
@@ -174,7 +174,7 @@ impl<'t> Page<'t> {
             added.insert(0, "annotations:".to_owned());
         }
         if let (true, 0, false, Some((key, _))) = (added.is_empty(), left, entries.is_empty(), header) {
-            let line = self.index.line_start(key.span.start)..self.line_end(key.span.end);
+            let line = self.index.line_start(key.span.start)..line_end(self.text, key.span.end);
             edits.insert(0, (line, String::new()));
         }
         if !added.is_empty() {

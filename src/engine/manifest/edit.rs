@@ -47,8 +47,8 @@ impl ImageLine {
     }
 }
 
-/// Applies edits to a file's bytes, in any order; every byte outside their spans stays. What is put behind the last byte
-/// may be several edits: they go there in the order given.
+/// Applies edits to a file's bytes, in any order; every byte outside their spans stays. Several may put whole lines in one
+/// place: they go there in the order given.
 ///
 /// # Errors
 /// [`EditError`] where the file is not the one that the edits were planned on; nothing is applied then.
@@ -59,8 +59,10 @@ pub fn apply(bytes: &[u8], edits: &[Edit]) -> Result<Vec<u8>, EditError> {
     let mut out = Vec::with_capacity(bytes.len() + grown);
     let mut reached = 0;
     for (i, edit) in sorted.iter().enumerate() {
-        let append = edit.span == (bytes.len()..bytes.len());
-        let same_place = i > 0 && sorted[i - 1].span.start == edit.span.start && !append;
+        let lines = |edit: &Edit| edit.span.is_empty() && edit.new.ends_with('\n');
+        let before =
+            i.checked_sub(1).map(|before| sorted[before]).filter(|before| before.span.start == edit.span.start);
+        let same_place = before.is_some_and(|before| !(lines(before) && lines(edit)));
         if edit.span.start < reached || same_place {
             return Err(EditError::Overlap { at: edit.span.start });
         }
@@ -139,10 +141,12 @@ mod tests {
         };
         assert_eq!(apply(text, &[edit(3..4, "2", "x")]), Err(stale(3..4, "2", "1")));
         assert_eq!(apply(text, &[edit(9..12, "2", "x")]), Err(stale(9..12, "2", "")));
-        let appended = [edit(11..11, "", "\n"), edit(9..10, "2", "3"), edit(11..11, "", "c: 3")];
-        assert_eq!(apply(b"a: 1\r\nb: 2\n", &appended).unwrap(), b"a: 1\r\nb: 3\n\nc: 3");
+        let appended = [edit(11..11, "", "\n"), edit(9..10, "2", "3"), edit(11..11, "", "c: 3\n")];
+        assert_eq!(apply(b"a: 1\r\nb: 2\n", &appended).unwrap(), b"a: 1\r\nb: 3\n\nc: 3\n");
+        let between = [edit(6..6, "", "y: 1\n"), edit(6..6, "", "x: 2\n")];
+        assert_eq!(apply(text, &between).unwrap(), b"a: 1\r\ny: 1\nx: 2\nb: 2");
         let overlap = [edit(0..2, "a:", "x"), edit(1..3, ": ", "y")];
         assert_eq!(apply(text, &overlap), Err(EditError::Overlap { at: 1 }));
-        assert_eq!(apply(text, &[edit(2..2, "", "x"), edit(2..2, "", "y")]), Err(EditError::Overlap { at: 2 }));
+        assert_eq!(apply(text, &[edit(2..2, "", "x"), edit(2..2, "", "y\n")]), Err(EditError::Overlap { at: 2 }));
     }
 }

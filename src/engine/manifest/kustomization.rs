@@ -2,7 +2,7 @@
 
 use super::{
     Annotation, Data, FluxKustomization, Generator, Kustomization, KustomizeImage, KustomizePatch, PatchSource,
-    PatchTarget, PostBuild, SourceRef, Value,
+    PatchTarget, PostBuild, SourceRef, Updates, Value,
 };
 
 /// Reads a kustomization. What is not understood is left out: kustomize itself says what is wrong with it.
@@ -110,20 +110,28 @@ fn patch(item: &Data) -> Option<KustomizePatch> {
 }
 
 impl Generator {
-    /// Reads a `.flux.yaml`; `None` where it has none of its three variants.
+    /// Reads a `.flux.yaml`; `None` where it is something else, such as an object of Kubernetes.
     pub(super) fn read(object: &Data) -> Option<Self> {
         if object.get("scanForFiles").is_some() {
-            return Some(Generator { scans: true, ..Generator::default() });
+            return Some(Generator { updates: Updates::InPlace, commands: Vec::new() });
         }
-        let patch = object.get("patchUpdated");
-        let variant = patch.or_else(|| object.get("commandUpdated"))?;
-        let generators = variant.get("generators").map(Data::items).unwrap_or_default();
-        let command = |generator: &Data| generator.get("command").and_then(Data::as_str).map(String::from);
-        Some(Generator {
-            patch_file: patch.and_then(|patch| patch.get("patchFile")).and_then(Data::as_str).map(String::from),
-            commands: generators.iter().filter_map(command).collect(),
-            scans: false,
-        })
+        let variant = |name: &str| object.get(name).filter(|variant| !variant.is_null());
+        let (patch, command) = (variant("patchUpdated"), variant("commandUpdated"));
+        let generators = patch.or(command).and_then(|variant| variant.get("generators")).map(Data::items);
+        let commands: Option<Vec<String>> = generators.and_then(|generators| {
+            generators.iter().map(|generator| Some(generator.get("command")?.as_str()?.to_owned())).collect()
+        });
+        let patch_file = patch.and_then(|patch| patch.get("patchFile")).and_then(Data::as_str);
+        let invalid = |expected: &str| Updates::Invalid(format!("expected {expected}, as Flux v1 does"));
+        let updates = match (patch, command, &commands, patch_file) {
+            (None, None, ..) if object.get("version").is_none() || object.get("kind").is_some() => return None,
+            (None, None, ..) => invalid("one of patchUpdated, commandUpdated and scanForFiles"),
+            (_, _, None, _) => invalid("a list of generators with a command each"),
+            (Some(_), _, _, None) => invalid("a patchFile under patchUpdated"),
+            (Some(_), _, _, Some(file)) => Updates::PatchFile(file.to_owned()),
+            (None, Some(_), ..) => Updates::Command,
+        };
+        Some(Generator { updates, commands: commands.unwrap_or_default() })
     }
 }
 

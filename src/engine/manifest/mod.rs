@@ -21,6 +21,7 @@ mod place;
 mod plain;
 mod read;
 mod repeated;
+mod room;
 mod scan;
 mod sites;
 mod unparsed;
@@ -35,11 +36,12 @@ pub(crate) use marker::correction;
 pub use object::{
     Annotation, Container, Document, FluxKustomization, FluxObject, Generator, IMAGE_GROUP, ImagePolicyObject,
     ImageRepositoryObject, ImageUpdateAutomationObject, Kustomization, KustomizeImage, KustomizePatch, LabelSelector,
-    ObjectId, PatchSource, PatchTarget, PostBuild, SourceRef, group_of,
+    ObjectId, PatchSource, PatchTarget, PostBuild, SourceRef, Updates, group_of,
 };
 pub(crate) use plain::scalar;
 pub use plain::{is_plain_string, is_string};
 pub use read::InvalidObject;
+pub use room::Room;
 pub use scan::{SIZE_LIMIT, scan, too_large};
 
 /// What a file holds.

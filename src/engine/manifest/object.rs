@@ -1,6 +1,6 @@
 //! What a document of a manifest is: its identity, and the objects that butler reads as data.
 
-use super::{Data, ImageLine, Position};
+use super::{Data, ImageLine, Position, Room};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -43,6 +43,8 @@ pub struct Document {
     pub containers: Vec<Container>,
     /// A `$patch` stands in it: it replaces or deletes what it patches.
     pub has_directives: bool,
+    /// Of a patch of an object with containers that is written line by line: where it goes on.
+    pub room: Option<Box<Room>>,
     /// Of a `.flux.yaml`.
     pub generator: Option<Box<Generator>>,
 }
@@ -75,14 +77,24 @@ impl Container {
 
 /// Flux v1's `.flux.yaml`: manifests come from commands, which butler never runs.
 /// <https://fluxcd.io/legacy/flux/references/fluxyaml-config-files/>
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Generator {
-    /// `patchUpdated.patchFile`, or else `commandUpdated`: updates are made by a command.
-    pub patch_file: Option<String>,
+    pub updates: Updates,
     /// The generators' commands.
     pub commands: Vec<String>,
+}
+
+/// How a `.flux.yaml` has updates written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Updates {
     /// `scanForFiles`: nothing is generated, whatever a `.flux.yaml` above says.
-    pub scans: bool,
+    InPlace,
+    /// `patchUpdated`: into this file.
+    PatchFile(String),
+    /// `commandUpdated`: by a command.
+    Command,
+    /// Flux v1 refuses the file, for this reason.
+    Invalid(String),
 }
 
 /// The group of Flux's image objects.
@@ -97,7 +109,7 @@ pub fn group_of(api_version: &str) -> &str {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Annotation {
     pub key: String,
-    /// As text, also where the file has a boolean or number.
+    /// As text, also where the file has a number, or a boolean: `yes` is `true`, unquoted.
     pub value: String,
     /// Of the value; in a block scalar, of its content.
     pub position: Position,

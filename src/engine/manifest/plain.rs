@@ -23,6 +23,15 @@ pub fn is_plain_string(text: &str) -> bool {
         && is_string(text)
 }
 
+/// The boolean that an unquoted scalar is to readers of YAML 1.1, as Kubernetes' tools in Go are.
+pub fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Some(true),
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Some(false),
+        _ => None,
+    }
+}
+
 /// Words that mean a boolean or null, however they are capitalised.
 fn is_word(text: &str) -> bool {
     const WORDS: [&str; 7] = ["null", "true", "false", "yes", "no", "on", "off"];

@@ -7,7 +7,9 @@ use super::{
     containers::{self, Extras, Uses},
     group_of, is_string, kustomization, marker,
     place::{FLUX_KUSTOMIZE, Fields, Place},
+    plain::boolean,
     repeated::{count_occurrences, drop_duplicates, repeats},
+    room,
     sites::{Obstacle, Sites},
     unparsed,
     yaml::{self, LineIndex, Node, NodeKind, Style},
@@ -194,6 +196,7 @@ impl<'s, 'a> Walk<'s, 'a> {
             brings: brings(kind, meant),
             containers: found.containers,
             has_directives: self.text.get(root.span.clone()).is_some_and(|text| text.contains("$patch")),
+            room: room::room(kind, root, self.text, self.index).map(Box::new),
             generator: if self.kind == FileKind::FluxYaml {
                 Generator::read(&Data::of(meant, self.index)).map(Box::new)
             } else {
@@ -241,7 +244,13 @@ impl<'s, 'a> Walk<'s, 'a> {
         let annotation = |(key, value): &(Node<'a>, Node<'a>)| {
             let key = key.as_str().filter(|key| *key != LAST_APPLIED)?;
             let position = self.index.position(value.span.start);
-            Some(Annotation { key: key.into(), value: value.as_str()?.into(), position })
+            let text = value.as_str()?;
+            let boolean = match &value.kind {
+                NodeKind::Scalar { style: Style::Plain, .. } => boolean(text),
+                _ => None,
+            };
+            let value = boolean.map_or_else(|| text.into(), |boolean| boolean.to_string());
+            Some(Annotation { key: key.into(), value, position })
         };
         entries.iter().filter_map(annotation).collect()
     }

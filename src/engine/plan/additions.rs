@@ -1,12 +1,12 @@
-//! Values for fields that are not there yet: what is put at the end of a file, as one text.
+//! Values for fields that are not there yet: what is put into a file beside each other, as one text.
 
 use super::{
     Change, Snapshot, component_of,
     value::{not_read, untouchable},
 };
 use crate::engine::{
-    dialect::MissingField,
-    manifest::{Edit, FieldPath, LineId, ObjectId, Position},
+    dialect::{MissingField, Spot},
+    manifest::{Edit, Position},
 };
 
 /// A value for a field that is not there yet.
@@ -29,16 +29,15 @@ pub(super) fn obstacle(snapshot: &Snapshot, field: &MissingField) -> Option<(&'s
 /// The change that gives a field its value. Its text is put together when all values of the document are known.
 pub(super) fn addition(snapshot: &Snapshot, field: &MissingField, value: String) -> Change {
     let line = field.line_id();
-    let size = field.end.size;
+    let at = field.at();
+    let position = match field.spot {
+        Spot::NewDocument => Position { line: 1, column: 1 },
+        Spot::Document { position, .. } => position,
+    };
     Change {
         component: component_of(&line, &field.patched),
-        position: Position { line: 1, column: 1 },
-        edit: Edit {
-            blob: snapshot.blob(&field.file).into(),
-            span: size..size,
-            old: String::new(),
-            new: String::new(),
-        },
+        position,
+        edit: Edit { blob: snapshot.blob(&field.file).into(), span: at..at, old: String::new(), new: String::new() },
         line,
         old: field.patched.value.clone(),
         new: value,
@@ -52,22 +51,20 @@ pub(super) fn addition(snapshot: &Snapshot, field: &MissingField, value: String)
     }
 }
 
-/// Values that are put at the end of a file, an object's side by side in one document. Where one of a file's goes
-/// through a pull request, all of them do: they are one text.
+/// Values that are put into files, an object's side by side in one document. Where one of a file's goes through a pull
+/// request, all of them do: they are one text.
 pub(super) fn written_together(mut added: Vec<Added<'_>>) -> Vec<Change> {
-    fn place(change: &Change) -> (&str, Option<&ObjectId>, &FieldPath) {
-        (&change.line.file, change.line.object.as_ref(), &change.line.path)
-    }
-    added.sort_by(|a, b| place(&a.change).cmp(&place(&b.change)));
+    added.sort_by(|a, b| (&a.field.file, a.field.order()).cmp(&(&b.field.file, b.field.order())));
     added.dedup_by(|a, b| a.change.line == b.change.line);
-    for file in added.chunk_by_mut(|a, b| a.change.line.file == b.change.line.file) {
+    for file in added.chunk_by_mut(|a, b| a.field.file == b.field.file) {
         let downgrade = file.iter().any(|added| added.change.downgrade);
-        let mut before: Option<LineId> = None;
+        let mut before: Option<&MissingField> = None;
         for Added { field, change } in file {
-            let same = before.as_ref().filter(|before| before.object == change.line.object);
-            change.edit.new = field.text(&change.new, same.map(|before| &before.path), before.is_none());
+            let end = field.end;
+            let first_at_end = field.at() == end.size && before.is_none_or(|before| before.at() < end.size);
+            change.edit.new = field.text(&change.new, before, first_at_end && end.size > 0 && !end.newline);
             change.downgrade = downgrade;
-            before = Some(change.line.clone());
+            before = Some(field);
         }
     }
     added.into_iter().map(|added| added.change).collect()

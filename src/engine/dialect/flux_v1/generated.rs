@@ -9,20 +9,20 @@ use crate::engine::{
         Bindings, Problem,
         kustomize::{self, Inclusions, folder, is_below, join},
     },
-    manifest::{Document, Generator},
+    manifest::{Document, Generator, Updates},
     plan::Snapshot,
 };
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// One `.flux.yaml`.
+/// One `.flux.yaml`, in one folder that its commands run in.
 pub(super) struct Scope {
     pub file: String,
     folder: String,
-    /// `None`: updates are made by a command.
-    pub patch: Option<String>,
-    /// Why the patch file cannot be written.
-    pub obstacle: Option<String>,
+    /// The patch file that updates go to, or the code and the reason why they go nowhere.
+    pub patch: Result<String, (&'static str, String)>,
+    /// What is to be told of the `.flux.yaml` once it stands in the way of an automated object.
+    pub problem: Option<Problem>,
     /// The folders that are given to `kustomize build`; none: every manifest of the folder counts.
     roots: BTreeSet<String>,
 }
@@ -31,6 +31,11 @@ impl Scope {
     /// Whether it says which folders are built.
     pub fn builds(&self) -> bool {
         !self.roots.is_empty()
+    }
+
+    /// The file that updates go to.
+    pub fn patch_file(&self) -> Option<&str> {
+        self.patch.as_deref().ok()
     }
 }
 
@@ -54,37 +59,37 @@ impl Scopes {
         let mut scopes = Scopes::default();
         for (file, document, generator) in &files {
             let folder = folder(file);
-            if generator.scans {
+            if generator.updates == Updates::InPlace {
                 scopes.plain.push(folder.to_owned());
                 continue;
             }
-            if generator.patch_file.is_none() {
-                let message = "updates go through a command, which butler never runs: nothing below is updated; write \
-                               patchUpdated with a patchFile";
-                report(bindings, problem("flux-yaml-command", file, document, message.to_owned()));
-            }
-            let roots: Vec<&str> = generator.commands.iter().filter_map(|command| built_folder(command)).collect();
+            let roots: Vec<String> = generator.commands.iter().filter_map(|command| built_folder(command)).collect();
             let nearer = |path: &str| {
                 let folders = files.iter().map(|(file, ..)| kustomize::folder(file));
                 folders.filter(|other| other.len() > folder.len()).any(|other| is_below(path, other))
             };
             for target in targets(folder, &roots, included, nearer) {
-                // Where it leads out of the repository there is no path to call it by.
-                let path = generator.patch_file.as_deref().map(|patch| join(target, patch).ok_or(patch));
-                let obstacle = path.as_ref().and_then(|path| match path {
-                    Ok(path) => snapshot.obstacle(path),
-                    Err(_) => Some("it leads out of the repository".to_owned()),
-                });
-                if let (Some(why), Some(patch)) = (&obstacle, &generator.patch_file) {
+                let patch = patch(file, target, &generator.updates, snapshot);
+                let told = match &generator.updates {
+                    Updates::Command => Some((
+                        "flux-yaml-command",
+                        "updates go through a command, which butler never runs: nothing below is updated; write \
+                         patchUpdated with a patchFile"
+                            .to_owned(),
+                    )),
+                    Updates::Invalid(why) => Some(("flux-yaml-invalid", format!("{why}: nothing below is updated"))),
+                    Updates::PatchFile(_) | Updates::InPlace => None,
+                };
+                if let (Err((code, why)), None) = (&patch, &told) {
                     let message =
-                        format!("{patch}: {why}: nothing is written there; name a file below the folder of .flux.yaml");
-                    report(bindings, problem("patch-file-invalid", file, document, message));
+                        format!("{why}: nothing is written there; name a file below the folder of .flux.yaml");
+                    report(bindings, problem(code, file, document, message));
                 }
                 scopes.scopes.push(Scope {
                     file: file.to_string(),
                     folder: folder.to_owned(),
-                    patch: path.map(|path| path.unwrap_or_else(str::to_owned)),
-                    obstacle,
+                    patch,
+                    problem: told.map(|(code, message)| problem(code, file, document, message)),
                     roots: roots.iter().filter_map(|root| join(target, root)).collect(),
                 });
             }
@@ -98,7 +103,7 @@ impl Scopes {
 
     /// The files that updates go to.
     pub fn patches(&self) -> impl Iterator<Item = &str> {
-        self.scopes.iter().filter_map(|scope| scope.patch.as_deref())
+        self.scopes.iter().filter_map(Scope::patch_file)
     }
 
     /// How an object reaches the cluster: a base may be built by several `.flux.yaml`s; of those that do not say what
@@ -168,7 +173,7 @@ pub(super) enum Reach<'s, 'a> {
 /// which no other includes, and no `.flux.yaml` nearer to it.
 fn targets<'a>(
     folder: &'a str,
-    roots: &[&str],
+    roots: &[String],
     included: &Inclusions<'a>,
     nearer: impl Fn(&str) -> bool,
 ) -> Vec<&'a str> {
@@ -189,18 +194,52 @@ fn problem(code: &'static str, file: &str, document: &Document, message: String)
     Problem { code, file: file.to_owned(), position: document.position, message }
 }
 
-/// The folder of `kustomize build FOLDER`, relative to the `.flux.yaml`'s.
-fn built_folder(command: &str) -> Option<&str> {
-    let command = command.split(['|', '>', ';', '&']).next().unwrap_or_default();
-    let mut words = command.split_whitespace().skip_while(|word| !word.ends_with("kustomize"));
-    words.next()?;
-    let named: Vec<&str> = words
-        .filter(|word| *word != "build" && !word.starts_with('-'))
-        .map(|word| word.trim_matches(['"', '\'']))
-        .collect();
-    // Options have values too: what looks like a path is the folder.
-    let path = named.iter().find(|word| word.starts_with('.') || word.contains('/'));
-    Some(path.or(named.first()).copied().unwrap_or("."))
+/// The file that updates go to: `target` is the folder that it is named from.
+fn patch(file: &str, target: &str, updates: &Updates, snapshot: &Snapshot) -> Result<String, (&'static str, String)> {
+    let name = match updates {
+        Updates::PatchFile(name) => name,
+        Updates::Invalid(why) => return Err(("flux-yaml-invalid", format!("{file}: {why}"))),
+        Updates::Command | Updates::InPlace => {
+            let why = format!("{file} updates by a command, and butler runs none: use patchUpdated");
+            return Err(("command-updated", why));
+        }
+    };
+    // Where it leads out of the repository there is no path to call it by.
+    let path = join(target, name);
+    let obstacle = match &path {
+        Some(path) => snapshot.obstacle(path),
+        None => Some("it leads out of the repository".to_owned()),
+    };
+    match (path, obstacle) {
+        (Some(path), None) => Ok(path),
+        (_, why) => Err(("patch-file-invalid", format!("{name}: {}", why.unwrap_or_default()))),
+    }
+}
+
+const QUOTES: [char; 2] = ['"', '\''];
+
+/// The folder of `kustomize build FOLDER`, relative to the one that the command runs in.
+fn built_folder(command: &str) -> Option<String> {
+    let mut here = String::new();
+    for command in command.split(['|', ';', '&', '\n']) {
+        let mut words = command.split('>').next().unwrap_or_default().split_whitespace().peekable();
+        if words.peek() == Some(&"cd") {
+            here = format!("{here}{}/", words.nth(1).unwrap_or_default().trim_matches(QUOTES));
+            continue;
+        }
+        let mut words = words.skip_while(|word| !word.ends_with("kustomize"));
+        if words.next().is_none() {
+            continue;
+        }
+        let named: Vec<&str> = words
+            .filter(|word| *word != "build" && !word.starts_with('-'))
+            .map(|word| word.trim_matches(QUOTES))
+            .collect();
+        // Options have values too: what looks like a path is the folder.
+        let path = named.iter().find(|word| word.starts_with('.') || word.contains('/'));
+        return Some(format!("{here}{}", path.or(named.first()).copied().unwrap_or(".")));
+    }
+    None
 }
 
 #[cfg(test)]
@@ -221,9 +260,14 @@ mod tests {
             ("kustomize build", Some(".")),
             ("../radixify.sh ./resource-1.yaml", None),
             ("cat a.yaml", None),
+            ("set -e\nkustomize build a", Some("a")),
+            ("sops -d a > b; kustomize build . > c", Some(".")),
+            ("cd overlays/dev && kustomize build .", Some("overlays/dev/.")),
+            ("cd overlays; cd 'dev'; kustomize build ../../base", Some("overlays/dev/../../base")),
+            ("cd a", None),
         ];
         for (command, expected) in cases {
-            assert_eq!(built_folder(command), expected, "{command}");
+            assert_eq!(built_folder(command).as_deref(), expected, "{command}");
         }
     }
 }

@@ -7,12 +7,12 @@ use super::{
 };
 use crate::engine::{
     dialect::{
-        Bindings, MissingField,
+        Bindings, MissingField, Spot,
         addition::can_be_patched,
         kustomize::{DEFAULT_NAMESPACE, Inclusions},
     },
     image::Reference,
-    manifest::{Container, Document, FileEnd, ImageLine, ObjectId, Part, Scan},
+    manifest::{Container, Document, FieldPath, FileEnd, ImageLine, ObjectId, Part, Scan},
     plan::Snapshot,
 };
 use std::collections::BTreeSet;
@@ -43,6 +43,20 @@ pub(super) struct Patched<'a> {
     pub document: &'a Document,
 }
 
+impl Patched<'_> {
+    /// The line of a field.
+    fn line(&self, path: &FieldPath) -> Option<usize> {
+        self.scan.lines.iter().position(|line| line.document == self.number && line.path == *path)
+    }
+
+    /// Where it takes a field that it does not have.
+    fn spot(&self, path: &FieldPath) -> Option<Spot> {
+        let room = self.document.room.as_ref().filter(|_| !self.document.has_directives)?;
+        let (room, depth) = room.of_field(path)?;
+        Some(Spot::Document { position: self.document.position, at: room.end, depth, indent: room.indent })
+    }
+}
+
 impl<'a> Built<'a> {
     /// The object as it is built.
     pub fn id(&self) -> Option<ObjectId> {
@@ -61,7 +75,7 @@ impl<'a> Built<'a> {
 
     /// The patch of this object in the scope's patch file. One that names no namespace is meant for any.
     pub fn patched_by(&self, scope: Option<&Scope>, snapshot: &'a Snapshot) -> Option<Patched<'a>> {
-        let (file, scan) = snapshot.scans.get_key_value(scope?.patch.as_deref()?)?;
+        let (file, scan) = snapshot.scans.get_key_value(scope?.patch_file()?)?;
         let own = self.id()?;
         let namespace = |object: &ObjectId| match object.namespace.as_str() {
             "" => DEFAULT_NAMESPACE.to_owned(),
@@ -128,31 +142,33 @@ impl<'a> Built<'a> {
         patched: Option<&Patched<'a>>,
         snapshot: &'a Snapshot,
     ) -> Target<'a> {
-        let Some(patch) = scope.patch.as_deref() else {
-            let why = format!("{} updates by a command, and butler runs none: use patchUpdated", scope.file);
-            return Target::Nowhere { code: "command-updated", why };
+        let patch = match &scope.patch {
+            Ok(patch) => patch.as_str(),
+            Err((code, why)) => return Target::Nowhere { code, why: why.clone() },
         };
-        if let Some(why) = &scope.obstacle {
-            let why = format!("{} sends updates to {patch}: {why}", scope.file);
-            return Target::Nowhere { code: "patch-file-invalid", why };
-        }
         let incomplete = |why: String| Target::Nowhere { code: "patch-incomplete", why };
         let (Some(object), Some(line)) = (self.id(), self.scan.lines.get(line)) else {
             return incomplete(format!("{patch} cannot name the object"));
         };
         let path = &line.path;
-        if let Some(patched) = patched {
-            let same = |candidate: &ImageLine| candidate.document == patched.number && candidate.path == *path;
-            return match patched.scan.lines.iter().position(same) {
-                Some(line) => Target::Line { file: patched.file, line },
-                None => incomplete(format!("{patch} has {object} without {path}: add that field to it")),
-            };
+        if let Some(line) =
+            patched.and_then(|patched| Some(Target::Line { file: patched.file, line: patched.line(path)? }))
+        {
+            return line;
         }
         if !can_be_patched(path) {
             return incomplete(format!("{path} has no name that a patch could give: name the list's items"));
         }
+        let spot = match patched {
+            None => Spot::NewDocument,
+            Some(patched) => match patched.spot(path) {
+                Some(spot) => spot,
+                None => return incomplete(format!("{patch} has {object} without {path}: add that field to it")),
+            },
+        };
         let end = match (snapshot.entries.get(patch), snapshot.scans.get(patch)) {
             (None, _) => FileEnd::default(),
+            (Some(_), Some(scan)) if spot != Spot::NewDocument => scan.end,
             (Some(_), Some(scan)) if scan.documents.iter().all(|document| document.object.is_some()) => scan.end,
             _ => {
                 let why = format!("{patch} holds something else than objects: write the patch of {object} there");
@@ -162,6 +178,7 @@ impl<'a> Built<'a> {
         Target::Field(Box::new(MissingField {
             file: patch.to_owned(),
             end,
+            spot,
             part,
             api_version: self.document.api_version.clone(),
             object,
