@@ -353,7 +353,13 @@ impl<'a> Builder<'a> {
             }
         };
         for document in documents {
-            for object in objects.iter_mut().filter(|object| is_target(object, patch.target.as_ref(), document)) {
+            // What a patch leaves out is taken for any only where nothing goes by what it says.
+            let exact = patch.target.is_none() && objects.iter().any(|object| is_named_by(object, document));
+            let is_meant = |object: &&mut Object<'a>| match exact {
+                true => is_named_by(object, document),
+                false => is_target(object, patch.target.as_ref(), document),
+            };
+            for object in objects.iter_mut().filter(is_meant) {
                 apply(object, document, patch.renames, by);
             }
             // `$patch: delete`
@@ -486,6 +492,14 @@ fn is_target(object: &Object<'_>, target: Option<&PatchTarget>, document: &Data)
                     .any(|(its, known)| known == name && (namespace.is_empty() || namespace == effective(its)))
         }
     }
+}
+
+/// Whether a patch without a target names this object as kustomize has it: with its version, and its namespace.
+fn is_named_by(object: &Object<'_>, document: &Data) -> bool {
+    let text = |path: &[&str]| document.text(path);
+    let (name, namespace) = (text(&["metadata", "name"]), effective(text(&["metadata", "namespace"])));
+    (text(&["apiVersion"]), text(&["kind"])) == (object.api_version, object.kind)
+        && object.known_as().any(|(its, known)| (effective(its), known) == (namespace, name))
 }
 
 /// The namespace that an object without one has to kustomize.

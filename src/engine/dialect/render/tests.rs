@@ -241,6 +241,22 @@ fn patches_find_rename_and_move_objects() {
 }
 
 #[test]
+fn patches_without_a_namespace_are_for_the_object_without_one() {
+    let suspend = format!("{API}kind: ImagePolicy\nmetadata: {{name: app}}\nspec: {{suspend: true}}\n");
+    check(
+        &[
+            ("a.yaml", &marked("default:app")),
+            ("b.yaml", &marked("ns:app")),
+            ("k/kustomization.yaml", &kustomization("resources: [p.yaml, q.yaml]\npatches: [{path: s.yaml}]")),
+            ("k/p.yaml", &policy("", "1.x")),
+            ("k/q.yaml", &policy(NS, "1.x")),
+            ("k/s.yaml", &suspend),
+        ],
+        &["a.yaml: suspended []", "b.yaml: k/q.yaml 1.5.0 []"],
+    );
+}
+
+#[test]
 fn annotations_keep_policies_from_patches() {
     // As a large fleet does it: policies without an order get one where all of them are put together.
     let policy = |name: &str, metadata: &str, spec: &str| {
