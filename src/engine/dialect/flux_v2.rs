@@ -60,7 +60,7 @@ pub(super) fn bind(
     let rendering = Arc::new(Rendering::of(snapshot, included));
     let mut objects = Objects::default();
     for object in &rendering.objects {
-        objects.read(snapshot, object);
+        objects.read(snapshot, &rendering, object);
     }
     objects.define(&snapshot.memo);
 
@@ -116,7 +116,7 @@ struct Objects<'r> {
 }
 
 impl<'r> Objects<'r> {
-    fn read(&mut self, snapshot: &Snapshot, object: &'r Rendered) {
+    fn read(&mut self, snapshot: &Snapshot, rendering: &Rendering, object: &'r Rendered) {
         let is_image_object = group_of(object.content.text(&["apiVersion"])) == IMAGE_GROUP;
         let Some(read) = is_image_object.then(|| FluxObject::read(&object.kind, &object.content)).flatten() else {
             return;
@@ -147,6 +147,9 @@ impl<'r> Objects<'r> {
                 self.sources.entry(key).or_default().push(source);
             }
             Ok(FluxObject::ImagePolicy(policy)) => self.policies.push((key, object, policy)),
+            // What another repository is written by is no business of this one.
+            Ok(FluxObject::ImageUpdateAutomation(ImageUpdateAutomationObject { source: Some(source), .. }))
+                if rendering.is_elsewhere(object.root, &source.name) => {}
             Ok(FluxObject::ImageUpdateAutomation(automation)) => self.automation(snapshot, &key, object, automation),
             Err(invalid) => {
                 let problem = Problem {

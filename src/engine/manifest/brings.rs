@@ -2,8 +2,8 @@
 
 use super::yaml::Node;
 
-/// Paths in the repository that an object brings along: a chart (HelmRelease of both Fluxes, Argo CD's Application,
-/// `file://` dependencies of a chart) and its values files.
+/// Paths in the repository that an object brings along: a chart (HelmRelease of both Fluxes, HelmChart, Argo CD's
+/// Application, `file://` dependencies of a chart) and its values files.
 pub(super) fn brings(kind: &str, root: &Node<'_>) -> Vec<String> {
     let mut found = Vec::new();
     let mut add = |folder: Option<&str>, path: Option<&str>| {
@@ -20,13 +20,13 @@ pub(super) fn brings(kind: &str, root: &Node<'_>) -> Vec<String> {
         items.iter().filter_map(Node::as_str).map(String::from).collect()
     };
     match kind {
-        "HelmRelease" => {
-            let chart = ["spec", "chart", "spec"];
-            let kind = text(root, &["spec", "chart", "spec", "sourceRef", "kind"]);
+        "HelmRelease" | "HelmChart" => {
+            let chart: &[&str] = if kind == "HelmChart" { &["spec"] } else { &["spec", "chart", "spec"] };
+            let kind = text(root, &[chart, &["sourceRef", "kind"]].concat());
             if matches!(kind.as_deref(), Some("GitRepository" | "Bucket")) {
-                add(None, text(root, &[&chart[..], &["chart"]].concat()).as_deref());
-                add(None, text(root, &[&chart[..], &["valuesFile"]].concat()).as_deref());
-                for file in list(root, &[&chart[..], &["valuesFiles"]].concat()) {
+                add(None, text(root, &[chart, &["chart"]].concat()).as_deref());
+                add(None, text(root, &[chart, &["valuesFile"]].concat()).as_deref());
+                for file in list(root, &[chart, &["valuesFiles"]].concat()) {
                     add(None, Some(&file));
                 }
             }

@@ -1,8 +1,8 @@
 //! What kustomizations say: kustomize's, Flux's, and those that Flux v1 runs.
 
 use super::{
-    Annotation, Data, FluxKustomization, Generator, Kustomization, KustomizeImage, KustomizePatch, PatchSource,
-    PatchTarget, PostBuild, SourceRef, Updates, Value,
+    Annotation, Behavior, Data, FluxKustomization, GeneratedMap, Generator, Kustomization, KustomizeImage,
+    KustomizePatch, PatchSource, PatchTarget, PostBuild, SourceRef, Updates, Value,
 };
 
 /// Reads a kustomization. What is not understood is left out: kustomize itself says what is wrong with it.
@@ -26,9 +26,10 @@ pub(super) fn kustomization(object: &Data) -> Kustomization {
             true => PatchSource::Inline(Data::documents(text, item.position)),
             false => PatchSource::File(text.into()),
         };
-        kustomization.patches.push(KustomizePatch { source, target: None });
+        kustomization.patches.push(KustomizePatch { source, target: None, late: false, renames: false });
     }
-    kustomization.patches.extend(["patches", "patchesJson6902"].into_iter().flat_map(list).filter_map(patch));
+    kustomization.patches.extend(list("patches").iter().filter_map(patch));
+    kustomization.patches.extend(list("patchesJson6902").iter().filter_map(patch).map(late));
     kustomization.images = list("images").iter().filter_map(image).collect();
     kustomization.labels = object.get("commonLabels").map(pairs).unwrap_or_default();
     kustomization.labels.extend(list("labels").iter().filter_map(|labels| labels.get("pairs")).flat_map(pairs));
@@ -43,11 +44,7 @@ pub(super) fn kustomization(object: &Data) -> Kustomization {
             kustomization.files.extend(generator.strings(key).into_iter().map(file));
         }
     }
-    for generator in list("configMapGenerator") {
-        let literal = |text: String| text.split_once('=').map(|(key, value)| (key.into(), unquoted(value).into()));
-        let literals = generator.strings("literals").into_iter().filter_map(literal).collect();
-        kustomization.config_maps.push((generator.text(&["name"]).into(), literals));
-    }
+    kustomization.config_maps = list("configMapGenerator").iter().map(generated_map).collect();
     for key in ["configurations", "crds", "generators", "transformers", "validators"] {
         kustomization.files.extend(object.strings(key));
     }
@@ -66,6 +63,20 @@ pub(super) fn kustomization(object: &Data) -> Kustomization {
         }
     }
     kustomization
+}
+
+fn generated_map(generator: &Data) -> GeneratedMap {
+    let literal = |text: String| text.split_once('=').map(|(key, value)| (key.into(), unquoted(value).into()));
+    GeneratedMap {
+        name: generator.text(&["name"]).into(),
+        behavior: match generator.text(&["behavior"]) {
+            "merge" => Behavior::Merge,
+            "replace" => Behavior::Replace,
+            _ => Behavior::Create,
+        },
+        literals: generator.strings("literals").into_iter().filter_map(literal).collect(),
+        partial: ["envs", "env", "files"].iter().any(|key| generator.get(key).is_some()),
+    }
 }
 
 /// A mapping of texts.
@@ -96,17 +107,25 @@ fn patch(item: &Data) -> Option<KustomizePatch> {
         (None, Some(patch)) => PatchSource::Inline(Data::documents(patch.as_str()?, patch.position)),
         (None, None) => return None,
     };
-    let target = item.get("target").map(|target| {
-        let text = |key: &str| target.text(&[key]).to_owned();
-        PatchTarget {
-            group: text("group"),
-            kind: text("kind"),
-            name: text("name"),
-            namespace: text("namespace"),
-            label_selector: text("labelSelector"),
-        }
-    });
-    Some(KustomizePatch { source, target })
+    let renames = item.text(&["options", "allowNameChange"]) == "true";
+    Some(KustomizePatch { source, target: item.get("target").map(target), late: false, renames })
+}
+
+fn target(target: &Data) -> PatchTarget {
+    let text = |key: &str| target.text(&[key]).to_owned();
+    PatchTarget {
+        group: text("group"),
+        version: text("version"),
+        kind: text("kind"),
+        name: text("name"),
+        namespace: text("namespace"),
+        label_selector: text("labelSelector"),
+        annotation_selector: text("annotationSelector"),
+    }
+}
+
+fn late(patch: KustomizePatch) -> KustomizePatch {
+    KustomizePatch { late: true, ..patch }
 }
 
 impl Generator {
@@ -136,22 +155,28 @@ impl Generator {
 }
 
 impl FluxKustomization {
-    /// Reads a Kustomization of the group `kustomize.toolkit.fluxcd.io`. What is not understood is left out.
+    /// Reads a Kustomization of the group `kustomize.toolkit.fluxcd.io`, or a FluxInstance. What is not understood is
+    /// left out.
     pub fn read(object: &Data) -> Self {
         let none = Data { position: object.position, value: Value::Null };
         let spec = object.get("spec").unwrap_or(&none);
+        if let Some(sync) = spec.get("sync") {
+            return FluxKustomization {
+                path: sync.text(&["path"]).into(),
+                source: Some(synced(object)),
+                ..Self::default()
+            };
+        }
         let text = |key: &str| spec.text(&[key]).to_owned();
+        let list = |key: &str| spec.get(key).map(Data::items).unwrap_or_default();
+        let patches = ["patches", "patchesStrategicMerge"].into_iter().flat_map(list).filter_map(flux_patch);
         FluxKustomization {
             path: text("path"),
             source: spec.get("sourceRef").map(source),
             target_namespace: spec.get("targetNamespace").and_then(Data::as_str).map(String::from),
             name_prefix: text("namePrefix"),
             name_suffix: text("nameSuffix"),
-            patches: ["patches", "patchesStrategicMerge", "patchesJson6902"]
-                .into_iter()
-                .flat_map(|key| spec.get(key).map(Data::items).unwrap_or_default())
-                .filter_map(flux_patch)
-                .collect(),
+            patches: patches.chain(list("patchesJson6902").iter().filter_map(flux_patch).map(late)).collect(),
             components: spec.strings("components"),
             labels: spec.at(&["commonMetadata", "labels"]).map(pairs).unwrap_or_default(),
             post_build: spec.get("postBuild").filter(|data| !data.is_null()).map(post_build),
@@ -167,21 +192,30 @@ fn source(reference: &Data) -> SourceRef {
     }
 }
 
+/// The source that a FluxInstance makes: it has the namespace's name, if it is given none.
+fn synced(instance: &Data) -> SourceRef {
+    let text = |path: &[&str]| instance.text(path).to_owned();
+    let namespace = text(&["metadata", "namespace"]);
+    let name = Some(text(&["spec", "sync", "name"])).filter(|name| !name.is_empty());
+    SourceRef {
+        kind: text(&["spec", "sync", "kind"]),
+        name: name.unwrap_or_else(|| namespace.clone()),
+        namespace: Some(namespace),
+    }
+}
+
 /// Flux's `patches` are kustomize's; its older fields hold the patches as objects, not as texts.
 fn flux_patch(item: &Data) -> Option<KustomizePatch> {
-    match item.get("patch").map(|patch| &patch.value) {
-        None => Some(KustomizePatch { source: PatchSource::Inline(vec![item.clone()]), target: None }),
-        Some(Value::Sequence(_)) => {
-            let operations = item.get("patch").cloned()?;
-            let target = patch(&Data {
-                position: item.position,
-                value: Value::Mapping(vec![
-                    ("path".into(), Data { position: item.position, value: Value::String(String::new()) }),
-                    ("target".into(), item.get("target")?.clone()),
-                ]),
-            })?
-            .target;
-            Some(KustomizePatch { source: PatchSource::Inline(vec![operations]), target })
+    let inline = |document: &Data, target| KustomizePatch {
+        source: PatchSource::Inline(vec![document.clone()]),
+        target,
+        late: false,
+        renames: false,
+    };
+    match item.get("patch") {
+        None => Some(inline(item, None)),
+        Some(operations) if matches!(operations.value, Value::Sequence(_)) => {
+            Some(inline(operations, Some(target(item.get("target")?))))
         }
         Some(_) => patch(item),
     }

@@ -34,9 +34,9 @@ pub use file::{FileKind, is_candidate};
 pub use line::{FieldPath, ImageLine, LineId, Marker, Part, Position, ScalarStyle, Step};
 pub(crate) use marker::correction;
 pub use object::{
-    Annotation, Container, Document, FluxKustomization, FluxObject, Generator, IMAGE_GROUP, ImagePolicyObject,
-    ImageRepositoryObject, ImageUpdateAutomationObject, Kustomization, KustomizeImage, KustomizePatch, LabelSelector,
-    ObjectId, PatchSource, PatchTarget, PostBuild, SourceRef, Updates, group_of,
+    Annotation, Behavior, Container, Document, FluxKustomization, FluxObject, GeneratedMap, Generator, IMAGE_GROUP,
+    ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject, Kustomization, KustomizeImage,
+    KustomizePatch, LabelSelector, ObjectId, PatchSource, PatchTarget, PostBuild, SourceRef, Updates, group_of,
 };
 pub(crate) use plain::scalar;
 pub use plain::{is_plain_string, is_string};

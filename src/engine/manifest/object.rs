@@ -207,8 +207,7 @@ pub struct Kustomization {
     pub labels: Vec<(String, String)>,
     /// `commonAnnotations`
     pub annotations: Vec<Annotation>,
-    /// ConfigMaps that it generates, as far as their values stand in it: (name, keys and values).
-    pub config_maps: Vec<(String, Vec<(String, String)>)>,
+    pub config_maps: Vec<GeneratedMap>,
     /// It is a `kind: Component`: it has no objects of its own, but changes those of its includer.
     pub component: bool,
 }
@@ -231,11 +230,35 @@ impl Kustomization {
     }
 }
 
+/// A ConfigMap that a kustomization generates (`configMapGenerator`), as far as its values stand in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GeneratedMap {
+    pub name: String,
+    pub behavior: Behavior,
+    pub literals: Vec<(String, String)>,
+    /// Files bring more values.
+    pub partial: bool,
+}
+
+/// What a generated ConfigMap does to one of the same name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Behavior {
+    /// There is none.
+    #[default]
+    Create,
+    Merge,
+    Replace,
+}
+
 /// A patch of a kustomization, or of a Flux Kustomization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KustomizePatch {
     pub source: PatchSource,
     pub target: Option<PatchTarget>,
+    /// Of `patchesJson6902`: applied after namespaces, names and labels have been given, not before.
+    pub late: bool,
+    /// `options.allowNameChange`: the name in a strategic-merge patch is a new one.
+    pub renames: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -246,18 +269,21 @@ pub enum PatchSource {
     Inline(Vec<Data>),
 }
 
-/// What a patch is applied to; an empty field is any. Names, kinds and namespaces are regular expressions that must
-/// match wholly.
+/// What a patch is applied to; an empty field is any. All but the selectors are regular expressions that must match
+/// wholly.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PatchTarget {
     pub group: String,
+    pub version: String,
     pub kind: String,
     pub name: String,
     pub namespace: String,
     pub label_selector: String,
+    pub annotation_selector: String,
 }
 
-/// Flux's Kustomization: which folder of a repository a cluster gets, and what is changed on the way.
+/// Flux's Kustomization: which folder of a repository a cluster gets, and what is changed on the way. The FluxInstance of
+/// the Flux operator makes one.
 /// <https://fluxcd.io/flux/components/kustomize/kustomizations/>
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FluxKustomization {

@@ -36,6 +36,8 @@ pub fn too_large(size: usize) -> Scan {
 
 const FLUX_SOURCE: &str = "source.toolkit.fluxcd.io";
 
+const FLUX_OPERATOR: &str = "fluxcd.controlplane.io";
+
 /// The longest value of a ConfigMap, in bytes, that is kept for substitutions.
 const VARIABLE_LIMIT: usize = 1024;
 
@@ -216,7 +218,10 @@ impl<'s, 'a> Walk<'s, 'a> {
     /// The object as data, where kustomizations are rendered for objects of its kind.
     fn content(&self, root: &Node<'a>, group: &str, kind: &str) -> Option<Data> {
         let whole = match (group, kind) {
-            (IMAGE_GROUP, _) | (FLUX_KUSTOMIZE, "Kustomization") | (FLUX_SOURCE, "GitRepository") => true,
+            (IMAGE_GROUP, _)
+            | (FLUX_KUSTOMIZE, "Kustomization")
+            | (FLUX_OPERATOR, "FluxInstance")
+            | (FLUX_SOURCE, "GitRepository") => true,
             ("", "") => root.items().iter().any(|item| item.get("op").is_some()),
             _ => false,
         };

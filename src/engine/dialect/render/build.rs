@@ -2,10 +2,10 @@
 
 use super::patch;
 use crate::engine::{
-    dialect::kustomize::{Inclusions, beginning_with, folder, join},
+    dialect::kustomize::{DEFAULT_NAMESPACE, Inclusions, beginning_with, folder, join},
     manifest::{
-        Data, Document, FluxKustomization, Kustomization, KustomizePatch, PatchSource, PatchTarget, Position, Scan,
-        Value, group_of,
+        Behavior, Data, Document, FluxKustomization, GeneratedMap, Kustomization, KustomizePatch, PatchSource,
+        PatchTarget, Position, Scan, Value, group_of,
     },
     plan::Snapshot,
 };
@@ -22,84 +22,130 @@ pub(super) const COMPONENT_DEPTH: usize = 16;
 pub(super) struct Object<'a> {
     pub file: &'a str,
     pub position: Position,
-    pub group: &'a str,
+    api_version: &'a str,
     pub kind: &'a str,
     /// Empty where none is written or given.
     pub namespace: String,
     pub name: String,
-    /// Before prefixes and suffixes: patches know it by that name too.
-    original: String,
+    /// The namespaces and names that it had before, the written ones first: patches know it by them too.
+    former: Vec<(String, String)>,
+    /// Its own `metadata.namespace` and `name` may be former ones.
     pub content: Arc<Data>,
     /// The files that render it with these fields: its own, or the kustomization that changed it last, and all those
     /// that include that.
     pub owners: BTreeSet<&'a str>,
     pub problems: Vec<String>,
+    /// A ConfigMap that has more values than those here.
+    pub partial: bool,
 }
 
 impl<'a> Object<'a> {
     /// `None` for documents that are no objects that matter.
     fn of(file: &'a str, document: &'a Document) -> Option<Self> {
         let content = document.content.as_ref()?;
-        let name = document.object.as_ref()?.name.clone();
+        let object = document.object.as_ref()?;
         Some(Object {
             file,
             position: document.position,
-            group: group_of(&document.api_version),
+            api_version: &document.api_version,
             kind: &document.kind,
-            namespace: document.object.as_ref()?.namespace.clone(),
-            original: name.clone(),
-            name,
+            namespace: object.namespace.clone(),
+            name: object.name.clone(),
+            former: Vec::new(),
             content: content.clone(),
             owners: BTreeSet::from([file]),
             problems: Vec::new(),
+            partial: false,
         })
     }
 
+    /// A ConfigMap that a kustomization generates. Flux can only name one without a hash in its name.
+    fn generated(file: &'a str, map: &GeneratedMap) -> Self {
+        Object {
+            file,
+            position: Position::default(),
+            api_version: "v1",
+            kind: "ConfigMap",
+            namespace: String::new(),
+            name: map.name.clone(),
+            former: Vec::new(),
+            content: Arc::new(mapping([("data", texts(&map.literals))])),
+            owners: BTreeSet::from([file]),
+            problems: Vec::new(),
+            partial: map.partial,
+        }
+    }
+
+    pub fn group(&self) -> &'a str {
+        group_of(self.api_version)
+    }
+
     pub fn is_flux_kustomization(&self) -> bool {
-        self.kind == "Kustomization"
+        matches!(self.kind, "Kustomization" | "FluxInstance")
     }
 
-    fn labels(&self) -> &[(String, Data)] {
-        self.content.at(&["metadata", "labels"]).map(Data::entries).unwrap_or_default()
+    fn metadata(&self, key: &str) -> &[(String, Data)] {
+        self.content.at(&["metadata", key]).map(Data::entries).unwrap_or_default()
     }
 
-    /// Changes the content, and says by which file.
-    pub fn change(&mut self, by: &BTreeSet<&'a str>, change: impl FnOnce(&mut Data)) {
-        change(Arc::make_mut(&mut self.content));
+    /// Every namespace and name that it has or had.
+    fn known_as(&self) -> impl Iterator<Item = (&str, &str)> {
+        let former = self.former.iter().map(|(namespace, name)| (namespace.as_str(), name.as_str()));
+        former.chain([(self.namespace.as_str(), self.name.as_str())])
+    }
+
+    fn call(&mut self, namespace: String, name: String) {
+        if (&namespace, &name) != (&self.namespace, &self.name) {
+            let former = (std::mem::replace(&mut self.namespace, namespace), std::mem::replace(&mut self.name, name));
+            self.former.push(former);
+        }
+    }
+
+    /// Changes the content, and says by which file. A namespace or name that is changed there is the object's.
+    pub fn change<T>(&mut self, by: &BTreeSet<&'a str>, change: impl FnOnce(&mut Data) -> T) -> T {
+        let mut called = vec![("name".to_owned(), self.name.clone())];
+        if !self.namespace.is_empty() {
+            called.push(("namespace".to_owned(), self.namespace.clone()));
+        }
+        self.merge(&mapping([("metadata", texts(&called))]));
+        let changed = change(Arc::make_mut(&mut self.content));
         self.owners.clone_from(by);
+        let text = |key| self.content.text(&["metadata", key]).to_owned();
+        self.call(text("namespace"), text("name"));
+        changed
+    }
+
+    fn merge(&mut self, change: &Data) {
+        patch::merge(Arc::make_mut(&mut self.content), change);
     }
 }
 
-/// What one kustomization, or one Flux Kustomization, does to the objects below it.
-pub(super) struct Transformer<'t> {
-    pub patches: &'t [KustomizePatch],
-    pub namespace: Option<&'t str>,
-    pub name_prefix: &'t str,
-    pub name_suffix: &'t str,
-    pub labels: &'t [(String, String)],
+fn mapping<const N: usize>(entries: [(&str, Data); N]) -> Data {
+    let entries = entries.map(|(key, value)| (key.to_owned(), value)).into();
+    Data { position: Position::default(), value: Value::Mapping(entries) }
 }
 
-impl<'t> From<&'t Kustomization> for Transformer<'t> {
-    fn from(kustomization: &'t Kustomization) -> Self {
-        Transformer {
-            patches: &kustomization.patches,
-            namespace: kustomization.namespace.as_deref(),
-            name_prefix: &kustomization.name_prefix,
-            name_suffix: &kustomization.name_suffix,
-            labels: &kustomization.labels,
-        }
-    }
+fn texts(entries: &[(String, String)]) -> Data {
+    let text = |text: &String| Data { position: Position::default(), value: Value::String(text.clone()) };
+    let entries = entries.iter().map(|(key, value)| (key.clone(), text(value))).collect();
+    Data { position: Position::default(), value: Value::Mapping(entries) }
 }
 
-impl<'t> From<&'t FluxKustomization> for Transformer<'t> {
-    fn from(kustomization: &'t FluxKustomization) -> Self {
-        Transformer {
-            patches: &kustomization.patches,
-            namespace: kustomization.target_namespace.as_deref(),
-            name_prefix: &kustomization.name_prefix,
-            name_suffix: &kustomization.name_suffix,
-            labels: &kustomization.labels,
-        }
+/// What a Flux Kustomization writes into the kustomization of the folder that it applies, and the files that make it
+/// what it is.
+pub(super) struct Applied<'o, 'a> {
+    pub spec: &'o FluxKustomization,
+    pub owners: &'o BTreeSet<&'a str>,
+}
+
+impl Applied<'_, '_> {
+    fn changes_nothing(&self) -> bool {
+        let FluxKustomization { target_namespace, name_prefix, name_suffix, patches, components, .. } = self.spec;
+        target_namespace.is_none()
+            && name_prefix.is_empty()
+            && name_suffix.is_empty()
+            && patches.is_empty()
+            && components.is_empty()
     }
 }
 
@@ -127,7 +173,7 @@ impl<'a> Builder<'a> {
         let matters = |scan: &Scan| scan.documents.iter().any(|document| is_object(document, &variables));
         let files: Vec<(&str, &Scan)> = rendered.into_iter().filter(|(_, scan)| matters(scan)).collect();
         let generates = |(_, kustomization): &(&str, &Kustomization)| {
-            kustomization.config_maps.iter().any(|(name, _)| variables.may_be(name))
+            kustomization.config_maps.iter().any(|map| variables.may_be(&map.name))
         };
         let generating = kustomizations.generating().filter(generates).map(|(folder, _)| folder);
         let mut live: BTreeSet<&'a str> = generating.collect();
@@ -167,8 +213,11 @@ impl<'a> Builder<'a> {
         beginning_with(&self.paths, path, |file| file).iter().copied()
     }
 
-    pub fn files(&self) -> impl Iterator<Item = &'a Scan> {
-        self.paths.iter().filter_map(|file| self.files.get(file).copied())
+    /// Their objects that matter, each with its file.
+    pub fn documents(&self) -> impl Iterator<Item = (&'a str, &'a Document)> {
+        let files = self.paths.iter().filter_map(|file| self.files.get_key_value(file));
+        let documents = files.flat_map(|(file, scan)| scan.documents.iter().map(|document| (*file, document)));
+        documents.filter(|(_, document)| is_object(document, &self.variables))
     }
 
     /// Whether the folder's kustomization is part of what was built so far.
@@ -196,17 +245,37 @@ impl<'a> Builder<'a> {
         // Kustomizations that include each other end here.
         self.built.insert(folder, Arc::default());
         let mut objects = Vec::new();
-        self.collect(file, kustomization, &mut objects, COMPONENT_DEPTH);
+        self.collect(file, kustomization, None, &mut objects, COMPONENT_DEPTH);
         let built = Arc::new(objects);
         self.built.insert(folder, built.clone());
         built
+    }
+
+    /// The objects of a folder's kustomization into which Flux has written what a Flux Kustomization says.
+    pub fn applied(&mut self, path: &str, applied: &Applied<'_, 'a>) -> Vec<Object<'a>> {
+        let built = self.folder(path);
+        let mut objects = Vec::new();
+        match self.kustomizations.in_folder(path) {
+            Some((file, kustomization)) if !applied.changes_nothing() => {
+                self.collect(file, kustomization, Some(applied), &mut objects, COMPONENT_DEPTH);
+            }
+            _ => objects.extend(built.iter().cloned()),
+        }
+        objects
+    }
+
+    /// The same where Flux writes the folder's kustomization itself, with these resources.
+    pub fn generated(&mut self, path: &str, applied: &Applied<'_, 'a>, objects: &mut Vec<Object<'a>>) {
+        self.components(path, &applied.spec.components, objects, COMPONENT_DEPTH);
+        self.transform(path, &Kustomization::default(), &BTreeSet::new(), Some(applied), objects);
     }
 
     /// Resources, then components, then what the kustomization itself does: kustomize's order.
     fn collect(
         &mut self,
         file: &'a str,
-        kustomization: &'a Kustomization,
+        kustomization: &Kustomization,
+        applied: Option<&Applied<'_, 'a>>,
         objects: &mut Vec<Object<'a>>,
         depth: usize,
     ) {
@@ -218,68 +287,120 @@ impl<'a> Builder<'a> {
                 None => objects.extend(self.file(&path)),
             }
         }
-        let generated_maps = kustomization.config_maps.iter().filter(|(name, _)| self.variables.may_be(name));
-        objects.extend(generated_maps.map(|(name, literals)| generated(file, name, literals)));
+        for map in kustomization.config_maps.iter().filter(|map| self.variables.may_be(&map.name)) {
+            generate(file, map, objects);
+        }
         self.components(here, &kustomization.components, objects, depth);
+        if let Some(applied) = applied {
+            self.components(here, &applied.spec.components, objects, depth);
+        }
         for object in objects.iter_mut() {
             object.owners.insert(file);
         }
-        self.transform(&Transformer::from(kustomization), here, &BTreeSet::from([file]), objects);
+        self.transform(here, kustomization, &BTreeSet::from([file]), applied, objects);
     }
 
     /// Components work on the objects of whoever includes them.
-    pub fn components(&mut self, here: &str, components: &[String], objects: &mut Vec<Object<'a>>, depth: usize) {
+    fn components(&mut self, here: &str, components: &[String], objects: &mut Vec<Object<'a>>, depth: usize) {
         for component in components {
             if let Some((file, kustomization)) =
                 join(here, component).and_then(|folder| self.kustomizations.in_folder(&folder))
                 && depth > 0
             {
-                self.collect(file, kustomization, objects, depth - 1);
+                self.collect(file, kustomization, None, objects, depth - 1);
             }
         }
     }
 
-    pub fn transform(
+    /// What a kustomization does to the objects below it, in kustomize's order.
+    fn transform(
         &self,
-        transformer: &Transformer<'_>,
         here: &str,
+        kustomization: &Kustomization,
         by: &BTreeSet<&'a str>,
-        objects: &mut [Object<'a>],
+        applied: Option<&Applied<'_, 'a>>,
+        objects: &mut Vec<Object<'a>>,
     ) {
-        if objects.is_empty() {
-            return;
+        let patch = |late: bool, objects: &mut Vec<Object<'a>>| {
+            let own = kustomization.patches.iter().map(|patch| (patch, by));
+            let added = applied.iter().flat_map(|it| it.spec.patches.iter().map(|patch| (patch, it.owners)));
+            for (patch, by) in own.chain(added).filter(|(patch, _)| patch.late == late) {
+                self.patch(patch, here, by, objects);
+            }
+        };
+        patch(false, objects);
+        let given = |own: &'_ String, of: fn(&FluxKustomization) -> &String| {
+            let given = applied.map(|it| of(it.spec)).filter(|given| !given.is_empty());
+            given.unwrap_or(own).clone()
+        };
+        let namespace = applied.and_then(|it| it.spec.target_namespace.as_ref()).or(kustomization.namespace.as_ref());
+        let prefix = given(&kustomization.name_prefix, |spec| &spec.name_prefix);
+        let suffix = given(&kustomization.name_suffix, |spec| &spec.name_suffix);
+        for object in objects.iter_mut() {
+            let namespace = namespace.unwrap_or(&object.namespace).clone();
+            object.call(namespace, format!("{prefix}{}{suffix}", object.name));
         }
-        for patch in transformer.patches {
-            let from_file: Vec<&Data>;
-            let documents: Vec<&Data> = match &patch.source {
-                PatchSource::Inline(documents) => documents.iter().collect(),
-                PatchSource::File(file) => {
-                    let scan = join(here, file).and_then(|path| self.snapshot.scans.get(&path));
-                    let documents = scan.map(|scan| scan.documents.as_slice()).unwrap_or_default();
-                    from_file = documents.iter().filter_map(|document| document.content.as_deref()).collect();
-                    from_file
-                }
+        let annotations = kustomization.annotations.iter();
+        let annotations: Vec<_> =
+            annotations.map(|annotation| (annotation.key.clone(), annotation.value.clone())).collect();
+        label(objects, "labels", &kustomization.labels);
+        label(objects, "annotations", &annotations);
+        patch(true, objects);
+    }
+
+    fn patch(&self, patch: &KustomizePatch, here: &str, by: &BTreeSet<&'a str>, objects: &mut Vec<Object<'a>>) {
+        let from_file: Vec<&Data>;
+        let documents: Vec<&Data> = match &patch.source {
+            PatchSource::Inline(documents) => documents.iter().collect(),
+            PatchSource::File(file) => {
+                let scan = join(here, file).and_then(|path| self.snapshot.scans.get(&path));
+                let documents = scan.map(|scan| scan.documents.as_slice()).unwrap_or_default();
+                from_file = documents.iter().filter_map(|document| document.content.as_deref()).collect();
+                from_file
+            }
+        };
+        for document in documents {
+            // What a patch leaves out is taken for any only where nothing goes by what it says.
+            let exact = patch.target.is_none() && objects.iter().any(|object| is_named_by(object, document));
+            let is_meant = |object: &&mut Object<'a>| match exact {
+                true => is_named_by(object, document),
+                false => is_target(object, patch.target.as_ref(), document),
             };
-            for document in documents {
-                for object in objects.iter_mut().filter(|object| is_target(object, patch.target.as_ref(), document)) {
-                    apply(object, document, by);
-                }
+            for object in objects.iter_mut().filter(is_meant) {
+                apply(object, document, patch.renames, by);
             }
+            // `$patch: delete`
+            objects.retain(|object| !object.content.entries().is_empty());
         }
-        for object in objects {
-            if let Some(namespace) = transformer.namespace {
-                namespace.clone_into(&mut object.namespace);
-            }
-            if !(transformer.name_prefix.is_empty() && transformer.name_suffix.is_empty()) {
-                object.name = format!("{}{}{}", transformer.name_prefix, object.name, transformer.name_suffix);
-            }
-            if !transformer.labels.is_empty() {
-                let data = |value| Data { position: object.position, value };
-                let labels = transformer.labels.iter();
-                let labels = labels.map(|(key, text)| (key.clone(), data(Value::String(text.clone())))).collect();
-                let labels = data(Value::Mapping(vec![("labels".into(), data(Value::Mapping(labels)))]));
-                let change = data(Value::Mapping(vec![("metadata".into(), labels)]));
-                patch::merge(Arc::make_mut(&mut object.content), &change);
+    }
+}
+
+/// Gives all objects these labels or annotations.
+pub(super) fn label(objects: &mut [Object<'_>], place: &str, pairs: &[(String, String)]) {
+    if pairs.is_empty() {
+        return;
+    }
+    let change = mapping([("metadata", mapping([(place, texts(pairs))]))]);
+    objects.iter_mut().for_each(|object| object.merge(&change));
+}
+
+/// Puts a generated ConfigMap among the objects, or its values into the one that it merges with or replaces.
+fn generate<'a>(file: &'a str, map: &GeneratedMap, objects: &mut Vec<Object<'a>>) {
+    let generated = Object::generated(file, map);
+    let is_same = |object: &&mut Object<'a>| {
+        object.kind == generated.kind && object.known_as().any(|(_, name)| name == generated.name)
+    };
+    let known = match map.behavior {
+        Behavior::Create => None,
+        Behavior::Merge | Behavior::Replace => objects.iter_mut().find(is_same),
+    };
+    match known {
+        None => objects.push(generated),
+        Some(known) => {
+            known.partial = map.partial || (known.partial && map.behavior == Behavior::Merge);
+            match map.behavior {
+                Behavior::Replace => known.content = generated.content,
+                Behavior::Merge | Behavior::Create => known.merge(&generated.content),
             }
         }
     }
@@ -331,62 +452,62 @@ fn is_object(document: &Document, variables: &VariableSources<'_>) -> bool {
     named.is_some_and(|object| document.kind != "ConfigMap" || variables.may_be(&object.name))
 }
 
-/// A ConfigMap that a kustomization generates. Flux can only name one without a hash in its name.
-fn generated<'a>(file: &'a str, name: &str, literals: &[(String, String)]) -> Object<'a> {
-    let data = |value| Data { position: Position::default(), value };
-    let values = literals.iter().map(|(key, text)| (key.clone(), data(Value::String(text.clone())))).collect();
-    Object {
-        file,
-        position: Position::default(),
-        group: "",
-        kind: "ConfigMap",
-        namespace: String::new(),
-        original: name.to_owned(),
-        name: name.to_owned(),
-        content: Arc::new(data(Value::Mapping(vec![("data".into(), data(Value::Mapping(values)))]))),
-        owners: BTreeSet::from([file]),
-        problems: Vec::new(),
-    }
-}
-
-fn apply<'a>(object: &mut Object<'a>, document: &Data, by: &BTreeSet<&'a str>) {
-    match &document.value {
-        Value::Sequence(operations) => {
-            let mut result = Ok(());
-            object.change(by, |content| result = patch::json(content, operations));
-            if let Err(why) = result {
-                object.problems.push(format!("a JSON6902 patch does not apply: {why}"));
-            }
+fn apply<'a>(object: &mut Object<'a>, document: &Data, renames: bool, by: &BTreeSet<&'a str>) {
+    if let Value::Sequence(operations) = &document.value {
+        if let Err(why) = object.change(by, |content| patch::json(content, operations)) {
+            object.problems.push(format!("a JSON6902 patch does not apply: {why}"));
         }
-        _ => object.change(by, |content| patch::merge(content, document)),
+        return;
     }
-    // A patch that names its target by a pattern may rename or move what it matches.
-    if let Some(namespace) = object.content.at(&["metadata", "namespace"]).and_then(Data::as_str)
-        && matches!(document.value, Value::Sequence(_))
-    {
-        object.namespace = namespace.to_owned();
-    }
+    // The namespace and name of a strategic-merge patch say what it is meant for.
+    let name = document.text(&["metadata", "name"]);
+    let called = match renames && !name.is_empty() {
+        true => (object.namespace.clone(), name.to_owned()),
+        false => (object.namespace.clone(), object.name.clone()),
+    };
+    patch::merge(Arc::make_mut(&mut object.content), document);
+    object.owners.clone_from(by);
+    object.call(called.0, called.1);
 }
 
 /// Whether a patch is meant for this object: by its target, or by the kind and name that it carries.
 fn is_target(object: &Object<'_>, target: Option<&PatchTarget>, document: &Data) -> bool {
-    let named = |name: &str| matches(name, &object.name) || matches(name, &object.original);
     match target {
         Some(target) => {
-            matches(&target.group, object.group)
+            // By the written namespace and name, or by the present ones.
+            let written = object.known_as().next().unwrap_or_default();
+            let known_as = [written, (&object.namespace, &object.name)];
+            let version = object.api_version.rsplit('/').next().unwrap_or_default();
+            matches(&target.group, object.group())
+                && matches(&target.version, version)
                 && matches(&target.kind, object.kind)
-                && named(&target.name)
-                && matches(&target.namespace, &object.namespace)
-                && selects(&target.label_selector, object.labels())
+                && known_as.iter().any(|(_, name)| matches(&target.name, name))
+                && known_as.iter().any(|(namespace, _)| matches(&target.namespace, effective(namespace)))
+                && selects(&target.label_selector, object.metadata("labels"))
+                && selects(&target.annotation_selector, object.metadata("annotations"))
         }
         None => {
             let group = group_of(document.text(&["apiVersion"]));
             let (name, namespace) = (document.text(&["metadata", "name"]), document.text(&["metadata", "namespace"]));
-            (group, document.text(&["kind"])) == (object.group, object.kind)
-                && (name == object.name || name == object.original)
-                && (namespace.is_empty() || namespace == object.namespace)
+            (group, document.text(&["kind"])) == (object.group(), object.kind)
+                && object
+                    .known_as()
+                    .any(|(its, known)| known == name && (namespace.is_empty() || namespace == effective(its)))
         }
     }
+}
+
+/// Whether a patch without a target names this object as kustomize has it: with its version, and its namespace.
+fn is_named_by(object: &Object<'_>, document: &Data) -> bool {
+    let text = |path: &[&str]| document.text(path);
+    let (name, namespace) = (text(&["metadata", "name"]), effective(text(&["metadata", "namespace"])));
+    (text(&["apiVersion"]), text(&["kind"])) == (object.api_version, object.kind)
+        && object.known_as().any(|(its, known)| (effective(its), known) == (namespace, name))
+}
+
+/// The namespace that an object without one has to kustomize.
+fn effective(namespace: &str) -> &str {
+    if namespace.is_empty() { DEFAULT_NAMESPACE } else { namespace }
 }
 
 /// A target's field: empty is any, else a regular expression for the whole text.
@@ -399,18 +520,32 @@ pub(in crate::engine::dialect) fn matches(pattern: &str, text: &str) -> bool {
         && regex::Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|pattern| pattern.is_match(text))
 }
 
-/// `a=b,c!=d,e,!f`; other forms select nothing.
+/// Kubernetes' selectors: `a=b,c!=d,e in (f,g),h notin (i),j,!k`.
 fn selects(selector: &str, labels: &[(String, Data)]) -> bool {
     let label = |key: &str| labels.iter().find(|(name, _)| name == key.trim()).and_then(|(_, value)| value.as_str());
-    selector.split(',').filter(|term| !term.trim().is_empty()).all(|term| {
-        if let Some((key, value)) = term.split_once("!=") {
+    let listed = |key: &str, list: &str| {
+        let list = list.trim().trim_start_matches('(').trim_end_matches(')');
+        label(key).is_some_and(|value| list.split(',').any(|item| item.trim() == value))
+    };
+    let mut inside = false;
+    let mut terms = selector.split(|c| {
+        inside = (inside || c == '(') && c != ')';
+        c == ',' && !inside
+    });
+    terms.all(|term| {
+        let term = term.trim();
+        if let Some((key, list)) = term.split_once(" notin ") {
+            !listed(key, list)
+        } else if let Some((key, list)) = term.split_once(" in ") {
+            listed(key, list)
+        } else if let Some((key, value)) = term.split_once("!=") {
             label(key) != Some(value.trim())
         } else if let Some((key, value)) = term.split_once("==").or_else(|| term.split_once('=')) {
             label(key) == Some(value.trim())
-        } else if let Some(key) = term.trim().strip_prefix('!') {
+        } else if let Some(key) = term.strip_prefix('!') {
             label(key).is_none()
         } else {
-            label(term).is_some()
+            term.is_empty() || label(term).is_some()
         }
     })
 }

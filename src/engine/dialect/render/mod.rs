@@ -16,16 +16,16 @@ use super::{
     outline::Outline,
 };
 use crate::engine::{
-    manifest::{Data, FluxKustomization, IMAGE_GROUP, Position},
+    manifest::{Data, Document, FluxKustomization, IMAGE_GROUP, ObjectId, Position},
     plan::Snapshot,
 };
 pub(super) use build::matches;
-use build::{Builder, COMPONENT_DEPTH, Object, Transformer};
+use build::{Applied, Builder, Object, label};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
-use substitute::Variables;
+use substitute::{Variables, has_expressions as changes};
 
 /// An image object as one cluster gets it.
 #[derive(Clone, Debug)]
@@ -43,6 +43,8 @@ pub(crate) struct Rendered {
     pub unresolved: BTreeSet<String>,
     /// Patches that do not apply.
     pub problems: Vec<String>,
+    /// A ConfigMap that has more values than those here.
+    partial: bool,
 }
 
 /// What all roots of a repository render, and who brings what along.
@@ -57,6 +59,10 @@ pub(crate) struct Rendering {
     units: Vec<Option<usize>>,
     /// By path of a kustomization's folder or of a file: the roots that begin there.
     begins: BTreeMap<String, BTreeSet<usize>>,
+    /// By name of a GitRepository: the repositories that clusters know by it.
+    repositories: BTreeMap<String, BTreeSet<String>>,
+    /// By root: the name of the source that is this repository, where that is told.
+    own: BTreeMap<usize, String>,
 }
 
 /// A Flux Kustomization as it is rendered: it applies a folder.
@@ -72,14 +78,16 @@ struct Edge {
 
 impl Rendering {
     pub(crate) fn of(snapshot: &Snapshot, kustomizations: &Inclusions<'_>) -> Self {
+        let builder = Builder::new(snapshot, kustomizations);
         let mut renderer = Renderer {
             snapshot,
-            builder: Builder::new(snapshot, kustomizations),
+            maps: builder.documents().filter(|(_, document)| document.kind == "ConfigMap").collect(),
+            builder,
             kustomizations,
             out: Rendering { outline: kustomizations.outline.clone(), ..Rendering::default() },
             reached: BTreeMap::new(),
             applied: BTreeSet::new(),
-            urls: BTreeMap::new(),
+            pending: VecDeque::new(),
         };
         renderer.sources();
         renderer.roots();
@@ -116,18 +124,35 @@ struct Renderer<'a> {
     reached: BTreeMap<Seed<'a>, BTreeSet<usize>>,
     /// Flux Kustomizations that were followed: root, file, name, folder.
     applied: BTreeSet<(usize, &'a str, String, String)>,
-    /// By name of a GitRepository: its URLs.
-    urls: BTreeMap<&'a str, BTreeSet<String>>,
+    /// Flux Kustomizations of the present root that are still to be followed.
+    pending: VecDeque<Pending<'a>>,
+    /// The ConfigMaps that may be read, by file.
+    maps: Vec<(&'a str, &'a Document)>,
+}
+
+/// What a ConfigMap has, by key.
+type Values = BTreeMap<String, String>;
+
+/// A Flux Kustomization, the folder that it applies, and the unit that renders it.
+struct Pending<'a> {
+    object: Object<'a>,
+    folder: String,
+    unit: usize,
 }
 
 impl<'a> Renderer<'a> {
     fn sources(&mut self) {
-        for scan in self.builder.files() {
-            for document in scan.documents.iter().filter(|document| document.kind == "GitRepository") {
-                let (Some(object), Some(content)) = (&document.object, &document.content) else { continue };
-                let url = content.text(&["spec", "url"]).trim_end_matches('/').trim_end_matches(".git").to_owned();
-                self.urls.entry(&object.name).or_default().insert(url);
-            }
+        for (_, document) in self.builder.documents() {
+            let (Some(object), Some(content)) = (&document.object, &document.content) else { continue };
+            let (name, url) = match document.kind.as_str() {
+                "GitRepository" => (object.name.clone(), content.text(&["spec", "url"])),
+                "FluxInstance" => {
+                    let Some(source) = FluxKustomization::read(content).source else { continue };
+                    (source.name, content.text(&["spec", "sync", "url"]))
+                }
+                _ => continue,
+            };
+            self.out.repositories.entry(name).or_default().insert(repository_of(url));
         }
     }
 
@@ -226,12 +251,10 @@ impl<'a> Renderer<'a> {
             return None;
         }
         let path = join("", &spec.path)?;
-        if let Some(own) = own.filter(|own| *own != source.name) {
-            let (ours, theirs) = (self.urls.get(own), self.urls.get(source.name.as_str()));
-            let other = matches!((ours, theirs), (Some(ours), Some(theirs)) if ours.is_disjoint(theirs));
-            if other || path.is_empty() {
-                return None;
-            }
+        if let Some(own) = own.filter(|own| *own != source.name)
+            && (path.is_empty() || self.out.are_apart(own, &source.name))
+        {
+            return None;
         }
         let exists = path.is_empty()
             || self.snapshot.entries.range(&format!("{path}/")).next().is_some_and(|(file, _)| is_below(file, &path));
@@ -246,18 +269,36 @@ impl<'a> Renderer<'a> {
             self.applies(&folder, seed).then(|| (object.clone(), folder))
         });
         self.reached.entry(seed).or_default().insert(root);
+        let own = bootstrap.as_ref().and_then(|(object, _)| FluxKustomization::read(&object.content).source);
+        let own = own.map(|source| source.name);
+        if let Some(own) = &own {
+            self.out.own.insert(root, own.clone());
+        }
         match bootstrap {
             Some((object, folder)) => {
-                let own = FluxKustomization::read(&object.content).source.map(|source| source.name);
                 // The unit renders its own Flux Kustomization.
                 let unit = self.out.units.len();
-                self.apply(&object, folder, unit, root, own.as_deref());
+                self.apply(Pending { object, folder, unit }, root, own.as_deref());
             }
             None => {
                 let unit = self.unit(None);
-                self.emit(objects, unit, root, &BTreeSet::new(), None);
+                self.emit(objects, unit, root, &BTreeSet::new(), own.as_deref());
             }
         }
+        while let Some(next) = self.next(root) {
+            self.apply(next, root, own.as_deref());
+        }
+    }
+
+    /// The next Flux Kustomization to follow: one whose ConfigMaps have been rendered, where there is one.
+    fn next(&mut self, root: usize) -> Option<Pending<'a>> {
+        let is_ready = |next: &Pending<'a>| {
+            let post_build = FluxKustomization::read(&next.object.content).post_build.unwrap_or_default();
+            let mut names = post_build.substitute_from.iter().filter(|(kind, _)| kind == "ConfigMap");
+            names.all(|(_, name)| self.config_map(name, &next.object, root, &[]).is_some())
+        };
+        let at = self.pending.iter().position(is_ready).unwrap_or_default();
+        self.pending.remove(at)
     }
 
     fn unit(&mut self, edge: Option<usize>) -> usize {
@@ -266,7 +307,8 @@ impl<'a> Renderer<'a> {
     }
 
     /// Renders what a Flux Kustomization applies.
-    fn apply(&mut self, object: &Object<'a>, path: String, rendered_by: usize, root: usize, own: Option<&str>) {
+    fn apply(&mut self, next: Pending<'a>, root: usize, own: Option<&str>) {
+        let Pending { object, folder: path, unit: rendered_by } = next;
         if !self.applied.insert((root, object.file, object.name.clone(), path.clone())) {
             return;
         }
@@ -275,26 +317,28 @@ impl<'a> Renderer<'a> {
         self.out.edges.push(Edge { folder: path.clone(), owners, unit: rendered_by, root });
         let unit = self.unit(Some(edge));
 
+        let spec = FluxKustomization::read(&object.content);
+        let applied = Applied { spec: &spec, owners: &object.owners };
         let mut objects = match self.kustomizations.in_folder(&path) {
             Some((file, _)) => {
                 self.reached.entry(Seed::Folder(folder(file))).or_default().insert(root);
-                self.builder.folder(&path).to_vec()
+                self.builder.applied(&path, &applied)
             }
-            None => self.below(&path, root),
+            None => {
+                let mut objects = self.below(&path, root);
+                self.builder.generated(&path, &applied, &mut objects);
+                objects
+            }
         };
-        let spec = FluxKustomization::read(&object.content);
-        self.builder.components(&path, &spec.components, &mut objects, COMPONENT_DEPTH);
-        self.builder.transform(&Transformer::from(&spec), &path, &object.owners, &mut objects);
         let mut unresolved = BTreeSet::new();
         if let Some(post_build) = &spec.post_build {
-            let variables = Variables::of(post_build, |name| self.config_map(name, &object.namespace, root, &objects));
-            for object_below in objects.iter_mut().filter(|object| substitutes(object)) {
-                let mut content = (*object_below.content).clone();
-                if variables.apply(&mut content, &mut unresolved) {
-                    object_below.change(&object.owners, |data| *data = content);
-                }
+            let variables = Variables::of(post_build, |name| self.config_map(name, &object, root, &objects));
+            let objects_below = objects.iter_mut().filter(|_| variables.are_there());
+            for below in objects_below.filter(|below| substitutes(below) && has_expressions(below)) {
+                below.change(&object.owners, |content| variables.apply(content, &mut unresolved));
             }
         }
+        label(&mut objects, "labels", &spec.labels);
         self.emit(objects, unit, root, &unresolved, own);
     }
 
@@ -310,7 +354,9 @@ impl<'a> Renderer<'a> {
             self.reached.entry(Seed::Folder(folder)).or_default().insert(root);
             objects.extend(self.builder.folder(folder).iter().cloned());
         }
-        let files: Vec<&'a str> = self.builder.paths_from(path).collect();
+        // Flux looks for YAML alone.
+        let is_yaml = |file: &&str| file.ends_with(".yaml") || file.ends_with(".yml");
+        let files: Vec<&'a str> = self.builder.paths_from(path).filter(is_yaml).collect();
         for file in files {
             if self.applies(path, Seed::File(file)) {
                 self.reached.entry(Seed::File(file)).or_default().insert(root);
@@ -320,27 +366,48 @@ impl<'a> Renderer<'a> {
         objects
     }
 
-    /// The values of a ConfigMap that the root renders, or that this very Kustomization does.
+    /// The values of a ConfigMap that a Flux Kustomization names, and whether it has more: of the root, or of what this
+    /// very Kustomization renders.
     fn config_map(
         &self,
         name: &str,
-        namespace: &str,
+        kustomization: &Object<'a>,
         root: usize,
         objects: &[Object<'a>],
-    ) -> Option<BTreeMap<String, String>> {
-        let values = |content: &Data| {
-            let entries = content.get("data").map(Data::entries).unwrap_or_default();
-            let entry = |(key, value): &(String, Data)| Some((key.clone(), value.as_str()?.to_owned()));
-            entries.iter().filter_map(entry).collect()
-        };
+    ) -> Option<(Values, bool)> {
+        let namespace = kustomization.namespace.as_str();
         let fits = |found: &str| found.is_empty() || namespace.is_empty() || found == namespace;
         let mut rendered = self.out.objects.iter().filter(|object| object.root == root && object.kind == "ConfigMap");
         let here =
             objects.iter().find(|object| object.kind == "ConfigMap" && object.name == name && fits(&object.namespace));
         rendered
             .find(|object| object.name == name && fits(&object.namespace))
-            .map(|object| values(&object.content))
-            .or_else(|| here.map(|object| values(&object.content)))
+            .map(|object| (values(&object.content), object.partial))
+            .or_else(|| here.map(|object| (values(&object.content), object.partial)))
+            .or_else(|| {
+                // Nothing tells what else the cluster gets: a root without a source of its own is a file or folder alone.
+                let alone = !self.out.own.contains_key(&root);
+                let nearest = || self.nearest_map(kustomization.file, |id| id.name == name && fits(&id.namespace));
+                alone.then(nearest).flatten().map(|values| (values, false))
+            })
+    }
+
+    /// The values of the ConfigMap that stands nearest to a file; none where several that differ do.
+    fn nearest_map(&self, file: &str, is_meant: impl Fn(&ObjectId) -> bool) -> Option<Values> {
+        let meant = |(_, document): &&(&str, &Document)| document.object.as_ref().is_some_and(&is_meant);
+        let mut here = folder(file);
+        loop {
+            let below = beginning_with(&self.maps, here, |(path, _)| path).iter().filter(meant);
+            let below = below.filter(|(path, _)| is_below(path, here));
+            let mut found = below.filter_map(|(_, document)| document.content.as_deref().map(values));
+            if let Some(first) = found.next() {
+                return found.all(|other| other == first).then_some(first);
+            }
+            if here.is_empty() {
+                return None;
+            }
+            here = folder(here);
+        }
     }
 
     /// Takes what a unit renders, and follows its Flux Kustomizations.
@@ -356,9 +423,11 @@ impl<'a> Renderer<'a> {
             objects.into_iter().partition(|object| object.is_flux_kustomization());
         for object in others {
             let mut left = BTreeSet::new();
-            if object.group == IMAGE_GROUP {
+            if object.group() == IMAGE_GROUP {
                 unresolved_in(&object.content, &mut left);
-                left.retain(|name| unresolved.contains(name) || unresolved.is_empty());
+                let groups = object.content.text(&["spec", "filterTags", "pattern"]);
+                let is_group = |name: &str| groups.contains(&format!("<{name}>"));
+                left.retain(|name| unresolved.contains(name) || (unresolved.is_empty() && !is_group(name)));
             }
             self.out.objects.push(Rendered {
                 file: object.file.to_owned(),
@@ -370,14 +439,50 @@ impl<'a> Renderer<'a> {
                 root,
                 unresolved: left,
                 problems: object.problems,
+                partial: object.partial,
             });
         }
         for object in kustomizations {
             if let Some(folder) = self.applied_folder(&object, own) {
-                self.apply(&object, folder, unit, root, own);
+                self.pending.push_back(Pending { object, folder, unit });
             }
         }
     }
+}
+
+impl Rendering {
+    /// Whether a source of a root's cluster is another repository than this one.
+    pub(crate) fn is_elsewhere(&self, root: usize, source: &str) -> bool {
+        self.own.get(&root).is_some_and(|own| self.are_apart(own, source))
+    }
+
+    /// Whether two sources are known to be different repositories.
+    fn are_apart(&self, one: &str, other: &str) -> bool {
+        let of = |name: &str| self.repositories.get(name);
+        one != other && matches!((of(one), of(other)), (Some(one), Some(other)) if one.is_disjoint(other))
+    }
+}
+
+fn values(config_map: &Data) -> Values {
+    let entries = config_map.get("data").map(Data::entries).unwrap_or_default();
+    entries.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+}
+
+/// A repository's host and path, however its URL is spelled: `https://host/a/b.git`, `ssh://git@host/a/b`, `git@host:a/b`.
+fn repository_of(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split_once('@').map_or(rest, |(_, rest)| rest);
+    rest.trim_end_matches('/').trim_end_matches(".git").replacen(':', "/", 1).to_ascii_lowercase()
+}
+
+/// Whether substitution may change the object.
+fn has_expressions(object: &Object<'_>) -> bool {
+    fn below(data: &Data) -> bool {
+        data.as_str().is_some_and(changes)
+            || data.items().iter().any(below)
+            || data.entries().iter().any(|(_, value)| below(value))
+    }
+    changes(&object.namespace) || changes(&object.name) || below(&object.content)
 }
 
 /// Flux leaves objects alone that say so.

@@ -127,10 +127,16 @@ fn target_namespaces_and_paths_of_flux_kustomizations() {
     check(
         &[
             ("apps/d.yaml", &marked("team:app")),
+            // Without a kustomization Flux applies what is YAML.
+            ("apps/e.yaml", &marked("team:json")),
+            (
+                "apps/p.json",
+                r#"{"apiVersion": "image.toolkit.fluxcd.io/v1", "kind": "ImagePolicy", "metadata": {"name": "json"}, "spec": {"imageRepositoryRef": {"name": "app"}, "policy": {"semver": {"range": "1.x"}}}}"#,
+            ),
             ("apps/p.yaml", &policy("", "1.x")),
             ("clusters/a/apps.yaml", &flux("apps", "./apps", "  targetNamespace: team")),
         ],
-        &["apps/d.yaml: apps/p.yaml 1.5.0 []"],
+        &["apps/d.yaml: apps/p.yaml 1.5.0 []", "apps/e.yaml: unresolved []", "! policy-invalid apps/p.json"],
     );
 }
 
@@ -185,6 +191,134 @@ fn patches_complete_and_change_objects() {
         ("prod/kustomization.yaml", &*kustomization(&inline("- {op: remove, path: /spec/suspend}", any))),
     ];
     check(&files, &["d.yaml: base/p.yaml 1.5.0 []", "! patch-failed base/p.yaml", "! patch-failed base/p.yaml"]);
+}
+
+#[test]
+fn patches_find_rename_and_move_objects() {
+    let over = |rest: &str| format!("resources: [../base]\n{rest}");
+    let patch = |target: &str, patch: &str| over(&format!("patches: [{{target: {{{target}}}, patch: '{patch}'}}]"));
+    let operation = |path: &str, value: &str| format!("[{{op: add, path: {path}, value: {value}}}]");
+    let suspend = operation("/spec/suspend", "true");
+    let all = "group: image.toolkit.fluxcd.io";
+    let named = "apiVersion: image.toolkit.fluxcd.io/v1\n    kind: ImagePolicy\n    metadata: {name: NAME}";
+    let merge =
+        |rest: &str, name: &str| over(&format!("patches:\n- {rest}\n  patch: |\n    {named}").replace("NAME", name));
+    #[rustfmt::skip]
+    let cases = [
+        (over(""), "inner:app", "1.5.0"),
+        // What a patch leaves alone stays: the namespace is the one that was given, not the one that is written.
+        (patch(all, &operation("/spec/x", "y")), "inner:app", "1.5.0"),
+        (patch("kind: ImagePolicy", &operation("/metadata/name", "new")), "inner:new", "1.5.0"),
+        (patch("kind: ImagePolicy", &operation("/metadata/name", "new")), "inner:app", "unresolved"),
+        (patch(all, &operation("/metadata/namespace", "moved")), "moved:app", "1.5.0"),
+        // Patches come before namespaces, and patchesJson6902 after them.
+        (patch(all, &operation("/metadata/namespace", "moved")) + "\nnamespace: outer", "outer:app", "1.5.0"),
+        (over(&format!("patchesJson6902: [{{target: {{{all}, name: x-app}}, patch: '{}'}}]\nnamespace: outer\nnamePrefix: x-",
+            "[{op: add, path: /metadata/namespace, value: moved}, {op: replace, path: /metadata/name, value: app}]")), "moved:app", "1.5.0"),
+        // Objects are known by what they were called first, and by what they are called now.
+        (patch("namespace: ns, name: app", &suspend), "inner:app", "suspended"),
+        (patch("namespace: inner", &suspend), "inner:app", "suspended"),
+        (patch("namespace: other", &suspend), "inner:app", "1.5.0"),
+        (patch("kind: ImagePolicy, version: v1", &suspend), "inner:app", "suspended"),
+        (patch("kind: ImagePolicy, version: v1beta.", &suspend), "inner:app", "1.5.0"),
+        (patch("annotationSelector: automated != disabled", &suspend), "inner:app", "suspended"),
+        (patch("kind: ImagePolicy, annotationSelector: \"pinned == yes\"", &suspend), "inner:app", "1.5.0"),
+        (patch("labelSelector: \"team in (b, a), !other\"", &suspend), "inner:app", "suspended"),
+        (patch("labelSelector: team notin (a)", &suspend).replace("team notin (a)", "\"team notin (a), team\""), "inner:app", "1.5.0"),
+        (merge("target: {kind: ImagePolicy}\n  options: {allowNameChange: true}", "new"), "inner:new", "1.5.0"),
+        (merge("target: {kind: ImagePolicy}", "new"), "inner:app", "1.5.0"),
+        (merge("target: {kind: ImagePolicy}", "new") + "\n    $patch: delete", "inner:app", "unresolved"),
+    ];
+    for (overlay, marker, expected) in cases {
+        let shown = show(&[
+            ("base/kustomization.yaml", &kustomization("namespace: inner\nresources: [p.yaml]")),
+            ("base/p.yaml", &policy(NS, "1.x")),
+            ("d.yaml", &marked(marker)),
+            ("prod/kustomization.yaml", &kustomization(&overlay)),
+        ]);
+        assert!(shown.len() == 1 && shown[0].contains(expected), "{overlay} {marker}: {shown:?}");
+    }
+}
+
+#[test]
+fn patches_without_a_namespace_are_for_the_object_without_one() {
+    let suspend = format!("{API}kind: ImagePolicy\nmetadata: {{name: app}}\nspec: {{suspend: true}}\n");
+    check(
+        &[
+            ("a.yaml", &marked("default:app")),
+            ("b.yaml", &marked("ns:app")),
+            ("k/kustomization.yaml", &kustomization("resources: [p.yaml, q.yaml]\npatches: [{path: s.yaml}]")),
+            ("k/p.yaml", &policy("", "1.x")),
+            ("k/q.yaml", &policy(NS, "1.x")),
+            ("k/s.yaml", &suspend),
+        ],
+        &["a.yaml: suspended []", "b.yaml: k/q.yaml 1.5.0 []"],
+    );
+}
+
+#[test]
+fn annotations_keep_policies_from_patches() {
+    // As a large fleet does it: policies without an order get one where all of them are put together.
+    let policy = |name: &str, metadata: &str, spec: &str| {
+        source("").replace("name: app", &format!("name: {name}"))
+            + &format!(
+                "{API}kind: ImagePolicy\nmetadata: {{name: {name}{metadata}}}\nspec: {{imageRepositoryRef: {{name: {name}}}{spec}}}\n"
+            )
+    };
+    let own = policy("two", ", annotations: {automated: disabled}", ", policy: {semver: {range: 1.x}}");
+    check(
+        &[
+            (
+                "all/kustomization.yaml",
+                &kustomization(
+                    "namespace: ns\nresources: [one.yaml, two.yaml]\npatches:\n- path: order.yaml\n  target: {kind: ImagePolicy, annotationSelector: automated != disabled}",
+                ),
+            ),
+            ("all/one.yaml", &policy("one", "", "")),
+            (
+                "all/order.yaml",
+                &format!(
+                    "{API}kind: ImagePolicy\nmetadata: {{name: default}}\nspec: {{policy: {{semver: {{range: 2.x}}}}}}\n"
+                ),
+            ),
+            ("all/two.yaml", &own),
+            ("one.yaml", &marked("ns:one")),
+            ("two.yaml", &marked("ns:two")),
+        ],
+        &["one.yaml: all/one.yaml 2.5.0 []", "two.yaml: all/two.yaml 1.5.0 []"],
+    );
+}
+
+#[test]
+fn flux_writes_into_the_kustomization_of_the_folder() {
+    let apps = "namespace: inner\nnamePrefix: a-\nresources: [p.yaml]";
+    let patch = |target: &str| {
+        format!("  patches: [{{target: {{{target}}}, patch: '[{{op: add, path: /spec/suspend, value: true}}]'}}]")
+    };
+    for (spec, marker, expected) in [
+        (String::new(), "inner:a-app", "1.5.0"),
+        ("  targetNamespace: outer".into(), "outer:a-app", "1.5.0"),
+        // Its prefix replaces the kustomization's.
+        ("  namePrefix: b-".into(), "inner:b-app", "1.5.0"),
+        ("  nameSuffix: -c".into(), "inner:a-app-c", "1.5.0"),
+        // Its patches come before the kustomization's namespace and prefix.
+        (patch("kind: ImagePolicy, name: app, namespace: ns"), "inner:a-app", "suspended"),
+        (patch("kind: ImagePolicy, namespace: inner"), "inner:a-app", "1.5.0"),
+        (patch("kind: ImagePolicy, name: a-app"), "inner:a-app", "1.5.0"),
+    ] {
+        let shown = show(&[
+            ("apps/kustomization.yaml", &kustomization(apps)),
+            (
+                "apps/p.yaml",
+                &policy(NS, "1.x")
+                    .replace("imageRepositoryRef: {name: app}", "imageRepositoryRef: {name: r, namespace: inner}"),
+            ),
+            ("apps/r.yaml", &source(", namespace: inner").replace("name: app", "name: r")),
+            ("clusters/a/apps.yaml", &flux("apps", "./apps", &spec)),
+            ("d.yaml", &marked(marker)),
+        ]);
+        assert!(shown.len() == 1 && shown[0].contains(expected), "{spec} {marker}: {shown:?}");
+    }
 }
 
 #[test]
@@ -307,6 +441,125 @@ fn substitutions_come_from_the_repository() {
 }
 
 #[test]
+fn names_are_substituted() {
+    let named = policy(", namespace: '${ZONE}'", "1.x").replace("name: app", "name: '${CLUSTER:=dev}-app'");
+    let shown = show(&[
+        ("apps/kustomization.yaml", &kustomization("resources: [p.yaml]\nnameSuffix: -${ZONE}")),
+        (
+            "apps/p.yaml",
+            &named.replace(
+                "imageRepositoryRef: {name: '${CLUSTER:=dev}-app'}",
+                "imageRepositoryRef: {name: 'dev-app-${ZONE}'}",
+            ),
+        ),
+        ("clusters/a/apps.yaml", &flux("apps", "./apps", "  postBuild: {substitute: {ZONE: eu}}")),
+        ("d.yaml", &marked("eu:dev-app-eu")),
+    ]);
+    assert_eq!(shown, ["d.yaml: apps/p.yaml 1.5.0 []"]);
+}
+
+#[test]
+fn groups_of_a_pattern_are_no_variables() {
+    let extract = |extract: &str| {
+        policy(NS, "1.x").replace(
+            "policy: {",
+            &format!("filterTags: {{pattern: '^v(?P<version>.*)$', extract: '{extract}'}}, policy: {{"),
+        )
+    };
+    let codes = |extract: &str| {
+        let problems = bind_alone(&repository(&[("p.yaml", extract)])).problems;
+        problems.into_iter().map(|problem| problem.code).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(&extract("${version}")), Vec::<&str>::new());
+    assert_eq!(codes(&extract("${vision}")), ["substitution-unresolved"]);
+}
+
+#[test]
+fn config_maps_of_the_cluster() {
+    let apps = flux("apps", "./apps", "  postBuild: {substituteFrom: [{kind: ConfigMap, name: vars}]}");
+    let generator = |rest: &str| {
+        format!("configMapGenerator: [{{name: vars, {rest}}}]\ngeneratorOptions: {{disableNameSuffixHash: true}}")
+    };
+    let base = generator("literals: [RANGE=1.x, OTHER=y]");
+    let overlay = |rest: &str| format!("resources: [../base]\n{}", generator(rest));
+    for (vars, expected) in [
+        (base.clone(), "1.5.0"),
+        (overlay("behavior: merge, literals: [OTHER=z]"), "1.5.0"),
+        (overlay("behavior: merge, literals: [RANGE=2.x]"), "2.5.0"),
+        (overlay("behavior: replace, literals: [RANGE=2.x]"), "2.5.0"),
+        (generator("literals: [OTHER=y], envs: [more.env]"), "invalid"),
+        (overlay("behavior: merge, envs: [more.env]"), "1.5.0"),
+    ] {
+        let shown = show(&[
+            ("apps/p.yaml", &policy(NS, "${RANGE}")),
+            ("base/kustomization.yaml", &kustomization(&base)),
+            ("clusters/a/apps.yaml", &apps),
+            ("clusters/a/sync.yaml", &flux("flux-system", "./clusters/a", "")),
+            // A ConfigMap may come of what is applied later.
+            ("clusters/a/vars.yaml", &flux("vars", "./vars", "")),
+            ("d.yaml", &marked("ns:app")),
+            ("vars/kustomization.yaml", &kustomization(&vars)),
+        ]);
+        assert!(shown[0].contains(expected), "{vars}: {shown:?}");
+        assert_eq!(shown.len() > 1, expected == "invalid", "{vars}: {shown:?}");
+    }
+}
+
+#[test]
+fn config_maps_beside_a_kustomization() {
+    // Where the repository does not tell what a cluster applies, as with a sync that is kept elsewhere.
+    let map = |range: &str| {
+        format!(
+            "kind: ConfigMap\napiVersion: v1\nmetadata: {{name: vars, namespace: flux-system}}\ndata: {{RANGE: {range}}}\n"
+        )
+    };
+    let apps = flux("apps", "./apps", "  postBuild: {substituteFrom: [{kind: ConfigMap, name: vars}]}");
+    let of = |files: &[(&str, String)]| {
+        let mut all = vec![
+            ("apps/p.yaml", policy(NS, "${RANGE}")),
+            ("clusters/a/apps.yaml", apps.clone()),
+            ("d.yaml", marked("ns:app")),
+        ];
+        all.extend(files.iter().cloned());
+        show(&all.iter().map(|(file, text)| (*file, text.as_str())).collect::<Vec<_>>()).remove(0)
+    };
+    let usable = |range: &str| format!("d.yaml: apps/p.yaml {range} []");
+    assert_eq!(of(&[("clusters/a/vars.yaml", map("1.x")), ("clusters/b/vars.yaml", map("2.x"))]), usable("1.5.0"));
+    assert_eq!(of(&[("vars/vars.yaml", map("2.x"))]), usable("2.5.0"));
+    assert!(of(&[("clusters/b/vars.yaml", map("1.x")), ("clusters/c/vars.yaml", map("2.x"))]).contains("invalid"));
+    let sync = flux("flux-system", "./clusters/a", "");
+    assert!(of(&[("clusters/a/sync.yaml", sync), ("clusters/b/vars.yaml", map("1.x"))]).contains("invalid"));
+}
+
+#[test]
+fn automations_of_other_repositories() {
+    let source = |name: &str, url: &str| {
+        format!(
+            "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {{name: {name}, namespace: ns}}\nspec: {{url: '{url}'}}\n---\n"
+        )
+    };
+    let instance = "apiVersion: fluxcd.controlplane.io/v1\nkind: FluxInstance\nmetadata: {name: flux, namespace: flux-system}\nspec: {sync: {kind: GitRepository, url: 'https://example.org/a/own.git', path: clusters/a}}\n---\n";
+    let sync = source("flux-system", "ssh://git@example.org/a/own") + &flux("flux-system", "./clusters/a", "");
+    for (sync, url, covers) in [
+        (sync.as_str(), "https://example.org/a/apps", false),
+        (sync.as_str(), "https://example.org/a/own.git", true),
+        (sync.as_str(), "git@example.org:A/own", true),
+        (instance, "https://example.org/a/apps", false),
+        (instance, "ssh://git@example.org/a/own", true),
+        // Which repository this is, nothing tells.
+        ("", "https://example.org/a/apps", true),
+    ] {
+        let automation = automation(NS, "{sourceRef: {kind: GitRepository, name: apps}, update: {path: ./deploy}}");
+        let bindings = bind_alone(&repository(&[
+            ("clusters/a/automation.yaml", &(source("apps", url) + &automation)),
+            ("clusters/a/sync.yaml", sync),
+            ("deploy/d.yaml", &marked("ns:app")),
+        ]));
+        assert_eq!(bindings.automations.len(), usize::from(covers), "{url} {sync}");
+    }
+}
+
+#[test]
 fn who_renders_a_file() {
     let bindings = bind_alone(&repository(&[
         ("apps/base/d.yaml", &marked("ns:app")),
@@ -328,6 +581,11 @@ fn who_renders_a_file() {
             "releases/app.yaml",
             "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: app}\nspec: {chart: {spec: {chart: ./charts/app, sourceRef: {kind: GitRepository, name: x}, valuesFiles: [values/app.yaml]}}}\n",
         ),
+        ("charts/other/values.yaml", "image: {repository: example.org/other, tag: '1'}\n"),
+        (
+            "releases/chart.yaml",
+            "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmChart\nmetadata: {name: other}\nspec: {chart: ./charts/other, sourceRef: {kind: GitRepository, name: x}}\n",
+        ),
         ("values/app.yaml", "image: example.org/app:1\n"),
     ]));
     let renderers = |file: &str| bindings.renderers(file).into_iter().collect::<Vec<_>>().join(" ");
@@ -337,6 +595,7 @@ fn who_renders_a_file() {
          clusters/dev/sync.yaml clusters/prod/kustomization.yaml clusters/prod/sync.yaml"
     );
     assert_eq!(renderers("charts/app/values.yaml"), "charts/app/values.yaml releases/app.yaml");
+    assert_eq!(renderers("charts/other/values.yaml"), "charts/other/values.yaml releases/chart.yaml");
     assert_eq!(renderers("values/app.yaml"), "releases/app.yaml values/app.yaml");
     assert_eq!(
         renderers("flux/apps.yaml"),
