@@ -4,7 +4,12 @@
 //!
 //! One quirk is not kept: a pattern that is none matches nothing here. For Flux v1 it matches every tag.
 
-use super::{PolicyError, newest, range::Range, re2::Pattern as Regexp, version::Version};
+use super::{
+    PolicyError, newest,
+    range::{Dialect, Range},
+    re2::Pattern as Regexp,
+    version::Version,
+};
 use crate::engine::image::Tag;
 use std::cmp::Ordering;
 
@@ -35,7 +40,7 @@ impl Pattern {
         if let Some(range) = text.strip_prefix("semver:") {
             let kind = match range.trim() {
                 "" => Kind::Invalid(invalid("semver range", range, "expected a range of versions".into(), 0)),
-                _ => Range::parse(range)
+                _ => Range::parse(range, Dialect::Flux1)
                     .map_or_else(|e| Kind::Invalid(invalid("semver range", range, e.why, e.at)), Kind::Semver),
             };
             return Pattern { canonical: text.to_owned(), kind };

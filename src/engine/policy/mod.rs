@@ -21,7 +21,7 @@ pub use version::Version;
 use crate::engine::image::Tag;
 use filter::{Exclusions, Filter};
 use number::Number;
-use range::Range;
+use range::{Dialect, Range};
 use re2::{Pattern, PatternError};
 use std::{cmp::Ordering, fmt, str::FromStr};
 
@@ -104,7 +104,7 @@ impl TagPolicy {
         exclude: Option<Vec<String>>,
     ) -> Result<TagPolicy, PolicyError> {
         let order = match order {
-            Order::Semver { range: text, three_part } => match Range::parse(&text) {
+            Order::Semver { range: text, three_part } => match Range::parse(&text, Dialect::Current) {
                 Ok(range) => CompiledOrder::Semver { range, text, three_part },
                 Err(e) => return Err(PolicyError { part: "semver range", text, why: e.why, at: Some(e.at) }),
             },

@@ -1,7 +1,7 @@
 //! Version ranges as Masterminds/semver reads and checks them (`NewConstraint` and `Check`, release 3.5):
 //! `1.x`, `~1.2`, `^1`, `>=1 <2`, `1.0 - 2.0`, `^1 || ^2`. A pre-release is in a range only where a term of its group
-//! names one. One difference: Masterminds reads `|` as part of a number and so refuses `3||1.0 - 2.0` without a space
-//! before the range; here it is read.
+//! names one. One difference: Masterminds reads `|` as part of a number, and so refuses or misreads `3||1.0 - 2.0` without a
+//! space before the range; here it is read as written. Flux v1 had release 3.1 of it, of which the [`Dialect`] knows the differences.
 
 use super::version::{Version, is_pre_release};
 
@@ -19,8 +19,16 @@ pub struct Range {
 #[derive(Clone, Debug)]
 struct Group {
     terms: Vec<Term>,
-    /// Whether a term names a pre-release, which admits those of all its terms.
-    admits_pre: bool,
+}
+
+/// Which release of Masterminds/semver reads a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// 3.5: terms stand apart, and one that names a pre-release admits them to its whole group.
+    Current,
+    /// 3.1, for Flux v1: terms need nothing between them, and each admits pre-releases only where it names one itself;
+    /// so does `!=` in front of a whole version.
+    Flux1,
 }
 
 /// One comparison, `>=1.2`.
@@ -32,6 +40,7 @@ struct Term {
     patch: u64,
     pre: String,
     given: Given,
+    admits_pre: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +76,7 @@ impl Range {
     ///
     /// # Errors
     /// With the byte at which it stops being one.
-    pub fn parse(text: &str) -> Result<Self, RangeError> {
+    pub fn parse(text: &str, dialect: Dialect) -> Result<Self, RangeError> {
         if text.len() > MAX {
             return Err(RangeError { at: MAX, why: format!("a range has at most {MAX} bytes") });
         }
@@ -77,9 +86,11 @@ impl Range {
             if groups.len() == MAX_GROUPS {
                 return Err(RangeError { at, why: format!("a range has at most {MAX_GROUPS} groups between `||`") });
             }
-            let terms = Scanner { text: &text[..at + part.len()], at }.group()?;
-            let admits_pre = terms.iter().any(|t| !t.pre.is_empty());
-            groups.push(Group { terms, admits_pre });
+            let mut terms = Scanner { text: &text[..at + part.len()], at, dialect }.group()?;
+            if dialect == Dialect::Current && terms.iter().any(|term| term.admits_pre) {
+                terms.iter_mut().for_each(|term| term.admits_pre = true);
+            }
+            groups.push(Group { terms });
             at += part.len() + 2;
         }
         Ok(Range { groups })
@@ -87,9 +98,7 @@ impl Range {
 
     /// Whether a version is in the range.
     pub fn contains(&self, version: &Version<'_>) -> bool {
-        self.groups.iter().any(|group| {
-            (version.pre.is_empty() || group.admits_pre) && group.terms.iter().all(|term| term.admits(version))
-        })
+        self.groups.iter().any(|group| group.terms.iter().all(|term| term.admits(version)))
     }
 
     /// Whether the version is left out only because it is a pre-release and the range names none.
@@ -104,6 +113,9 @@ impl Term {
     }
 
     fn admits(&self, v: &Version<'_>) -> bool {
+        if !v.pre.is_empty() && !self.admits_pre {
+            return false;
+        }
         let bound = self.bound();
         match self.op {
             Op::Equal if self.given == Given::Patch => *v == bound,
@@ -163,6 +175,7 @@ impl Term {
 struct Scanner<'a> {
     text: &'a str,
     at: usize,
+    dialect: Dialect,
 }
 
 impl Scanner<'_> {
@@ -198,6 +211,7 @@ impl Scanner<'_> {
 
     fn group(mut self) -> Result<Vec<Term>, RangeError> {
         let mut terms = Vec::new();
+        let apart = self.dialect == Dialect::Current;
         // Whether a hyphen range may begin here: Masterminds wants a comma between it and a plain term before it.
         let mut fresh = true;
         self.skip_space();
@@ -210,7 +224,7 @@ impl Scanner<'_> {
             let hyphen = separated && self.rest().starts_with('-');
             if !hyphen {
                 terms.push(term);
-            } else if op.is_some() || !fresh {
+            } else if op.is_some() || !fresh && apart {
                 let why = "a hyphen range is two plain versions, with a comma between it and a term before it";
                 return Err(RangeError { at: start, why: why.into() });
             } else {
@@ -222,9 +236,10 @@ impl Scanner<'_> {
             fresh = comma || hyphen;
             if comma {
                 self.skip_space();
-            } else if self.rest().is_empty() {
+            }
+            if self.rest().is_empty() && !(comma && apart) {
                 return Ok(terms);
-            } else if !separated {
+            } else if !separated && !comma && apart {
                 return self.error("expected a space, a comma, `||` or the end");
             }
         }
@@ -284,12 +299,18 @@ impl Scanner<'_> {
             };
             (numbers[i], given) = (value, level);
         }
-        let pre = if self.take("-") { self.suffix("pre-release", is_pre_release)?.to_owned() } else { String::new() };
+        let mut pre =
+            if self.take("-") { self.suffix("pre-release", is_pre_release)?.to_owned() } else { String::new() };
         if self.take("+") {
             self.suffix("build metadata", |text| text.split('.').all(|p| !p.is_empty()))?;
         }
         let [major, minor, patch] = numbers;
-        Ok(Term { op, major, minor, patch, pre, given })
+        let flux1 = self.dialect == Dialect::Flux1;
+        if flux1 && given == Given::None {
+            pre.clear();
+        }
+        let admits_pre = !pre.is_empty() || flux1 && op == Op::NotEqual && given == Given::Patch;
+        Ok(Term { op, major, minor, patch, pre, given, admits_pre })
     }
 
     fn suffix(&mut self, what: &str, valid: impl Fn(&str) -> bool) -> Result<&str, RangeError> {
@@ -329,7 +350,7 @@ mod tests {
             ("^1.2", "1.2 1.9", "1.1 2"),
             ("^0.9", "0.9.5", "0.10 1.9"),
             ("^0.2.3", "0.2.3 0.2.9", "0.2.2 0.3.0 1.2.3"),
-            ("^0.0.3", "0.0.3", "0.0.4 0.1.3"),
+            ("^0.0.3", "0.0.3", "0.0.4 0.1.3"), ("^0.0.x", "0.0.9", "0.1.0"), ("^*", "0.0.0", "0.0.1 1.0.0"),
             ("^0", "0.9", "1"),
             (">1.2.3", "1.2.4 2", "1.2.3 1.2.2 0.9"),
             (">11", "12", "11.1"),
@@ -351,7 +372,7 @@ mod tests {
             ("v1.0.x", "v1.0.1 1.0.2", "v1.1.0"),
         ];
         for (text, inside, outside) in cases {
-            let range = Range::parse(text).unwrap_or_else(|e| panic!("{text}: {e:?}"));
+            let range = Range::parse(text, Dialect::Current).unwrap_or_else(|e| panic!("{text}: {e:?}"));
             for (versions, expected) in [(inside, true), (outside, false)] {
                 for version in versions.split_whitespace() {
                     assert_eq!(range.contains(&Version::parse(version).unwrap()), expected, "{version} in {text}");
@@ -369,13 +390,44 @@ mod tests {
             ("1.2.3-", 6), ("1.2.3+", 6), ("1.2.3+a..b", 6), ("1.0 -2.0", 5), (">1 - 2", 0), ("3 1 - 2", 2), ("99999999999999999999.x", 0), ("1 ü", 2),
         ];
         for (text, at) in cases {
-            assert_eq!(Range::parse(text).map(|_| ()).map_err(|e| e.at), Err(at), "{text:?}");
+            assert_eq!(Range::parse(text, Dialect::Current).map(|_| ()).map_err(|e| e.at), Err(at), "{text:?}");
         }
         for (length, is_range) in [(512, true), (513, false)] {
-            assert_eq!(Range::parse(&format!("{:length$}", "1")).is_ok(), is_range, "{length} bytes");
+            assert_eq!(Range::parse(&format!("{:length$}", "1"), Dialect::Current).is_ok(), is_range, "{length} bytes");
         }
         for (groups, is_range) in [(32, true), (33, false)] {
-            assert_eq!(Range::parse(&vec!["1"; groups].join("||")).is_ok(), is_range, "{groups} groups");
+            assert_eq!(
+                Range::parse(&vec!["1"; groups].join("||"), Dialect::Current).is_ok(),
+                is_range,
+                "{groups} groups"
+            );
+        }
+    }
+
+    #[test]
+    fn what_flux_v1_reads_differently() {
+        #[rustfmt::skip]
+        let cases = [
+            // range, version, whether it is in the range today, and for Flux v1; `None` where that is none
+            (">=1.0<2.0", "1.5.0", None, Some(true)),
+            (">=1.0<2.0", "2.0.0", None, Some(false)),
+            (">=1.0,<2.0,", "1.5.0", None, Some(true)),
+            ("1.x 1 - 2", "1.5.0", None, Some(true)),
+            (">=1.0.0-0 <2.0.0", "1.5.0-rc", Some(true), Some(false)),
+            (">=1.0.0-0 <2.0.0-0", "1.5.0-rc", Some(true), Some(true)),
+            (">=1.0.0-0", "1.5.0-rc", Some(true), Some(true)),
+            ("!=1.2.3", "1.5.0-rc", Some(false), Some(true)),
+            ("!=1.2", "1.5.0-rc", Some(false), Some(false)),
+            ("*-0", "1.5.0-rc", Some(true), Some(false)),
+            ("*-0", "1.5.0", Some(true), Some(true)),
+            ("1.2.3.4", "1.2.3", None, None),
+        ];
+        for (text, version, today, flux1) in cases {
+            let version = Version::parse(version).unwrap();
+            for (dialect, expected) in [(Dialect::Current, today), (Dialect::Flux1, flux1)] {
+                let contains = Range::parse(text, dialect).ok().map(|range| range.contains(&version));
+                assert_eq!(contains, expected, "{version:?} in {text}, {dialect:?}");
+            }
         }
     }
 
@@ -391,7 +443,7 @@ mod tests {
         for (range, version, expected) in cases {
             let version = Version::parse(version).unwrap();
             assert_eq!(
-                Range::parse(range).unwrap().would_contain_release(&version),
+                Range::parse(range, Dialect::Current).unwrap().would_contain_release(&version),
                 expected,
                 "{version:?} in {range}"
             );
@@ -401,7 +453,7 @@ mod tests {
     proptest! {
         #[test]
         fn parsing_never_panics(text in "\\PC{0,20}|[0-9xX*.<>=!~^|, v+a-]{0,24}") {
-            if let Err(error) = Range::parse(&text) {
+            if let Err(error) = Range::parse(&text, Dialect::Current) {
                 prop_assert!(error.at <= text.len() && text.is_char_boundary(error.at));
             }
         }

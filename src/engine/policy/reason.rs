@@ -1,8 +1,13 @@
 //! The sentence that says why a tag was chosen, or why none was.
 
 use super::{
-    CompiledOrder, Direction, TagPolicy, filter::Filter, flux1::Kind, newest, parse_version, range::Range,
+    CompiledOrder, Direction, TagPolicy,
+    filter::Filter,
+    flux1::Kind,
+    newest, parse_version,
+    range::{Dialect, Range},
     select::Tally,
+    version::Version,
 };
 use crate::engine::image::Tag;
 use std::fmt::Write;
@@ -50,6 +55,10 @@ pub(super) fn chosen(policy: &TagPolicy, tag: &Tag, tally: &Tally<'_>) -> String
             let that = format!("`{}`{of}{}", pattern.canonical, when(tag));
             match matched {
                 1 => format!("{name} is the only tag that matches {that}"),
+                // Those that have a time come first.
+                _ if newest::time(tag).is_none() => {
+                    format!("{name} is the first by name of {matched} tags that match {that}, none of which has a time")
+                }
                 _ => format!("{name} is the newest of {matched} tags that match {that}"),
             }
         }
@@ -93,7 +102,9 @@ pub(super) fn none(policy: &TagPolicy, tags: &[Tag], tally: &Tally<'_>) -> Strin
         None => format!("{} tags", tally.candidates.len()),
     };
     match &policy.order {
-        CompiledOrder::Semver { range, text, three_part } => out_of_range(tally, range, text, *three_part, &from),
+        CompiledOrder::Semver { range, text, three_part } => {
+            out_of_range(tally, range, text, *three_part, &from) + &extract_hint(policy, tally)
+        }
         CompiledOrder::Flux1(pattern) => match &pattern.kind {
             Kind::Invalid(error) => {
                 format!("`{}` matches nothing: {error}; Flux v1 would take every tag", pattern.canonical)
@@ -101,17 +112,35 @@ pub(super) fn none(policy: &TagPolicy, tags: &[Tag], tally: &Tally<'_>) -> Strin
             Kind::Semver(range) => out_of_range(tally, range, &pattern.canonical, false, &from),
             Kind::Glob | Kind::Regexp(_) => {
                 let names = list(tally.candidates.iter().map(|(tag, _)| tag.name.as_str()));
-                format!("0 of {from} match `{}`; there are: {names}", pattern.canonical)
+                let latest = tally.candidates.iter().any(|(tag, _)| tag.name.eq_ignore_ascii_case("latest"));
+                let hint = if latest { " (`latest` is taken by `glob:latest` alone)" } else { "" };
+                format!("0 of {from} match `{}`; there are: {names}{hint}", pattern.canonical)
             }
         },
         CompiledOrder::Numerical(_) | CompiledOrder::Alphabetical(_) | CompiledOrder::Newest => {
-            let unknown = policy.filter.as_ref().map_or_else(Vec::new, Filter::unknown_groups);
-            let hint = match unknown.first() {
-                Some(group) => format!("; the extract names `{group}`, which is no group of the pattern"),
-                None => String::new(),
-            };
-            format!("0 of {from} can be ordered; left out: {}{hint}", left_out(policy, tally))
+            format!("0 of {from} can be ordered; left out: {}{}", left_out(policy, tally), extract_hint(policy, tally))
         }
+    }
+}
+
+/// What about the filter's extract may keep tags from being what the order compares.
+fn extract_hint(policy: &TagPolicy, tally: &Tally<'_>) -> String {
+    let Some(filter) = &policy.filter else { return String::new() };
+    if let Some(group) = filter.unknown_groups().first() {
+        return format!("; the extract names `{group}`, which is no group of the pattern");
+    }
+    let ordered = match &policy.order {
+        CompiledOrder::Semver { three_part, .. } => {
+            tally.candidates.iter().any(|(_, key)| parse_version(key, *three_part).is_some())
+        }
+        order => !matches!(order, CompiledOrder::Numerical(_)),
+    };
+    match (filter.extract_text.as_str(), filter.pattern.groups.get(1)) {
+        ("", Some(group)) if !ordered => {
+            let group = group.as_deref().unwrap_or("1");
+            format!("; the whole tag is compared, since there is no extract (`${group}` would be the pattern's group)")
+        }
+        _ => String::new(),
     }
 }
 
@@ -150,14 +179,22 @@ fn out_of_range(tally: &Tally<'_>, range: &Range, range_text: &str, three_part: 
     versions.sort_by(|(a, _), (b, _)| b.cmp(a));
     if versions.iter().any(|(version, _)| range.would_contain_release(version)) {
         let pre = versions.iter().filter(|(version, _)| range.would_contain_release(version));
-        let names = list(pre.map(|(_, tag)| tag.name.as_str()));
-        return format!("{head}; it would take pre-releases ({names}) only if it named one, as `>=1.0.0-0` does");
+        let names = list(pre.clone().map(|(_, tag)| tag.name.as_str()));
+        let named = pre.map(|(version, _)| version).find_map(|version| naming_one(range_text, version));
+        let named = named.unwrap_or_else(|| ">=1.0.0-0".to_owned());
+        return format!("{head}; it would take pre-releases ({names}) only if it named one, as `{named}` does");
     }
     let names = list(versions.iter().map(|(_, tag)| tag.name.as_str()));
     match versions.len() {
         1 => format!("{head}; the only version is {names}"),
         several => format!("{head}; the highest of {several} versions are: {names}"),
     }
+}
+
+/// The range with a pre-release at its end, where that is what takes a version.
+fn naming_one(range: &str, version: &Version<'_>) -> Option<String> {
+    let named = format!("{}-0", range.trim_start_matches("semver:").trim());
+    Range::parse(&named, Dialect::Current).ok()?.contains(version).then_some(named)
 }
 
 fn left_out(policy: &TagPolicy, tally: &Tally<'_>) -> String {

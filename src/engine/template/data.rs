@@ -1,7 +1,7 @@
 //! What a commit message's template is told.
 //! <https://fluxcd.io/flux/components/image/imageupdateautomations/#message-template>
 
-use super::value::Value;
+use super::value::{Text, Value};
 use crate::engine::image::Reference;
 use std::{collections::BTreeMap, rc::Rc};
 
@@ -58,12 +58,12 @@ impl Commit {
         let values = self.values.iter().map(|(key, value)| (Value::string(key), Value::string(value))).collect();
         Value::object(
             "TemplateData",
-            String::new(),
+            Text::Fields(3),
             vec![
                 ("AutomationObject", namespaced(namespace, name)),
                 ("Changed", self.changed()),
-                ("Updated", self.updated()),
                 ("Values", Value::Map(Rc::new(values))),
+                ("Updated", self.updated()),
             ],
         )
     }
@@ -72,7 +72,7 @@ impl Commit {
         let change = |change: &CommitChange| {
             Value::object(
                 "Change",
-                format!("{{{} {} {}}}", change.old, change.new, change.setter),
+                Text::Fields(3),
                 vec![
                     ("OldValue", Value::string(&change.old)),
                     ("NewValue", Value::string(&change.new)),
@@ -92,7 +92,7 @@ impl Commit {
         }
         Value::object(
             "Changed",
-            String::new(),
+            Text::Fields(1),
             vec![
                 ("FileChanges", by_file(&self.changes, |changes| by_object(changes, change))),
                 ("Objects", by_object(&self.changes.iter().collect::<Vec<_>>(), change)),
@@ -103,7 +103,7 @@ impl Commit {
 
     fn updated(&self) -> Value {
         let file = |changes: &[&CommitChange]| {
-            Value::object("FileResult", String::new(), vec![("Objects", by_object(changes, image))])
+            Value::object("FileResult", Text::Fields(1), vec![("Objects", by_object(changes, image))])
         };
         let mut images: Vec<&CommitChange> = Vec::new();
         for change in &self.changes {
@@ -113,7 +113,7 @@ impl Commit {
         }
         Value::object(
             "Updated",
-            String::new(),
+            Text::Fields(1),
             vec![
                 ("Files", by_file(&self.changes, file)),
                 ("Objects", by_object(&self.changes.iter().collect::<Vec<_>>(), image)),
@@ -146,14 +146,16 @@ fn by_object(changes: &[&CommitChange], value: impl Fn(&CommitChange) -> Value) 
         ];
         // Printed as Go prints the two structs that it embeds, in the one that it is.
         let text = format!("{{{{{{{api_version} {kind}}} {{{name} {namespace}}}}}}}");
-        (Value::object("ObjectIdentifier", text, fields), Value::list(values))
+        (Value::object("ObjectIdentifier", Text::Own(text), fields), Value::list(values))
     };
     Value::Map(Rc::new(objects.into_iter().map(entry).collect()))
 }
 
 fn namespaced(namespace: &str, name: &str) -> Value {
-    let fields = vec![("Namespace", Value::string(namespace)), ("Name", Value::string(name))];
-    Value::object("NamespacedName", format!("{namespace}/{name}"), fields)
+    let text = format!("{namespace}/{name}");
+    let fields =
+        vec![("Namespace", Value::string(namespace)), ("Name", Value::string(name)), ("String", Value::string(&text))];
+    Value::object("NamespacedName", Text::Own(text), fields)
 }
 
 /// Flux's ImageRef: it prints as the policy names it, its fields are normalised.
@@ -179,5 +181,5 @@ fn image(change: &CommitChange) -> Value {
         ("Policy", namespaced(namespace, name)),
         ("String", Value::string(&change.image)),
     ];
-    Value::object("ImageRef", change.image.clone(), fields)
+    Value::object("ImageRef", Text::Own(change.image.clone()), fields)
 }

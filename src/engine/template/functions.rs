@@ -1,82 +1,17 @@
-//! The predefined functions of Go's templates, and those of Sprig that messages use.
-//! <https://pkg.go.dev/text/template#hdr-Functions>, <https://masterminds.github.io/sprig/>
+//! The predefined functions of Go's templates: <https://pkg.go.dev/text/template#hdr-Functions>. All others are Sprig's.
 
-use super::{OUTPUT_LIMIT, format, value::Value};
+use super::{OUTPUT_LIMIT, format, sprig, value::Value};
 use std::cmp::Ordering;
 
-/// More than a commit has changes; what costs its square stays cheap.
-const LIST_LIMIT: usize = 1000;
+pub(super) type Called = Result<Value, String>;
 
-type Called = Result<Value, String>;
-
-/// In alphabetical order.
-const NAMES: [&str; 62] = [
-    "add",
-    "and",
-    "append",
-    "base",
-    "cat",
-    "coalesce",
-    "contains",
-    "default",
-    "dict",
-    "dir",
-    "empty",
-    "eq",
-    "first",
-    "ge",
-    "get",
-    "gt",
-    "has",
-    "hasKey",
-    "hasPrefix",
-    "hasSuffix",
-    "html",
-    "indent",
-    "index",
-    "initial",
-    "int",
-    "join",
-    "keys",
-    "last",
-    "le",
-    "len",
-    "list",
-    "lower",
-    "lt",
-    "ne",
-    "nindent",
-    "nospace",
-    "not",
-    "or",
-    "print",
-    "printf",
-    "println",
-    "quote",
-    "replace",
-    "rest",
-    "slice",
-    "sortAlpha",
-    "splitList",
-    "squote",
-    "sub",
-    "substr",
-    "ternary",
-    "title",
-    "toString",
-    "trim",
-    "trimAll",
-    "trimPrefix",
-    "trimSuffix",
-    "trunc",
-    "uniq",
-    "upper",
-    "urlquery",
-    "values",
+const NAMES: [&str; 17] = [
+    "and", "eq", "ge", "gt", "html", "index", "le", "len", "lt", "ne", "not", "or", "print", "printf", "println",
+    "slice", "urlquery",
 ];
 
 pub(super) fn exists(name: &str) -> bool {
-    NAMES.binary_search(&name).is_ok()
+    NAMES.contains(&name) || sprig::exists(name)
 }
 
 pub(super) fn call(name: &str, arguments: &[Value]) -> Called {
@@ -87,9 +22,12 @@ pub(super) fn call(name: &str, arguments: &[Value]) -> Called {
     match (name, arguments) {
         ("not", [value]) => Ok(Value::Bool(!value.is_true())),
         ("eq", [first, others @ ..]) if !others.is_empty() => {
-            // Go compares with each before it gives up.
-            let equal: Result<Vec<bool>, String> = others.iter().map(|other| equal(first, other)).collect();
-            Ok(Value::Bool(equal?.contains(&true)))
+            for other in others {
+                if equal(first, other)? {
+                    return Ok(Value::Bool(true));
+                }
+            }
+            Ok(Value::Bool(false))
         }
         ("ne", [a, b]) => Ok(Value::Bool(!equal(a, b)?)),
         ("lt", [a, b]) => Ok(Value::Bool(order(a, b)?.is_lt())),
@@ -111,186 +49,7 @@ pub(super) fn call(name: &str, arguments: &[Value]) -> Called {
                 .replace('\'', "&#39;"),
         )),
         ("urlquery", values) => Ok(Value::string(urlquery(&format::print(values)))),
-        _ => sprig(name, arguments),
-    }
-}
-
-fn sprig(name: &str, arguments: &[Value]) -> Called {
-    let string = |text: String| Ok(Value::string(text));
-    let text = |at: usize| match arguments.get(at) {
-        None => Err(format!("expected {} arguments, found {}", at + 1, arguments.len())),
-        Some(Value::Nil) => Ok(String::new()),
-        Some(value) => Ok(value.text()),
-    };
-    let int = |at: usize| match arguments.get(at) {
-        Some(Value::Int(number)) => Ok(*number),
-        Some(Value::String(text)) => Ok(text.parse().unwrap_or(0)),
-        Some(other) => Err(format!("expected a number, found {}", other.kind())),
-        None => Err(format!("expected {} arguments, found {}", at + 1, arguments.len())),
-    };
-    let list = |at: usize| match arguments.get(at) {
-        Some(Value::List(items)) => Ok(items.clone()),
-        Some(other) => Err(format!("expected a list, found {}", other.kind())),
-        None => Err(format!("expected {} arguments, found {}", at + 1, arguments.len())),
-    };
-    let texts = || arguments.iter().map(Value::text);
-    let ends = |text: &str, at: i64| usize::try_from(at).unwrap_or(0).min(text.chars().count());
-    match name {
-        "upper" => string(text(0)?.to_uppercase()),
-        "lower" => string(text(0)?.to_lowercase()),
-        "title" => string(title(&text(0)?)),
-        "trim" => string(text(0)?.trim().into()),
-        "trimAll" => {
-            let cut: Vec<char> = text(0)?.chars().collect();
-            string(text(1)?.trim_matches(cut.as_slice()).into())
-        }
-        "trimPrefix" => {
-            let (prefix, text) = (text(0)?, text(1)?);
-            string(text.strip_prefix(prefix.as_str()).unwrap_or(&text).into())
-        }
-        "trimSuffix" => {
-            let (suffix, text) = (text(0)?, text(1)?);
-            string(text.strip_suffix(suffix.as_str()).unwrap_or(&text).into())
-        }
-        "nospace" => string(text(0)?.split_whitespace().collect()),
-        "trunc" => {
-            let (count, text) = (int(0)?, text(1)?);
-            let all = text.chars().count();
-            match usize::try_from(count) {
-                Ok(count) => string(text.chars().take(count).collect()),
-                Err(_) => {
-                    let kept = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-                    string(text.chars().skip(all.saturating_sub(kept)).collect())
-                }
-            }
-        }
-        "substr" => {
-            let text = text(2)?;
-            let start = ends(&text, int(0)?);
-            let end = if int(1)? < 0 { text.chars().count() } else { ends(&text, int(1)?) };
-            string(text.chars().skip(start).take(end.saturating_sub(start)).collect())
-        }
-        "replace" => {
-            let (old, new, text) = (text(0)?, text(1)?, text(2)?);
-            let count = text.matches(old.as_str()).count();
-            if count.saturating_mul(new.len()) > OUTPUT_LIMIT {
-                return Err(format!("the text is longer than {OUTPUT_LIMIT} bytes"));
-            }
-            string(text.replace(old.as_str(), &new))
-        }
-        "contains" => Ok(Value::Bool(text(1)?.contains(&text(0)?))),
-        "hasPrefix" => Ok(Value::Bool(text(1)?.starts_with(&text(0)?))),
-        "hasSuffix" => Ok(Value::Bool(text(1)?.ends_with(&text(0)?))),
-        "quote" => string(texts().map(|text| format::quote(&text)).collect::<Vec<_>>().join(" ")),
-        "squote" => string(texts().map(|text| format!("'{text}'")).collect::<Vec<_>>().join(" ")),
-        "cat" => string(texts().collect::<Vec<_>>().join(" ")),
-        "toString" => string(text(0)?),
-        "int" => Ok(Value::Int(int(0)?)),
-        "indent" | "nindent" => {
-            let (count, text) = (usize::try_from(int(0)?).unwrap_or(0).min(100), text(1)?);
-            if text.matches('\n').count().saturating_mul(count) > OUTPUT_LIMIT {
-                return Err(format!("the text is longer than {OUTPUT_LIMIT} bytes"));
-            }
-            let pad = " ".repeat(count);
-            let indented = format!("{pad}{}", text.replace('\n', &format!("\n{pad}")));
-            string(if name == "nindent" { format!("\n{indented}") } else { indented })
-        }
-        "join" => {
-            let separator = text(0)?;
-            string(list(1)?.iter().map(Value::text).collect::<Vec<_>>().join(&separator))
-        }
-        "splitList" => {
-            let (separator, text) = (text(0)?, text(1)?);
-            Ok(Value::list(text.split(separator.as_str()).map(Value::string).collect()))
-        }
-        "list" => flat(arguments).map(|items| Value::list(items.to_vec())),
-        "append" => {
-            let [_, item] = arguments else { return Err(format!("expected 2 arguments, found {}", arguments.len())) };
-            let (items, item) = (list(0)?, flat(std::slice::from_ref(item))?);
-            if items.len() >= LIST_LIMIT {
-                return Err(format!("expected a list of less than {LIST_LIMIT} items, found {}", items.len()));
-            }
-            Ok(Value::list(items.iter().chain(item).cloned().collect()))
-        }
-        "first" => Ok(list(0)?.first().cloned().unwrap_or(Value::Nil)),
-        "last" => Ok(list(0)?.last().cloned().unwrap_or(Value::Nil)),
-        "rest" => Ok(Value::list(list(0)?.iter().skip(1).cloned().collect())),
-        "initial" => {
-            let items = list(0)?;
-            Ok(Value::list(items.iter().take(items.len().saturating_sub(1)).cloned().collect()))
-        }
-        "uniq" => {
-            let mut kept: Vec<Value> = Vec::new();
-            for item in list(0)?.iter().take(LIST_LIMIT) {
-                if !kept.contains(item) {
-                    kept.push(item.clone());
-                }
-            }
-            Ok(Value::list(kept))
-        }
-        "has" => Ok(Value::Bool(list(1)?.iter().any(|item| Some(item) == arguments.first()))),
-        "sortAlpha" => {
-            let mut items: Vec<String> = list(0)?.iter().map(Value::text).collect();
-            items.sort();
-            Ok(Value::list(items.iter().map(Value::string).collect()))
-        }
-        "keys" | "values" => match arguments {
-            [Value::Map(entries)] => {
-                let part = |(key, value): &(Value, Value)| if name == "keys" { key.clone() } else { value.clone() };
-                Ok(Value::list(entries.iter().map(part).collect()))
-            }
-            _ => Err("expected a map".into()),
-        },
-        "get" => match arguments {
-            [map @ Value::Map(_), key] => match index(map, key)? {
-                Value::Nil => string(String::new()),
-                value => Ok(value),
-            },
-            _ => Err("expected a map and a key".into()),
-        },
-        "hasKey" => match arguments {
-            [Value::Map(entries), key] => Ok(Value::Bool(entries.iter().any(|(known, _)| known == key))),
-            _ => Err("expected a map and a key".into()),
-        },
-        "dict" => {
-            let mut entries: Vec<(Value, Value)> = flat(arguments)?
-                .chunks(2)
-                .map(|pair| (Value::string(pair[0].text()), pair.get(1).cloned().unwrap_or(Value::Nil)))
-                .collect();
-            entries.sort_by_key(|(key, _)| key.text());
-            Ok(Value::Map(entries.into()))
-        }
-        "default" => match arguments {
-            [default, value] if !value.is_true() => Ok(default.clone()),
-            [_, value] => Ok(value.clone()),
-            [default] => Ok(default.clone()),
-            _ => Err("expected a default and a value".into()),
-        },
-        "coalesce" => Ok(arguments.iter().find(|value| value.is_true()).cloned().unwrap_or(Value::Nil)),
-        "empty" => match arguments {
-            [value] => Ok(Value::Bool(!value.is_true())),
-            _ => Err("expected one value".into()),
-        },
-        "ternary" => match arguments {
-            [yes, no, condition] => Ok(if condition.is_true() { yes.clone() } else { no.clone() }),
-            _ => Err("expected two values and a condition".into()),
-        },
-        "add" => (0..arguments.len()).try_fold(0_i64, |sum, at| Ok(sum.wrapping_add(int(at)?))).map(Value::Int),
-        "sub" => Ok(Value::Int(int(0)?.wrapping_sub(int(1)?))),
-        "base" => string(text(0)?.trim_end_matches('/').rsplit('/').next().unwrap_or_default().into()),
-        "dir" => {
-            let text = text(0)?;
-            string(text.rsplit_once('/').map_or(".", |(folder, _)| folder).into())
-        }
-        _ => Err(format!("it can't be called with {} argument(s)", arguments.len())),
-    }
-}
-
-/// What nests without end would overflow the stack when it is printed or dropped.
-fn flat(items: &[Value]) -> Result<&[Value], String> {
-    match items.iter().any(|item| matches!(item, Value::List(_) | Value::Map(_))) {
-        true => Err("lists of lists are not supported here".into()),
-        false => Ok(items),
+        _ => sprig::call(name, arguments),
     }
 }
 
@@ -327,10 +86,13 @@ fn length(value: &Value) -> Result<i64, String> {
     i64::try_from(length).map_err(|error| error.to_string())
 }
 
-fn index(value: &Value, key: &Value) -> Called {
+pub(super) fn index(value: &Value, key: &Value) -> Called {
     match (value, key) {
         (Value::Map(entries), key) => {
-            Ok(entries.iter().find(|(known, _)| known == key).map_or(Value::Nil, |(_, value)| value.clone()))
+            // What a map of strings has not is an empty string.
+            let strings = entries.iter().all(|(_, value)| matches!(value, Value::String(_)));
+            let zero = if strings { Value::string("") } else { Value::Nil };
+            Ok(entries.iter().find(|(known, _)| known == key).map_or(zero, |(_, value)| value.clone()))
         }
         (Value::List(items), Value::Int(at)) => usize::try_from(*at)
             .ok()
@@ -363,17 +125,6 @@ fn slice(value: &Value, bounds: &[Value]) -> Called {
         }
         other => Err(format!("{} can't be sliced", other.kind())),
     }
-}
-
-fn title(text: &str) -> String {
-    let mut start = true;
-    text.chars()
-        .flat_map(|c| {
-            let upper = start && c.is_alphabetic();
-            start = c.is_whitespace();
-            if upper { c.to_uppercase().collect::<Vec<_>>() } else { vec![c] }
-        })
-        .collect()
 }
 
 fn urlquery(text: &str) -> String {

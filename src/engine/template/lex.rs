@@ -1,6 +1,6 @@
 //! From a template's text to tokens.
 
-use super::{Place, TemplateError};
+use super::{Place, TemplateError, value::integer};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
@@ -155,9 +155,11 @@ impl Lexer<'_> {
                 c if c.is_ascii_digit() || matches!(c, '-' | '+') => {
                     let end = rest[1..].find(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '_'));
                     let number = &rest[..end.map_or(rest.len(), |end| end + 1)];
-                    match (number.parse(), number.parse()) {
-                        (Ok(int), _) => self.push(Token::Int(int), number.len()),
-                        (_, Ok(float)) => self.push(Token::Float(float), number.len()),
+                    match (integer(number), number.parse()) {
+                        (Some(int), _) => self.push(Token::Int(int), number.len()),
+                        (None, Ok(float)) if number.contains(['.', 'e', 'E']) => {
+                            self.push(Token::Float(float), number.len());
+                        }
                         _ => return self.error(self.at, format!("expected a number, found {number:?}")),
                     }
                 }

@@ -11,6 +11,7 @@ mod format;
 mod functions;
 mod lex;
 mod parse;
+mod sprig;
 #[cfg(test)]
 mod tests;
 mod value;

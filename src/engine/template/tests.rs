@@ -44,8 +44,17 @@ fn cases() {
         ("plain", "plain"),
         ("{{ .AutomationObject }}", "flux-system/auto"),
         ("{{.AutomationObject.Name}} in {{ .AutomationObject.Namespace }}", "auto in flux-system"),
+        ("{{ .AutomationObject.String }}", "flux-system/auto"),
         ("{{ .Values.cluster }}{{ .Values.other }}", "prod<no value>"),
-        ("{{ index .Values \"cluster\" }}", "prod"),
+        ("{{ index .Values \"cluster\" }}{{ index .Values \"other\" }}", "prod"),
+        (
+            "{{ range $file, $objects := .Changed.FileChanges }}{{ if eq $file \"b.yaml\" }}{{ $objects }}{{ end }}{{ end }}",
+            "map[{{{apps/v1 Deployment} {web ns}}}:[{web:1 web:2 flux-system:web}]]",
+        ),
+        (
+            "{{ .Changed | print | trunc 62 }} {{ . | print | trunc 30 }}",
+            "{map[a.yaml:map[{{{apps/v1 CronJob} {api ns}}}:[{api:1 api:2 f {flux-system/auto {map[a.yaml:",
+        ),
         ("a {{- /* c */ -}} b{{/* c */}} c", "ab c"),
         ("a  {{- \"x\" -}}  b", "axb"),
         ("{{ range .Updated.Images }}{{ println . }}{{ end }}", "example.org/web:2\nexample.org/api:2\n"),
@@ -101,6 +110,57 @@ fn cases() {
             "{{ printf \"%-5s|%5s|%05d|%q|%.2f|%v|%t|%%\" \"ab\" \"cd\" 42 \"e\" 1.5 nil true }}",
             "ab   |   cd|00042|\"e\"|1.50|<nil>|true|%",
         ),
+        (
+            "{{ printf \"%5d|%-5d|%+d|% d|%05d|%.3d|%x|%X|%o|%b\" 42 42 42 42 -42 42 255 255 8 5 }}",
+            "   42|42   |+42| 42|-0042|042|ff|FF|10|101",
+        ),
+        (
+            "{{ printf \"%.2s|%5.1s|%05s|%q|%x|%6.2f|%v\" \"abc\" \"abc\" \"a\" \"a\\tb\" \"hi\" 1.005 1e6 }}",
+            "ab|    a|    a|\"a\\tb\"|6869|  1.00|1e+06",
+        ),
+        ("{{ printf \"%d|%5d|%s|%t\" \"a\" \"b\" 1 nil }}", "%!d(string=a)|%!d(string=    b)|%!s(int=1)|%!t(<nil>)"),
+        (
+            "{{ printf \"%s %q %5s|\" (list \"a\" \"b\") (list \"a\") (list \"a\" \"b\") }}",
+            "[a b] [\"a\"] [    a     b]|",
+        ),
+        (
+            "{{ printf \"%s %d\" \"a\" }}{{ printf \"a\" nil }}{{ printf \"%\" }}",
+            "a %!d(MISSING)a%!(EXTRA <nil>)%!(NOVERB)",
+        ),
+        ("{{ printf \"%[1]s\" 1 }}", "! line 1, column 4: printf: `%[…` is not supported here"),
+        ("{{ printf \"%T\" 1 }}", "! line 1, column 4: printf: `%T` of a number is not supported here"),
+        (
+            "{{ 007 }} {{ 0x1f }} {{ 1_000 }} {{ 0b11 }} {{ 1e6 }} {{ 100000.5 }} {{ 0.0000001 }}",
+            "7 31 1000 3 1e+06 100000.5 1e-07",
+        ),
+        ("{{ list 1 nil }} {{ eq 1 1 \"x\" }} {{ toString nil }}", "[1 <nil>] true <nil>"),
+        ("{{ title \"foo-bar a.b c_d\" }} {{ untitle \"Foo Bar\" }} {{ upper \"aß\" }}", "Foo-Bar A.B C_d foo bar Aß"),
+        (
+            "{{ quote \"a\" nil 1 }} {{ cat \"a\" nil 1 }} {{ join \",\" (list \"a\" nil 1) }} {{ join \",\" \"a\" }}",
+            "\"a\" \"1\" a 1 a,1 a",
+        ),
+        (
+            "{{ dir \"a/b/c.yaml\" }} {{ dir \"a\" }} {{ dir \"/a\" }} {{ base \"a/b/\" }} {{ base \"\" }} {{ ext \"a.b/c.yaml\" }} {{ clean \"a//b/../c\" }}",
+            "a/b . / b . .yaml a/c",
+        ),
+        (
+            "{{ (split \":\" \"reg.io/web:1.0\")._1 }} {{ (splitn \"-\" 2 \"a-b-c\")._1 }} {{ splitList \"\" \"abc\" }}",
+            "1.0 b-c [a b c]",
+        ),
+        (
+            "{{ int \"12\" }} {{ int \"x\" }} {{ int true }} {{ add 1 \"2\" }} {{ mul 2 3 4 }} {{ div 7 2 }} {{ mod 7 2 }} {{ max 1 3 2 }}",
+            "12 0 1 3 24 3 1 3",
+        ),
+        (
+            "{{ reverse (list 1 2) }} {{ without (list 1 2) 1 }} {{ concat (list 1) (list 2) }} {{ compact (list \"\" 1) }} {{ until 3 }} {{ prepend (list 2) 1 }}",
+            "[2 1] [2] [1 2] [1] [0 1 2] [1 2]",
+        ),
+        ("{{ div 1 0 }}", "! line 1, column 4: div: 1 can't be divided by 0"),
+        (
+            "{{ trunc -3 \"abc\" }} {{ trunc -5 \"abc\" }} {{ trunc 2 \"é!\" }} {{ substr 1 -1 \"abc\" }} {{ repeat 3 \"ab\" }} {{ plural \"one\" \"many\" 2 }}",
+            "abc abc é bc ababab many",
+        ),
+        ("{{ dict \"a\" 1 \"b\" \"x\" \"a\" 2 \"c\" }}", "map[a:2 b:x c:]"),
         ("{{ print \"a\" 1 2 \"b\" 3 }}", "a1 2b3"),
         (
             "{{ not true }} {{ and true 1 \"\" }} {{ or false \"x\" }} {{ ne 1 2 }} {{ le \"a\" \"b\" }}",
@@ -117,7 +177,7 @@ fn cases() {
         ("{{ `raw \"x\"` }} {{ slice \"hello\" 1 3 }} {{ index (list 1 2) 1 }}", "raw \"x\" el 2"),
         (
             "{{ .Nope }}",
-            "! line 1, column 4: TemplateData has no field Nope; it has AutomationObject, Changed, Updated, Values",
+            "! line 1, column 4: TemplateData has no field Nope; it has AutomationObject, Changed, Values, Updated",
         ),
         (
             "\n{{ range .Changed.Changes }}{{ .Tag }}{{ end }}",

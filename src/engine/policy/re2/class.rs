@@ -92,12 +92,16 @@ fn unicode(source: &str, at: usize) -> Result<Escaped, PatternError> {
         Some(name) => (name, true),
         None => (name, false),
     };
-    let negated = source[at + 1..].starts_with('P') != inverted;
-    let set = format!("\\{}{{{name}}}", if negated { 'P' } else { 'p' });
-    let word = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if !word || regex_syntax::parse(&set).is_err() {
+    let negated = if source[at + 1..].starts_with('P') != inverted { 'P' } else { 'p' };
+    // Go knows general categories, scripts and three more; the crate knows properties as well, and names with an `Is`.
+    let plain: String =
+        name.chars().filter(|c| !matches!(c, ' ' | '_' | '-')).map(|c| c.to_ascii_lowercase()).collect();
+    let word = !plain.is_empty() && plain.bytes().all(|b| b.is_ascii_alphanumeric()) && !plain.starts_with("is");
+    let kinds = if matches!(plain.as_str(), "any" | "ascii" | "assigned") { [""].as_slice() } else { &["gc=", "sc="] };
+    let mut sets = kinds.iter().map(|kind| format!("\\{negated}{{{kind}{plain}}}"));
+    let Some(set) = sets.find(|set| word && regex_syntax::parse(set).is_ok()) else {
         return Err(PatternError { at, why: format!("`{name}` is not a Unicode class") });
-    }
+    };
     Ok(Escaped::Set(set, at + 2 + length))
 }
 

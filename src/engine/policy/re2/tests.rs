@@ -34,6 +34,8 @@ fn matches_as_go_does() {
         (r"^(?P<2nd>a)(?<n>b)$", "ab", "a"),
         (r"^(?s-i:.)x#y&z~$", "ax#y&z~", "axx#y&z~"),
         (r"^\pL\p{Lu}\P{^Nd}$", "aB1", "ab1"),
+        (r"^\p{Letter}\p{uppercase-letter}\p{greek}\P{Any}?$", "aBα", "abα aBb"),
+        (r"(a){0}(b)?$", "a b", ""),
         (r"^a(?i)b|c$", "aB ac C", "Ax"),
         (r"(|a)+", "x", ""),
         (r"^\z|x$", "x", "y"),
@@ -83,6 +85,8 @@ fn what_go_refuses_is_refused_with_its_place() {
         ("[[:nope:]]", 1, "POSIX"),
         (r"[\b]", 1, "not an escape"),
         (r"\p{Nope}", 0, "Unicode"),
+        (r"\p{Emoji}", 0, "Unicode"),
+        (r"[\p{IsGreek}]", 1, "Unicode"),
         (r"\p{Greek", 0, "missing `}`"),
     ];
     for (pattern, at, why) in cases {
