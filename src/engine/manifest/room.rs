@@ -14,9 +14,11 @@ pub struct Room {
     /// Spaces before its keys or dashes.
     pub indent: usize,
     /// What it has; `None` where nothing can be put into that.
-    below: Vec<(Step, Option<Room>)>,
+    below: Box<[Below]>,
     kind: Kind,
 }
+
+type Below = (Step, Option<Box<Room>>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
@@ -66,7 +68,7 @@ impl Room {
             // Kubernetes refuses items that are not in that order.
             (Kind::List(Some(order)), Step::Item { value, .. }) => {
                 let place = |name: &str| order.iter().position(|other| other == name);
-                let before = |(own, _): &(Step, Option<Room>)| match own {
+                let before = |(own, _): &Below| match own {
                     Step::Item { value: own, .. } => place(own) < place(value),
                     _ => false,
                 };
@@ -113,12 +115,12 @@ impl Page<'_> {
         (node.items().iter().all(dashed) && node.anchor.is_none()).then(|| Room {
             end: self.end(node),
             indent: before.len() - before.trim_start_matches(' ').len(),
-            below: node.items().iter().map(|item| (item_step(item), self.room(item, None))).collect(),
+            below: node.items().iter().map(|item| (item_step(item), self.room(item, None).map(Box::new))).collect(),
             kind: Kind::List(order),
         })
     }
 
-    fn entries(&self, mapping: &Node<'_>, goes_on: fn(&str) -> bool) -> Vec<(Step, Option<Room>)> {
+    fn entries(&self, mapping: &Node<'_>, goes_on: fn(&str) -> bool) -> Box<[Below]> {
         let order = |key: &str| {
             let order = mapping.get(&format!("$setElementOrder/{key}"))?;
             Some(order.items().iter().map(|item| name(item).to_owned()).collect())
@@ -126,7 +128,7 @@ impl Page<'_> {
         let entries = mapping.entries().iter().filter_map(|(key, value)| Some((key.as_str()?, value)));
         let entry = |(key, value): (&str, &Node<'_>)| {
             let room = goes_on(key).then(|| self.room(value, order(key))).flatten();
-            (Step::Key(key.to_owned()), room)
+            (Step::Key(key.to_owned()), room.map(Box::new))
         };
         entries.map(entry).collect()
     }
