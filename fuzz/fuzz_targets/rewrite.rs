@@ -1,9 +1,10 @@
 //! The whole rewrite: scan, give every line a new value, apply, scan again. *Local*: bytes outside the spans stay.
-//! *Exact*: the marked lines are there again and hold what was written. *Idempotent*: the same values are no edit.
+//! *Exact*: the marked lines are there again and hold what was written, unless the finding of a value that their field
+//! cannot have stands in their place; documents that were YAML still are. *Idempotent*: the same values are no edit.
 //! The first line is the new value, the rest is the file.
 #![no_main]
 
-use butler::engine::manifest::{FileKind, apply, scan};
+use butler::engine::manifest::{Edit, FileKind, ImageLine, Scan, apply, scan};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -16,33 +17,54 @@ fuzz_target!(|bytes: &[u8]| {
     }
     for kind in [FileKind::Yaml, FileKind::Json, FileKind::Kustomization] {
         let scanned = scan(kind, file);
-        let edits: Vec<_> =
-            scanned.lines.iter().filter_map(|line| line.edit(&"b".into(), value)).collect();
+        let edits: Vec<_> = scanned.lines.iter().filter_map(|line| line.edit(&"b".into(), value)).collect();
         let after = apply(file, &edits).expect("edits of one scan fit its bytes");
-
-        let (mut old, mut new) = (0, 0);
-        for edit in &edits {
-            let kept = edit.span.start - old;
-            assert_eq!(file[old..edit.span.start], after[new..new + kept]);
-            assert_eq!(&after[new + kept..new + kept + edit.new.len()], edit.new.as_bytes());
-            (old, new) = (edit.span.end, new + kept + edit.new.len());
-        }
-        assert_eq!(file[old..], after[new..]);
+        local(file, &after, &edits);
 
         let again = scan(kind, &after);
-        for line in scanned.lines.iter().filter(|line| line.marker.is_some()) {
-            // Whether a marker fits its field depends on the value that stands there: one that does not is none.
-            let fits = |found: &butler::engine::manifest::ImageLine| found.marker.is_none() || found.part == line.part;
-            let id = scanned.line_id("f", line);
-            let found = again.lines.iter().find(|found| again.line_id("f", found) == id);
-            assert!(found.is_none_or(|found| found.value == value && fits(found)), "{id:?}: {found:?}");
+        assert_eq!(again.documents.len(), scanned.documents.len());
+        assert_eq!(count(&again, "unparsed-file"), count(&scanned, "unparsed-file"), "what was YAML still is");
+        for line in marked(&scanned) {
+            exact(line, value, &again);
         }
-        let edits: Vec<_> =
-            again.lines.iter().filter_map(|line| line.edit(&"b".into(), value)).collect();
+        let edits: Vec<_> = again.lines.iter().filter_map(|line| line.edit(&"b".into(), value)).collect();
         let settled = apply(&after, &edits).expect("edits of one scan fit its bytes");
-        let last = scan(kind, &settled);
-        for line in last.lines.iter().filter(|line| line.marker.is_some()) {
+        for line in marked(&scan(kind, &settled)) {
             assert_eq!(line.edit(&"b".into(), value), None);
         }
     }
 });
+
+fn local(file: &[u8], after: &[u8], edits: &[Edit]) {
+    let (mut old, mut new) = (0, 0);
+    for edit in edits {
+        let kept = edit.span.start - old;
+        assert_eq!(file[old..edit.span.start], after[new..new + kept]);
+        assert_eq!(&after[new + kept..new + kept + edit.new.len()], edit.new.as_bytes());
+        (old, new) = (edit.span.end, new + kept + edit.new.len());
+    }
+    assert_eq!(file[old..], after[new..]);
+}
+
+/// A value is one line and stays one: what is marked is found again where it was. By its row, since the value may be a part
+/// of what an object is called.
+fn exact(line: &ImageLine, value: &str, again: &Scan) {
+    let row = line.position.line;
+    let found = again.lines.iter().find(|found| found.position.line == row && found.marker.is_some());
+    match found {
+        Some(found) => assert_eq!((found.value.as_str(), found.part), (value, line.part), "{line:?}"),
+        None => {
+            let refused = |code: &str| code == "marker-wrong-kind" || code == "duplicate-key";
+            let mut there = again.findings.iter().filter(|finding| finding.position.line == row);
+            assert!(there.any(|finding| refused(&finding.code)), "{line:?} is gone: {:?}", again.findings);
+        }
+    }
+}
+
+fn marked(scan: &Scan) -> impl Iterator<Item = &ImageLine> {
+    scan.lines.iter().filter(|line| line.marker.is_some())
+}
+
+fn count(scan: &Scan, code: &str) -> usize {
+    scan.findings.iter().filter(|finding| finding.code == code).count()
+}

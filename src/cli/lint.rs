@@ -10,7 +10,7 @@ use crate::engine::{
     config,
     dialect::bind,
     lint::{Finding, Lint, Severity, findings, fix},
-    manifest::{FileKind, Position},
+    manifest::{FileKind, Position, markers_elsewhere},
     plan::EntryKind,
 };
 use serde::Serialize;
@@ -18,6 +18,7 @@ use std::{
     collections::BTreeMap,
     path::{Component, Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 /// What a workflow goes by.
@@ -85,6 +86,7 @@ pub fn run(args: &LintArgs) -> Result<ExitCode, Failure> {
         }
     }
     let mut found = config_findings(&tree)?;
+    found.extend(elsewhere(&tree));
     let config = read_config(&tree).unwrap_or_else(|_| config::Config::whole_repository());
     let bindings = bind(&tree.snapshot, &config);
     found.extend(findings(&tree.snapshot, &bindings, &config));
@@ -100,8 +102,12 @@ pub fn run(args: &LintArgs) -> Result<ExitCode, Failure> {
         LintFormat::Text => text(&found, &fixed),
         LintFormat::Github => {
             let folder = if args.path.is_file() { args.path.parent() } else { Some(args.path.as_path()) };
+            let folder = folder.unwrap_or(Path::new(""));
+            for row in &fixed {
+                anstream::println!("{}", fixed_annotation(folder, row));
+            }
             for finding in &found {
-                anstream::println!("{}", annotation(folder.unwrap_or(Path::new("")), finding));
+                anstream::println!("{}", annotation(folder, finding));
             }
         }
     }
@@ -157,16 +163,28 @@ fn annotation(folder: &Path, finding: &Finding) -> String {
         Severity::Warning => "warning",
         Severity::Notice => "notice",
     };
+    command(level, folder, &finding.file, finding.position, &finding.code, &finding.message)
+}
+
+/// What `--fix` changed, likewise. It stands where the finding stood: a fix above it may have moved the line.
+fn fixed_annotation(folder: &Path, row: &FixedRow) -> String {
+    let signed = |sign: char, text: &str| text.lines().map(|line| format!("{sign} {line}")).collect::<Vec<_>>();
+    let message = [signed('-', &row.before), signed('+', &row.after)].concat().join("\n");
+    let position = Position { line: row.line, column: row.column };
+    command("notice", folder, &row.file, position, &format!("{} fixed", row.code), &message)
+}
+
+fn command(level: &str, folder: &Path, file: &str, at: Position, title: &str, message: &str) -> String {
     // A workflow runs at the root of its checkout, and annotations count from there.
-    let mut file = PathBuf::new();
-    file.extend(folder.components().filter(|part| *part != Component::CurDir));
-    let file = file.join(&finding.file);
-    let Position { line, column } = finding.position;
+    let mut path = PathBuf::new();
+    path.extend(folder.components().filter(|part| *part != Component::CurDir));
+    let path = path.join(file);
+    let Position { line, column } = at;
     format!(
         "::{level} file={},line={line},col={column},title={}::{}",
-        property(&file.to_string_lossy()),
-        property(&finding.code),
-        data(&finding.message)
+        property(&path.to_string_lossy()),
+        property(title),
+        data(message)
     )
 }
 
@@ -206,6 +224,28 @@ fn mend(tree: &Worktree) -> Result<Vec<FixedRow>, Failure> {
     Ok(rows)
 }
 
+/// Markers in files that are no manifests by their names. Only here, where the files lie open: a server would have to ask
+/// git for every blob of the tree.
+fn elsewhere(tree: &Worktree) -> Vec<Finding> {
+    let unread = tree.snapshot.entries.iter().filter(|(file, entry)| {
+        entry.kind == EntryKind::File && FileKind::of(file).is_none() && !tree.snapshot.scans.contains_key(file)
+    });
+    let first = |(file, _): (&Arc<str>, _)| {
+        let markers = markers_elsewhere(file, &tree.peek(file)?);
+        let position = *markers.first()?;
+        let others = match markers.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more in this file)"),
+        };
+        let message = format!(
+            "found a marker in a file that is not read{others}: markers have an effect in *.yaml, *.yml and *.json alone, \
+             for Flux in *.yaml and *.yml"
+        );
+        Some(Finding { file: file.to_string(), position, code: "marker-in-other-file".into(), message })
+    };
+    unread.filter_map(first).collect()
+}
+
 /// What is wrong with butler.yaml.
 fn config_findings(tree: &Worktree) -> Result<Vec<Finding>, Failure> {
     let finding = |code: &str, file: &str, position, message: String| Finding {
@@ -227,7 +267,7 @@ fn config_findings(tree: &Worktree) -> Result<Vec<Finding>, Failure> {
         Ok(config) => config
             .not_yet()
             .iter()
-            .map(|warning| finding("config-not-available", file, warning.position, warning.to_string()))
+            .map(|warning| finding("config-not-available", file, warning.position, warning.message()))
             .collect(),
         Err(errors) => errors
             .into_iter()
@@ -258,5 +298,18 @@ mod tests {
         for (folder, finding, expected) in cases {
             assert_eq!(annotation(Path::new(folder), &finding), expected);
         }
+        let row = FixedRow {
+            file: "b.yaml".into(),
+            line: 2,
+            column: 9,
+            code: "marker-trailing-text".into(),
+            before: "tag: v1 # {} 50%".into(),
+            after: "# 50%\ntag: v1 # {}".into(),
+        };
+        assert_eq!(
+            fixed_annotation(Path::new("./apps"), &row),
+            "::notice file=apps/b.yaml,line=2,col=9,title=marker-trailing-text fixed::- tag: v1 # {} 50%25%0A+ # \
+             50%25%0A+ tag: v1 # {}"
+        );
     }
 }

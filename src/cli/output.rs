@@ -268,7 +268,10 @@ fn text(shown: &Shown<'_>, width: Option<usize>) -> String {
             add(DIM, &format!("one value for the environments {}", change.environments.join(", ")));
         }
         if change.downgrade {
-            add(YELLOW, "a downgrade: butler proposes it in a pull request, it never commits one");
+            add(
+                YELLOW,
+                "a downgrade, or not known to be none: butler proposes it in a pull request, it never commits one",
+            );
         }
         if let Some(writer) = &change.written_by {
             add(YELLOW, &format!("{writer} still writes this line: butler only watches"));

@@ -171,6 +171,14 @@ impl Worktree {
         fs::read(&full).with_context(|| format!("cannot read {}", full.display()))
     }
 
+    /// The bytes of a file that nothing depends on: `None` where it is too large to be written by hand, or cannot be read.
+    pub fn peek(&self, file: &str) -> Option<Vec<u8>> {
+        const LIMIT: u64 = 1 << 20;
+        let full = self.root.join(file);
+        fs::metadata(&full).ok().filter(|metadata| metadata.len() <= LIMIT)?;
+        fs::read(full).ok()
+    }
+
     /// Writes the files in place. No link is followed below the root, and nothing is written into `.git`.
     pub fn write(&self, files: &BTreeMap<String, (Vec<u8>, Vec<u8>)>) -> anyhow::Result<()> {
         for (file, (_, after)) in files {

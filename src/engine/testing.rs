@@ -4,6 +4,7 @@ use super::{
     manifest::{FileKind, LineId, scan},
     plan::{Change, Entry, EntryKind, Snapshot, rewritten},
 };
+use proptest::test_runner::Config as ProptestConfig;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// A repository in memory: its files' texts by path.
@@ -44,6 +45,12 @@ impl Files {
         after.0.extend(written.into_iter().map(|(file, bytes)| (file, String::from_utf8(bytes).unwrap())));
         after
     }
+}
+
+/// As many cases of a property, or more where `PROPTEST_CASES` asks for them.
+pub fn at_least(cases: u32) -> ProptestConfig {
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: default.cases.max(cases), ..default }
 }
 
 /// The identity of a file's only image line.

@@ -27,11 +27,22 @@ pub enum Effect {
     BlocksEverything,
 }
 
+impl ConfigWarning {
+    /// What is told beside the place.
+    pub fn message(&self) -> String {
+        format!("{} is not available in this version: {}", self.key, self.effect)
+    }
+}
+
 impl fmt::Display for ConfigWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ConfigWarning { position, key, effect } = self;
-        write!(f, "{position}: {key} is not available in this version: ")?;
-        match effect {
+        write!(f, "{}: {}", self.position, self.message())
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Effect::Ignored => f.write_str("it has no effect"),
             Effect::BlocksPromotion(name) => write!(f, "the promotion {name:?} does not run while it is set"),
             Effect::BlocksEnvironment(name) => {

@@ -347,7 +347,13 @@ fn author(d: &mut Decoder, node: &Node) -> Option<Author> {
 pub(super) fn registry(d: &mut Decoder, node: &Node) -> Option<Registry> {
     let fields = d.fields(node, &["host", "provider", "region", "accounts", "others", "role"])?;
     if fields.get("provider").is_some() {
-        fields.not_yet(d, "provider", Effect::Ignored);
+        for key in ["accounts", "others", "role"] {
+            fields.not_yet(d, key, Effect::Ignored);
+        }
+        // Annotations that name an account alone go by the region: the entry has an effect then.
+        if fields.get("region").is_none() {
+            fields.not_yet(d, "provider", Effect::Ignored);
+        }
         if let Some(host) = fields.get("host") {
             d.fault(host.position, "expected either host or provider, found both");
         }

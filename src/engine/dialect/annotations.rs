@@ -194,13 +194,13 @@ impl Reader<'_> {
         match names.as_slice() {
             [region] => Ok(region.clone()),
             [] => Err(
-                "no line that follows it names an ECR region; give one in butler.yaml: registries: [{provider: ecr, \
+                "no line that follows it names an ECR region; give one in butler.yaml: registries: [{provider: aws, \
                        region: …}]"
                     .to_owned(),
             ),
             several => Err(format!(
                 "the lines that follow it name several ECR regions ({}); give one in butler.yaml: registries: [{{provider: \
-                 ecr, region: …}}]",
+                 aws, region: …}}]",
                 several.join(", ")
             )),
         }

@@ -150,7 +150,8 @@ fn compile(image: &ImagePolicy) -> Result<TagPolicy, String> {
     let extract = native.extract.as_ref().map_or("", |extract| &extract.value);
     let filter = native.filter.as_ref().map(|filter| (filter.value.as_str(), extract));
     let exclude = native.exclude.iter().map(|pattern| pattern.value.clone()).collect();
-    TagPolicy::new(order, filter, Some(exclude)).map_err(|error| error.to_string())
+    let policy = TagPolicy::new(order, filter, Some(exclude)).map_err(|error| error.to_string())?;
+    Ok(policy.without_attached())
 }
 
 /// The image that a line is about, where the line holds a version of it. A name alone is not touched: its tag stands

@@ -42,7 +42,8 @@ fn of_binding(bindings: &Bindings, config: &Config, binding: &Binding, scan: &Sc
     let mut push =
         |code: &str, message: &str| found.push(finding(code, &binding.file, line.position, message.to_owned()));
     if scan.sops {
-        push("sops", "the file is encrypted with SOPS and never edited: its markers have no effect");
+        let policy = binding.key();
+        push("sops", &format!("the file is encrypted with SOPS and never edited: this line does not follow {policy}"));
     }
     match &binding.policy {
         Err(Unresolved { code, why, .. }) => push(code, why),

@@ -116,6 +116,12 @@ pub const LINTS: &[Lint] = &[
         summary: "a marker behind an inline list",
     },
     Lint {
+        code: "marker-in-other-file",
+        severity: Warning,
+        fixable: false,
+        summary: "a marker in a file that is not read",
+    },
+    Lint {
         code: "marker-in-unparsed-file",
         severity: Warning,
         fixable: false,

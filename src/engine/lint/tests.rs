@@ -27,7 +27,7 @@ fn the_table_is_sorted_and_each_code_is_there_once() {
     assert_eq!(Lint::of("no-such-code"), None);
 }
 
-/// Every code has a page, every page a code; what a page shows as an example is found in it.
+/// Every code has a page, every page a code; what a page shows as an example is found in it, and mended where it says so.
 #[test]
 fn pages_are_complete() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -66,7 +66,16 @@ fn pages_are_complete() {
             let example = example.split("```").next().unwrap();
             let found = codes(FileKind::Yaml, example);
             assert!(found.contains(lint.code), "{}: its example gives {found:?}", lint.page());
+            let left = codes(FileKind::Yaml, &fixed(example));
+            assert_eq!(
+                left.contains(lint.code),
+                !lint.fixable,
+                "{}: --fix leaves {left:?} in its example",
+                lint.page()
+            );
             shown += 1;
+        } else {
+            assert!(!lint.fixable, "{}: expected an example that --fix mends", lint.page());
         }
     }
     assert!(pages.is_empty(), "pages of no code: {pages:?}");
@@ -160,6 +169,10 @@ fn what_is_safe_is_mended_and_nothing_else_changes() {
     }
     let kept = [
         t("tag: v1 # off: TAG"),
+        t("tag: v1 # TAG"),
+        t("tag: v1 # // {\"$imagepolicy\": \"ns:a:tag\"}"),
+        t("tag: v1 # - {'$imagepolicy': 'ns:a:tag'}"),
+        t("tag: v1 # {\"_$imagepolicy\": \"ns:a:tag\"}"),
         t("tag: v1 # {\"$imagepolicy\": \"ns/a:tag\", \"why\": 1}"),
         t("image: v1 TAG\n"),
         t("tag: v1 # {\"$imagepolicy\": \"ns:a\", \"why\": 1}\n"),

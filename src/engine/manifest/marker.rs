@@ -144,6 +144,12 @@ fn has_words(text: &str) -> bool {
     text.chars().any(char::is_alphanumeric)
 }
 
+/// Whether what stands before a marker's key opens an object, whatever the quotes and brackets: anything else (`#`, `//`,
+/// `!`, a dash) may have been put there to switch the marker off, which it does for Flux too.
+fn only_opens(before: &str) -> bool {
+    before.chars().all(|c| c.is_whitespace() || "\"'`{[(".contains(c))
+}
+
 /// A comment that was meant as a marker, written as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Correction {
@@ -169,12 +175,14 @@ pub(crate) fn correction(comment: &str) -> Option<Correction> {
     }
     if fault.code == "marker-key" {
         let object: serde_json::Map<String, Value> = serde_json::from_str(body).ok()?;
-        let meant = fault.meant.filter(|_| object.len() == 1)?;
+        // `_imagepolicy`, `-imagepolicy`: more than a slip of the pen.
+        let plain = |key: &String| key.starts_with(|c: char| c == '$' || c.is_ascii_alphabetic());
+        let meant = fault.meant.filter(|_| object.len() == 1 && object.keys().all(plain))?;
         return Some(Correction { comment: format!("{lead}{meant}"), note: None });
     }
     let (before, meant, after) = around(body)?;
     let lead = if fault.code == "marker-leading-text" { "# " } else { lead };
-    let plain = !has_words(before) && !has_words(after);
+    let plain = only_opens(before) && !has_words(after);
     plain.then(|| Correction { comment: format!("{lead}{meant}"), note: None })
 }
 
@@ -233,6 +241,9 @@ mod tests {
             (r#"# {"$imagepolicy": "ns:app"}}"#, format!("marker-trailing-text -> {app}")),
             (r#"# set by {"$imagepolicy": "ns:app:tag"}"#, format!("marker-leading-text -> {tag}")),
             (r###"# # {"$imagepolicy": "ns:app:tag"}"###, format!("marker-leading-text -> {tag}")),
+            (r##"# // {"$imagepolicy": "ns:app:tag"}"##, format!("marker-leading-text -> {tag}")),
+            (r##"# {"_$imagepolicy": "ns:app:tag"}"##, format!("marker-reference -> {tag}")),
+            (r##"# {"_imagepolicy": "ns:app:tag"}"##, format!("marker-key -> {tag}")),
             ("# {'$imagepolicy': 'ns:app:tag'}", format!("marker-not-json -> {tag}")),
             (r#"# {"$imagepolicy": "ns:app:tag""#, format!("marker-not-json -> {tag}")),
             (r#"# "$imagepolicy": "ns:app:tag""#, format!("marker-not-json -> {tag}")),
@@ -280,8 +291,22 @@ mod tests {
             (r##"# {"$imagepolicy": "ns:app:tag"}}"##, Some((tag, None))),
             (r##"# {"$imagepolicy": "ns:app:tag"} # keep me"##, Some((tag, Some("keep me")))),
             (r##"# {"$imagepolicy": "ns:app:tag", "a": 1} é"##, Some((r##"# {"$imagepolicy": "ns:app:tag", "a": 1}"##, Some("é")))),
-            (r###"# # {"$imagepolicy": "ns:app:tag"}"###, Some((tag, None))),
+            (r##"# '{"$imagepolicy": "ns:app:tag"}'"##, Some((tag, None))),
+            (r##"# [{"$imagepolicy": "ns:app:tag"}]"##, Some((tag, None))),
+            ("# ('$imagepolicy': `ns:app:tag`)", Some((tag, None))),
             (r##"#  {"$imagePolicy":"ns:app:tag"}"##, Some((&tag.replace("# ", "#  ")[..], None))),
+            // Switched off.
+            (r###"# # {"$imagepolicy": "ns:app:tag"}"###, None),
+            (r##"# // {"$imagepolicy": "ns:app:tag"}"##, None),
+            (r##"# !{"$imagepolicy": "ns:app:tag"}"##, None),
+            (r##"# ~~{"$imagepolicy": "ns:app:tag"}~~"##, None),
+            (r##"# - {"$imagepolicy": "ns:app:tag"}"##, None),
+            (r##"# // {'$imagepolicy': 'ns:app:tag'}"##, None),
+            ("# - $imagepolicy: ns:app:tag", None),
+            (r##"# {"_$imagepolicy": "ns:app:tag"}"##, None),
+            (r##"# {"#$imagepolicy": "ns:app:tag"}"##, None),
+            (r##"# {"_imagepolicy": "ns:app:tag"}"##, None),
+            (r##"# {"!imagePolicy": "ns:app:tag"}"##, None),
             // More than a marker: a person's to decide.
             (r##"# {"$imagePolicy": "ns:app:tag", "why": 1}"##, None),
             (r##"# off: {"$imagepolicy": "ns:app:tag"}"##, None),

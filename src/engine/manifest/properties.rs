@@ -270,6 +270,8 @@ fn identities(scan: &Scan) -> Vec<LineId> {
 }
 
 proptest! {
+    #![proptest_config(crate::engine::testing::at_least(3000))]
+
     #[test]
     fn lines_hold_their_bytes(made in manifest()) {
         let Made { text, places } = made;

@@ -18,7 +18,7 @@ pub(super) fn with_times(
     let mut timed = tags.to_vec();
     let mut missing = Vec::new();
     for tag in &mut timed {
-        let is_current = current == Some(tag.name.as_str()) && policy.wants_every_time();
+        let is_current = current == Some(tag.name.as_str());
         if tag.pushed_at.is_some() || tag.created_at.is_some() || !(is_current || policy.allows(&tag.name)) {
             continue;
         }

@@ -165,8 +165,23 @@ fn decide(choices: &Choices<'_>, binding: &Binding, scan: &Scan, line: &ImageLin
 struct Wanted {
     chosen: Rc<Chosen>,
     value: String,
-    /// Lower than what stands there, by the policy's own order.
-    lower: bool,
+    step: Step,
+}
+
+/// Which way a change goes, by the policy's own order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Or sideways, or from what the order does not compare.
+    Up,
+    Down,
+    /// The order goes by time, and that of what stands there is not known.
+    Unknown,
+}
+
+impl Step {
+    fn of(chosen_beside_current: Option<Ordering>) -> Self {
+        if chosen_beside_current == Some(Ordering::Less) { Step::Down } else { Step::Up }
+    }
 }
 
 /// The value that a policy wants; `None` where what stands there is to stay.
@@ -183,10 +198,10 @@ fn wanted(choices: &Choices<'_>, policy: &Arc<Policy>, part: Part, line: &ImageL
     if alike {
         let chosen = choices.of(policy, repository, tags)?;
         if let Some(becomes) = chosen.replacements.get(part, &line.value) {
-            return Ok(becomes.map(|(value, lower)| Wanted { chosen, value, lower }));
+            return Ok(becomes.map(|(value, step)| Wanted { chosen, value, step }));
         }
     }
-    let Some(Selected { chosen, digest, lower }) = select(choices, policy, repository, tags, line)? else {
+    let Some(Selected { chosen, digest, step }) = select(choices, policy, repository, tags, line)? else {
         return Ok(None);
     };
     let value = match digest {
@@ -196,11 +211,11 @@ fn wanted(choices: &Choices<'_>, policy: &Arc<Policy>, part: Part, line: &ImageL
     let Some(value) = value else {
         return because("no-digest", format!("policy {} has no digest to write", policy.key));
     };
-    let becomes = (value != line.value).then_some((value, lower));
+    let becomes = (value != line.value).then_some((value, step));
     if alike {
         chosen.replacements.put(part, &line.value, becomes.clone());
     }
-    Ok(becomes.map(|(value, lower)| Wanted { chosen, value, lower }))
+    Ok(becomes.map(|(value, step)| Wanted { chosen, value, step }))
 }
 
 /// Whether what is put there depends on the policy's choice and the value alone: not so where there is no marker, or where
@@ -222,12 +237,10 @@ fn permitted(
     }
     let environments = attribution::shared(inputs, &planned, policy, follows)
         .map_err(|reason| Stays::Because("shared-line", reason))?;
-    let downgrade = wanted.lower && inputs.downgrade != Downgrade::Allow;
+    let downgrade = wanted.step != Step::Up && inputs.downgrade != Downgrade::Allow;
     if downgrade && inputs.downgrade == Downgrade::Deny {
-        return because(
-            "downgrade",
-            format!("{} is lower than {}; `updates.downgrade: deny`", planned.new, planned.old),
-        );
+        let is = if wanted.step == Step::Down { "is lower than" } else { "cannot be told to be newer than" };
+        return because("downgrade", format!("{} {is} {}; `updates.downgrade: deny`", planned.new, planned.old));
     }
     if inputs.with_history {
         let UpdateInputs { branch, memory, facts, now, .. } = *inputs;
@@ -312,8 +325,8 @@ struct Chosen {
 #[derive(Default)]
 struct Replacements(RefCell<VecDeque<(Part, String, Becomes)>>);
 
-/// The new value, and whether it is lower; `None` for a value that stays.
-type Becomes = Option<(String, bool)>;
+/// The new value, and which way it goes; `None` for a value that stays.
+type Becomes = Option<(String, Step)>;
 
 impl Replacements {
     /// More than a repository has spellings and versions of one image, as a rule.
@@ -391,7 +404,7 @@ struct Selected {
     chosen: Rc<Chosen>,
     /// To be written with the tag.
     digest: Option<String>,
-    lower: bool,
+    step: Step,
 }
 
 /// The image that the policy wants on this line; `None` where the line's digest is to stay.
@@ -404,17 +417,17 @@ fn select(
 ) -> Result<Option<Selected>, Stays> {
     let facts = choices.inputs.facts;
     let current = current_tag(line);
-    let (chosen, lower) = match tags.by_time() {
+    let (chosen, step) = match tags.by_time() {
         true => select_by_time(facts, policy, repository, tags, current)?,
         false => {
             let chosen = choices.of(policy, repository, tags)?;
             let other = current.filter(|current| *current != chosen.tag.name);
-            let lower = other.and_then(|current| tags.compare(&chosen.tag.name, current)) == Some(Ordering::Less);
-            (chosen, lower)
+            let step = Step::of(other.and_then(|current| tags.compare(&chosen.tag.name, current)));
+            (chosen, step)
         }
     };
     if policy.digest == DigestReflection::Never {
-        return Ok(Some(Selected { chosen, digest: None, lower }));
+        return Ok(Some(Selected { chosen, digest: None, step }));
     }
     let tag = &chosen.tag;
     let running = line.image.as_deref().or(Some(&line.value)).and_then(|text| Reference::parse(text).ok());
@@ -433,17 +446,19 @@ fn select(
             Some(Fact::Known { value: Some(digest), .. }) => Some(digest.clone()),
         },
     };
-    Ok(Some(Selected { chosen, digest, lower }))
+    Ok(Some(Selected { chosen, digest, step }))
 }
 
-/// The choice of a policy by time: what stands on the line decides between tags of one time, and may have to be older.
+/// The choice of a policy by time: what stands on the line decides between tags of one time. What cannot be told to be
+/// older than the choice (its tag is gone from the registry, or has no time) counts as newer: after a retention run or an
+/// outage the newest tag that is left may be years old.
 fn select_by_time(
     facts: &Facts,
     policy: &Policy,
     repository: &Repository,
     tags: &TagPolicy,
     current: Option<&str>,
-) -> Result<(Rc<Chosen>, bool), Stays> {
+) -> Result<(Rc<Chosen>, Step), Stays> {
     let known = known_tags(facts, repository)?;
     let known = with_times(facts, repository, tags, known, current)?;
     let selection = tags.select_beside(&known, current);
@@ -467,18 +482,23 @@ fn select_by_time(
             }
         }
     }
-    let lower = match running {
-        Some(running) => tags.compare_tags(tag, running),
-        None => current.and_then(|current| tags.compare(&tag.name, current)),
-    } == Some(Ordering::Less);
-    Ok((Chosen::new(policy, tag, selection.reason.into())?, lower))
+    let Some(current) = current.filter(|current| *current != tag.name) else {
+        return Ok((Chosen::new(policy, tag, selection.reason.into())?, Step::Up));
+    };
+    let order = running.and_then(|running| tags.compare_tags(tag, running));
+    let (step, reason) = match (order, running) {
+        (Some(_), _) => (Step::of(order), selection.reason),
+        (None, Some(_)) => (Step::Unknown, format!("{}; when {current} was built is not known", selection.reason)),
+        (None, None) => (Step::Unknown, format!("{}; {current} is not in the registry", selection.reason)),
+    };
+    Ok((Chosen::new(policy, tag, reason.into())?, step))
 }
 
 /// The tag that stands on a line.
 pub(super) fn current_tag(line: &ImageLine) -> Option<&str> {
     match line.part {
         // Nothing stands there yet.
-        Part::Tag if line.is_null() => None,
+        Part::Tag if line.is_null() || line.value.is_empty() => None,
         Part::Tag => Some(&line.value),
         Part::Reference => tag_of(&line.value),
         Part::Name | Part::Digest => None,

@@ -7,21 +7,29 @@ use std::{borrow::Cow, ops::Range};
 /// What Flux leaves out where a repository sets no list of its own (`exclusionList` of ImageRepository): signatures.
 pub const DEFAULT_EXCLUSION: &str = r"^.*\.sig$";
 
-/// Patterns of tags that are never candidates.
+/// Tags that are never candidates.
 #[derive(Clone, Debug)]
-pub(super) enum Exclusions {
+pub(super) struct Exclusions {
+    pub patterns: Patterns,
+    /// Whether tags of what is attached to an image are left out too, whatever the patterns say.
+    pub attached: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Patterns {
     /// [`DEFAULT_EXCLUSION`], without the cost of a regular expression.
     Default,
-    Patterns(Vec<Pattern>),
+    Own(Vec<Pattern>),
 }
 
 impl Exclusions {
     pub fn exclude(&self, tag: &str) -> bool {
-        match self {
+        let by_pattern = match &self.patterns {
             // `.` matches no line break.
-            Exclusions::Default => tag.strip_suffix(".sig").is_some_and(|rest| !rest.contains('\n')),
-            Exclusions::Patterns(patterns) => patterns.iter().any(|p| p.regex.is_match(tag)),
-        }
+            Patterns::Default => tag.strip_suffix(".sig").is_some_and(|rest| !rest.contains('\n')),
+            Patterns::Own(patterns) => patterns.iter().any(|p| p.regex.is_match(tag)),
+        };
+        by_pattern || (self.attached && is_attached(tag))
     }
 }
 
@@ -48,6 +56,15 @@ impl Locations {
             false => self.regex.get(group).map(|(start, end)| start..end),
         }
     }
+}
+
+/// Whether a tag is that of a signature, an attestation or a bill of materials, and no image's: `sha256-<64 hex>` with
+/// cosign's `.sig`, `.att`, `.sbom` or another ending, or without one, as the referrers tag schema of the OCI
+/// distribution specification has it.
+fn is_attached(tag: &str) -> bool {
+    let digest = tag.strip_prefix("sha256-").or_else(|| tag.strip_prefix("sha512-"));
+    let Some((hex, ending)) = digest.and_then(|digest| digest.split_at_checked(64)) else { return false };
+    hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) && (ending.is_empty() || ending.starts_with('.'))
 }
 
 /// A pattern that tags must match, and what of the match is compared.
@@ -231,7 +248,24 @@ mod tests {
     fn the_default_exclusion_is_what_its_pattern_says() {
         let pattern = Pattern::compile(DEFAULT_EXCLUSION).unwrap();
         for tag in ["1.0.0", "1.0.0.sig", ".sig", "sig", "a.sig.b", "a\nb.sig", "a.SIG", ""] {
-            assert_eq!(Exclusions::Default.exclude(tag), pattern.regex.is_match(tag), "{tag:?}");
+            let exclusions = Exclusions { patterns: Patterns::Default, attached: false };
+            assert_eq!(exclusions.exclude(tag), pattern.regex.is_match(tag), "{tag:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_attached_to_an_image_is_none() {
+        let digest = "0123456789abcdef".repeat(4);
+        #[rustfmt::skip]
+        let cases = [
+            (format!("sha256-{digest}"), true), (format!("sha256-{digest}.sig"), true), (format!("sha256-{digest}.att"), true),
+            (format!("sha256-{digest}.sbom"), true), (format!("sha256-{digest}.cosign.bundle"), true), (format!("sha512-{digest}"), true),
+            // Images of a commit: with another length, or with more around it.
+            (format!("sha-{digest}"), false), ("sha256-0123456".into(), false), (format!("sha256-{digest}0"), false), (format!("sha256-{digest}-amd64"), false),
+            (format!("a-sha256-{digest}"), false), (format!("sha256-{}", digest.to_uppercase()), false), (format!("sha256-{}é", &digest[1..]), false),
+        ];
+        for (tag, expected) in cases {
+            assert_eq!(is_attached(&tag), expected, "{tag}");
         }
     }
 }

@@ -19,7 +19,7 @@ pub use memo::{Choice, Memo};
 pub use version::Version;
 
 use crate::engine::image::Tag;
-use filter::{Exclusions, Filter};
+use filter::{Exclusions, Filter, Patterns};
 use number::Number;
 use range::{Dialect, Range};
 use re2::{Pattern, PatternError};
@@ -94,7 +94,8 @@ pub struct Selection<'a> {
 impl TagPolicy {
     /// Compiles a policy. `filter` is `filterTags`' pattern, in Go's RE2 syntax, and its extract, in that of Go's
     /// `Regexp.Expand` (empty: the whole tag is compared). `exclude` holds patterns of tags that are never candidates;
-    /// `None` and an empty list mean [`DEFAULT_EXCLUSION`], as they do for Flux.
+    /// `None` and an empty list mean [`DEFAULT_EXCLUSION`], as they do for Flux. Where the order may be by time, signatures
+    /// and attestations are left out too ([`Self::without_attached`]): the newest tag is often one.
     ///
     /// # Errors
     /// Where the range or a pattern is none, with its place in it.
@@ -117,11 +118,20 @@ impl TagPolicy {
             Some((pattern, extract)) => Some(Filter::new(compile("filter pattern", pattern)?, pattern, extract)),
             None => None,
         };
-        let exclusions = match exclude.unwrap_or_default() {
-            list if list.is_empty() || list == [DEFAULT_EXCLUSION] => Exclusions::Default,
-            list => Exclusions::Patterns(list.iter().map(|p| compile("exclude pattern", p)).collect::<Result<_, _>>()?),
+        let patterns = match exclude.unwrap_or_default() {
+            list if list.is_empty() || list == [DEFAULT_EXCLUSION] => Patterns::Default,
+            list => Patterns::Own(list.iter().map(|p| compile("exclude pattern", p)).collect::<Result<_, _>>()?),
         };
-        Ok(TagPolicy { order, filter, exclusions })
+        let attached = matches!(order, CompiledOrder::Newest | CompiledOrder::Flux1(_));
+        Ok(TagPolicy { order, filter, exclusions: Exclusions { patterns, attached } })
+    }
+
+    /// The same policy, for which signatures, attestations and bills of materials that are tagged `sha256-<digest>` are
+    /// never candidates, whatever its order and filter. An ImagePolicy of Flux takes them where its filter does.
+    #[must_use]
+    pub fn without_attached(mut self) -> Self {
+        self.exclusions.attached = true;
+        self
     }
 
     /// Whether a tag passes exclusions, filter and the order's own condition. A policy by time takes any tag that the
@@ -152,6 +162,7 @@ impl TagPolicy {
     }
 
     /// As [`Self::compare`], of tags whose times may be known: an order by time compares those, whatever the filter says.
+    /// `None` where one of them has no time.
     pub fn compare_tags(&self, a: &Tag, b: &Tag) -> Option<Ordering> {
         match self.by_time() {
             true => Some(newest::time(a)?.cmp(&newest::time(b)?)),

@@ -174,6 +174,29 @@ fn exclusions_replace_the_default() {
 }
 
 #[test]
+fn signatures_are_no_images_by_time() {
+    let digest = "0123456789abcdef".repeat(4);
+    let sha = Some(("^sha", ""));
+    let own = TagPolicy::new(BYTES, sha, Some(vec!["x".into()])).unwrap().without_attached();
+    #[rustfmt::skip]
+    let cases = [
+        (policy(Order::Newest, None), false), (policy(Order::Newest, sha), false), (own, false),
+        (policy(Order::Flux1("glob:*".into()), None), false), (policy(Order::Flux1("regexp:^sha".into()), None), false),
+        // Flux takes what the filter of an ImagePolicy takes.
+        (policy(BYTES, sha), true),
+    ];
+    for (policy, expected) in cases {
+        for ending in ["", ".att", ".sbom"] {
+            let tag = format!("sha256-{digest}{ending}");
+            assert_eq!(policy.allows(&tag), expected, "{tag} by {}", policy.describe());
+            let tags = [Tag::named(tag)];
+            assert_eq!(policy.account(&tags, None).excluded.count, usize::from(!expected), "{}", policy.describe());
+        }
+        assert!(policy.allows("sha-0123456"), "{}", policy.describe());
+    }
+}
+
+#[test]
 fn descriptions() {
     let main = Some((r"^main-.*-(?P<ts>[0-9]+)", "$ts"));
     #[rustfmt::skip]

@@ -95,10 +95,11 @@ fn notes(changes: &[Change]) -> String {
         let line = format!("{}:{}", change.line.file, change.position.line);
         if change.downgrade {
             notes.push_str(&format!(
-                "\n> **Downgrade**: {} goes {} ({}).\n",
+                "\n> **Downgrade**: {} goes {} ({}), since {}.\n",
                 code(&change.component),
                 code(&versions(change)),
-                code(&line)
+                code(&line),
+                code(&change.reason)
             ));
         } else if major(&change.old, &change.new) {
             notes.push_str(&format!(

@@ -153,3 +153,56 @@ fn fix_mends_what_is_safe_and_leaves_the_rest() {
     assert_eq!(again["findings"].as_array().unwrap().len(), 1);
     assert_eq!(again.get("fixed"), None, "a second run changes nothing");
 }
+
+#[test]
+fn markers_in_files_that_are_not_read() {
+    let folder = repository();
+    let marked = "TAG=v1 # {\"$imagepolicy\": \"flux-system:app:tag\"}\n";
+    for file in ["Dockerfile", "apps/values.yaml.gotmpl", "apps/b.YAML", "README.md", "large.bin"] {
+        folder.put(file, marked.as_bytes());
+    }
+    folder.put("Dockerfile", format!("FROM x\nARG {marked}ENV {marked}").as_bytes());
+    folder.put("large.bin", marked.repeat(1 << 15).as_bytes());
+    let document = folder.run(&["lint", "-o", "json"]).json(1);
+    let rows = document["findings"].as_array().unwrap().iter();
+    let places: Vec<_> = rows.map(|row| format!("{}:{} {}", row["file"], row["line"], row["code"])).collect();
+    assert_eq!(
+        places,
+        [
+            "\"Dockerfile\":2 \"marker-in-other-file\"",
+            "\"apps/b.YAML\":1 \"marker-in-other-file\"",
+            "\"apps/values.yaml.gotmpl\":1 \"marker-in-other-file\"",
+        ]
+    );
+    let message = document["findings"][0]["message"].as_str().unwrap();
+    assert!(message.contains("(and 1 more in this file)"), "{message}");
+}
+
+#[test]
+fn what_a_workflow_is_told_of_a_fix() {
+    let folder = repository();
+    folder.put("apps/b.yaml", b"tag: v1 # {'$imagepolicy': 'flux-system:app:tag'}\n");
+    let ran = folder.run(&["lint", "--fix", "-o", "github"]);
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (
+            0,
+            "::notice file=apps/b.yaml,line=1,col=9,title=marker-not-json fixed::- tag: v1 # {'$imagepolicy': \
+             'flux-system:app:tag'}%0A+ tag: v1 # {\"$imagepolicy\": \"flux-system:app:tag\"}\n"
+        ),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn a_region_of_ecr_is_no_finding() {
+    let folder = repository();
+    let config = "version: 1\nenvironments: {dev: {path: .}}\nregistries: [{provider: aws, region: eu-west-1ROLE}]\n";
+    folder.put("butler.yaml", config.replace("ROLE", "").as_bytes());
+    assert_eq!(folder.run(&["lint"]).text(), "0 findings\n");
+    folder.put("butler.yaml", config.replace("ROLE", ", role: x").as_bytes());
+    let document = folder.run(&["lint", "-o", "json"]).json(1);
+    let message = &document["findings"][0]["message"];
+    assert_eq!(message, "registries[0].role is not available in this version: it has no effect");
+}

@@ -204,6 +204,11 @@ fn keys_without_effect_are_listed_and_those_that_protect_block() {
             "registries: [{provider: aws}]",
             "3:15: registries[0].provider is not available in this version: it has no effect",
         ),
+        ("registries: [{provider: aws, region: eu-west-1}]", ""),
+        (
+            "registries: [{provider: aws, region: eu-west-1, role: x}]",
+            "3:49: registries[0].role is not available in this version: it has no effect",
+        ),
         (
             "tenants: {repositories: [o/a], limits: {merge: manual}}",
             "3:11: tenants.repositories is not available in this version: it has no effect\n3:32: tenants.limits is not available in this version: butler writes nothing while it is set",

@@ -28,6 +28,60 @@ fn only_in_its_environments() {
 }
 
 #[test]
+fn by_time() {
+    let digest = "0123456789abcdef".repeat(4);
+    let config = CONFIG.replace("semver: 1.x", "newest: true, filter: ^sha");
+    #[rustfmt::skip]
+    let cases = [
+        // current, tags, times that are asked for, the new tag, `!` where a person has to say yes
+        ("sha-0000001", "sha-0000001@1 sha-0000002@2", "", "sha-0000002"),
+        ("sha-0000002", "sha-0000001@1 sha-0000002@2", "", ""),
+        // The registry lost it, and has only what is older, or newer: nobody knows.
+        ("sha-0000009", "sha-0000001@1", "", "!sha-0000001"),
+        // It is there, and passes no filter, or has no time.
+        ("qa-1", "qa-1@1 sha-0000002@2", "", "sha-0000002"),
+        ("qa-1", "qa-1@3 sha-0000002@2", "", "!sha-0000002"),
+        ("qa-1", "qa-1 sha-0000002", "qa-1@1 sha-0000002@2", "sha-0000002"),
+        ("sha-0000001", "sha-0000001 sha-0000002", "sha-0000002@2", "!sha-0000002"),
+        // A signature was pushed last.
+        ("sha-0000001", &format!("sha-0000001@1 sha256-{digest}@3 sha256-{digest}.att@4"), "", ""),
+    ];
+    for (current, tags, times, expected) in cases {
+        let app = APP.replace("app:1.0.0", &format!("app:{current}"));
+        let repo = repo(&[("dev/a.yaml", &app)]).config(&config).tags("r.io/app", tags).times(times);
+        let outcome = repo.plan_for("dev");
+        let flag = |downgrade| if downgrade { "!" } else { "" };
+        let found: String = outcome
+            .plan
+            .changes
+            .iter()
+            .map(|c| format!("{}{}", flag(c.downgrade), c.new.rsplit(':').next().unwrap()))
+            .collect();
+        assert_eq!(found, expected, "{current}: {tags}: {:?}", outcome.skipped());
+    }
+    let app = APP.replace("app:1.0.0", "app:sha-0000009");
+    let denied = format!("{config}updates: {{downgrade: deny}}\n");
+    for (config, expected) in
+        [(&config, "pushed 2024-01-01T01:00:00Z; sha-0000009 is not in the registry"), (&denied, "")]
+    {
+        let outcome = repo(&[("dev/a.yaml", &app)]).config(config).tags("r.io/app", "sha-0000001@1").plan_for("dev");
+        let reason = outcome.plan.changes.first().map(|change| change.reason.as_str()).unwrap_or_default();
+        assert!(reason.ends_with(expected), "{reason}");
+    }
+}
+
+#[test]
+fn nothing_that_stands_there_is_no_downgrade() {
+    let config = CONFIG.replace("semver: 1.x", "newest: true");
+    for tag in ["", "\"\"", "~"] {
+        let values = format!("image:\n  repository: r.io/app\n  tag: {tag}\n");
+        let outcome = repo(&[("dev/values.yaml", &values)]).config(&config).tags("r.io/app", "a@1").plan_for("dev");
+        let found: Vec<(&str, bool)> = outcome.plan.changes.iter().map(|c| (c.new.as_str(), c.downgrade)).collect();
+        assert!(found.iter().all(|found| *found == ("a", false)), "{tag:?}: {found:?}");
+    }
+}
+
+#[test]
 fn a_pinned_digest_goes_with_the_tag() {
     let (old, new) = ("1".repeat(64), "0".repeat(64));
     let text = APP.replace("app:1.0.0", &format!("app:1.0.0@sha256:{old}"));

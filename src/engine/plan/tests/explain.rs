@@ -166,7 +166,10 @@ fn ties_go_by_what_stands_there() {
     let commit = "06c5953aa1b2c3d4e5f60718293a4b5c6d7e8f90";
     let tags = [format!("sha-{commit}"), "sha-06c5953".into(), "qa-sha-06c5953".into()];
     let mut facts = Facts::default();
-    let tags = tags.map(|name| Tag { pushed_at: Some(now()), ..Tag::named(name) }).to_vec();
+    let mut tags = tags.map(|name| Tag { pushed_at: Some(now()), ..Tag::named(name) }).to_vec();
+    let earlier = Some(now() - jiff::SignedDuration::from_hours(1));
+    let older = ["sha-1111111", "qa-sha-1111111", "qa-sha-2222222"];
+    tags.extend(older.map(|name| Tag { pushed_at: earlier, ..Tag::named(name) }));
     facts
         .tags
         .insert(Repository::parse("example.com/app").unwrap(), Fact::Known { value: Arc::new(tags), as_of: now() });

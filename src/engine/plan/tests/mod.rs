@@ -4,4 +4,5 @@ mod explain;
 mod promotion;
 mod properties;
 mod pull;
+mod shapes;
 mod update;

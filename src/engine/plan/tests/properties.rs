@@ -1,13 +1,16 @@
 //! What holds for every repository, whichever dialects it mixes.
 
-use super::update::{DIGEST, POLICY, now};
+use super::{
+    shapes,
+    update::{DIGEST, POLICY, now},
+};
 use crate::engine::{
     config::{Config, Downgrade, parse},
     dialect::{Bindings, bind},
     image::{Repository, Tag},
     memory::Memory,
     plan::{Fact, Facts, Need, Planned, Scope, Snapshot, UpdateInputs, UpdatePlan, update},
-    testing::Files,
+    testing::{Files, at_least},
 };
 use jiff::SignedDuration;
 use proptest::{prelude::*, strategy::ValueTree};
@@ -18,14 +21,15 @@ use std::{
     sync::Arc,
 };
 
+const JSON: &str = "apps/dev/j.json";
 const FILES: &[&str] =
     &["apps/dev/a.yaml", "apps/dev/b.yaml", "apps/dev/kustomization.yaml", "apps/prod/a.yaml", "c.yaml"];
 /// The only files that may be made, or grow.
 const PATCH: &str = "flux-patch.yaml";
 /// Stands on both sides of each value while a file is made: what an update may change, told by who made it.
-const VALUE: char = '\u{e000}';
+pub(super) const VALUE: char = '\u{e000}';
 /// The same, of a value that neither marker nor annotation asks for: only a policy of butler.yaml may change it.
-const UNASKED: char = '\u{e001}';
+pub(super) const UNASKED: char = '\u{e001}';
 const NATIVE: &str = "version: 1\nenvironments: {dev: {path: apps/dev}, prod: {path: apps/prod}}\nimages:\n- image: \
                       example.com/app\n  environments: [dev]\n  policy: ";
 const AUTOMATION: &str = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {name: flux, \
@@ -56,6 +60,8 @@ fn line() -> impl Strategy<Value = String> {
         Just("\"\""),
         Just("")
     ];
+    // No policy, or one, in a comment of any spacing.
+    let comment = |policy: Option<&'static str>| shapes::comment(policy.unwrap_or_default());
     let key = prop_oneof![Just("tag"), Just("image"), Just("x"), Just("newName"), Just("digest")];
     let end = prop_oneof![Just("\n"), Just("\r\n"), Just("\n\n")];
     let sound = prop::sample::select(&[
@@ -65,11 +71,13 @@ fn line() -> impl Strategy<Value = String> {
         ("newName", "example.org/other", Some("ns:app:name")),
         ("digest", "sha256:00", Some("ns:app:digest")),
     ]);
-    (prop_oneof![(key, value, proptest::option::of(policy)), sound], end).prop_map(|((key, value, policy), end)| {
+    let field = prop_oneof![(key, value, proptest::option::of(policy)), sound];
+    let field = field.prop_flat_map(move |(key, value, policy)| (Just((key, value, policy)), comment(policy)));
+    let gap = prop::sample::select(&[" ", " ", " ", "   ", " &a ", " !!str "]);
+    (field, gap, end).prop_map(|(((key, value, policy), marker), gap, end)| {
         let edge = if policy.is_some_and(|policy| policy != "ns:no") { VALUE } else { UNASKED };
-        let marker = policy.map(|policy| format!(" # {{\"$imagepolicy\": \"{policy}\"}}")).unwrap_or_default();
         // A value that is not there is written behind a space.
-        let gap = if value.is_empty() { "" } else { " " };
+        let gap = if value.is_empty() { "" } else { gap };
         let inner = value.trim_matches(['"', '\'']);
         let quote = &value[..(value.len() - inner.len()) / 2];
         format!("{key}:{gap}{quote}{edge}{inner}{edge}{quote}{marker}{end}")
@@ -102,13 +110,17 @@ fn workload() -> impl Strategy<Value = String> {
     ]);
     let value = prop::sample::select(&["1.0.0", "1.9.0", "dev-1", "sha-06c5953", "gone"]);
     let quote = prop::sample::select(&["", "'", "\""]);
-    (prop::sample::select(&["a", "b"]), annotations, value, quote).prop_map(|(name, annotations, value, quote)| {
+    let name = prop::sample::select(&["a", "b"]);
+    // Now and then a marker wants the same value as an annotation.
+    let marked = prop::bool::weighted(0.15);
+    (name, annotations, value, quote, marked).prop_map(|(name, annotations, value, quote, marked)| {
         let lilly = annotations.contains("lilly");
-        let asked = annotations.contains("automated") && !annotations.contains("locked");
+        let asked = marked || annotations.contains("automated") && !annotations.contains("locked");
         let edge = if asked { VALUE } else { UNASKED };
-        let (image, marker) = match lilly {
-            true => (LILLY, " # {\"$imagepolicy\": \"ns:p\"}"),
-            false => ("example.com/app", " # é"),
+        let (image, marker) = match (lilly, marked) {
+            (true, _) => (LILLY, " # {\"$imagepolicy\": \"ns:p\"}"),
+            (false, true) => ("example.com/app", " # {\"$imagepolicy\": \"ns:app\"}"),
+            (false, false) => ("example.com/app", " # é"),
         };
         format!(
             "kind: Deployment\napiVersion: apps/v1\nmetadata: {{name: {name}, namespace: ns, annotations: {annotations}}}\n\
@@ -197,9 +209,15 @@ fn tags() -> impl Strategy<Value = Vec<Tag>> {
 }
 
 fn repository() -> impl Strategy<Value = Made> {
-    let documents = prop::collection::vec(prop_oneof![lines(), workload()], 1..4);
-    let text = documents.prop_map(|documents| documents.join("---\n"));
+    let others = prop_oneof![shapes::release(), shapes::images(), shapes::flow(), shapes::anchored()];
+    let documents = prop::collection::vec(prop_oneof![lines(), workload(), others], 1..4);
+    let text = (documents, prop::bool::weighted(0.1)).prop_map(|(documents, mark)| {
+        let text = documents.join("---\n");
+        if mark { format!("\u{feff}{text}") } else { text }
+    });
     let files = prop::collection::vec((prop::sample::select(FILES), text), 0..5);
+    let json = proptest::option::weighted(0.2, shapes::json().prop_map(|text| (JSON, text)));
+    let files = (files, json).prop_map(|(files, json)| files.into_iter().chain(json).collect::<Vec<_>>());
     let generated = proptest::option::weighted(0.4, generated());
     (files, policies(), generated, config(), tags()).prop_map(|(drawn, policies, generated, config, tags)| {
         // A native policy would write the base line that an annotation patches: each what it wants, one after the other.
@@ -283,7 +301,46 @@ impl Made {
     }
 }
 
+/// The same files, read in another order.
+fn snapshot_in_order(files: &Files, keys: &[u32]) -> Snapshot {
+    let mut order: Vec<_> = files.0.iter().zip(keys.iter().cycle()).collect();
+    order.sort_by_key(|(_, key)| *key);
+    let mut snapshot = Files::default().snapshot();
+    for ((path, text), _) in order {
+        let one = Files::of([(path.as_str(), text.as_str())]).snapshot();
+        one.entries.iter().for_each(|(path, entry)| drop(snapshot.entries.insert(path.clone(), entry.clone())));
+        one.scans.iter().for_each(|(path, scan)| drop(snapshot.scans.insert(path.clone(), scan.clone())));
+    }
+    snapshot
+}
+
 proptest! {
+    #![proptest_config(at_least(800))]
+
+    /// Deterministic: what is done depends on what the files and the registry say, and never on the order in which they do.
+    #[test]
+    fn an_update_does_not_depend_on_the_order_of_files_and_tags(
+        made in repository(),
+        keys in prop::collection::vec(any::<u32>(), 16),
+    ) {
+        let mut made = made;
+        // Of equal versions the first of a list counts, and lists are read in one order.
+        made.tags.retain(|tag| tag.name != "v1.2.0");
+        let mut other = made.clone();
+        let mut order: Vec<_> = made.tags.iter().cloned().zip(&keys).collect();
+        order.sort_by_key(|(_, key)| *key);
+        other.tags = order.into_iter().map(|(tag, _)| tag).collect();
+        let snapshot = snapshot_in_order(&made.files, &keys);
+        let outcome = |mut plan: UpdatePlan| {
+            // Sentences name a few tags, in the order of the list.
+            plan.changes.iter_mut().for_each(|change| change.reason.clear());
+            plan.skipped.iter_mut().for_each(|skip| skip.reason.clear());
+            plan
+        };
+        let plan = other.planned_with(&snapshot, &bind(&snapshot, &other.config), &mut Facts::default());
+        prop_assert_eq!(outcome(plan), outcome(made.planned(&made.files)));
+    }
+
     #[test]
     fn an_update_is_deterministic_confined_local_and_idempotent(made in repository()) {
         let plan = made.planned(&made.files);
@@ -304,7 +361,9 @@ proptest! {
         prop_assert_eq!(&again.changes, &[], "idempotent: after {:?}", after);
         prop_assert!(again.current >= plan.current, "{} of {} lines are current", again.current, plan.current);
     }
+}
 
+proptest! {
     /// What is kept over pushes only saves time: the plan is the one of a reader who knows nothing.
     #[test]
     fn a_plan_after_pushes_is_the_plan_from_nothing(
@@ -392,8 +451,22 @@ fn the_repositories_made_here_do_have_updates() {
         let made = repository().new_tree(&mut runner).unwrap().current();
         let plan = made.planned(&made.files);
         *found.entry("skipped").or_default() += plan.skipped.len();
+        let conflicts = plan.skipped.iter().filter(|skip| skip.code == "policy-conflict");
+        *found.entry("conflict").or_default() += conflicts.count();
         for change in &plan.changes {
             let key = change.policy.as_deref().unwrap_or_default();
+            let text = &made.files.0.get(&*change.line.file).map(String::as_str).unwrap_or_default();
+            let before = text.lines().nth(change.position.line - 1).unwrap_or_default();
+            for (shape, there) in [
+                ("json", change.line.file.ends_with(".json")),
+                ("kustomize images", before.contains("newTag: ")),
+                ("helm values", format!("{:?}", change.line.path).contains("\"values\"")),
+                ("flow style", before.starts_with("  image:  '")),
+                ("anchor", before.contains(" &")),
+                ("byte order mark", text.starts_with('\u{feff}')),
+            ] {
+                *found.entry(shape).or_default() += usize::from(there);
+            }
             let dialect = match key {
                 _ if change.line.file.ends_with(PATCH) => "patch file",
                 "ns:app" => "marker",
@@ -406,7 +479,9 @@ fn the_repositories_made_here_do_have_updates() {
             *found.entry("down").or_default() += usize::from(change.downgrade);
         }
     }
-    for what in ["skipped", "patch file", "marker", "annotation", "native", "flux v1", "written by flux", "down"] {
+    let dialects = ["patch file", "marker", "annotation", "native", "flux v1"];
+    let shapes = ["json", "kustomize images", "helm values", "flow style", "anchor", "byte order mark"];
+    for what in ["skipped", "conflict", "written by flux", "down"].iter().chain(&dialects).chain(&shapes) {
         assert!(found.get(what).is_some_and(|count| *count >= 3), "{what}: {found:?}");
     }
     assert!(Repository::parse(LILLY).is_ok());
