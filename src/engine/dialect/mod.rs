@@ -12,7 +12,7 @@ mod render;
 
 pub use addition::{Addition, MissingField};
 pub(crate) use flux_v1::{Generated, GeneratedTag, Target};
-pub use flux_v1::{PolicyChange, PolicyChangeError, with_policies};
+pub use flux_v1::{PolicyChange, PolicyChangeError, is_release as is_flux_v1_release, with_policies};
 
 use super::{
     config::Config,
@@ -276,6 +276,11 @@ impl<'a> Claim<'a> {
 }
 
 impl Policy {
+    /// Whether it is followed as Flux v1's annotations say.
+    pub(crate) fn is_flux_v1(&self) -> bool {
+        matches!(&self.state, PolicyState::Usable { policy, .. } if policy.is_flux_v1())
+    }
+
     /// Whether the two want the same on every line.
     fn means_as(&self, other: &Policy) -> bool {
         let same_tags = match (&self.state, &other.state) {

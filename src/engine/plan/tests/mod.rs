@@ -4,4 +4,4 @@ mod explain;
 mod promotion;
 mod properties;
 mod pull;
-mod update;
+pub mod update;
