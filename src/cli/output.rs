@@ -2,7 +2,7 @@
 
 use super::worktree::Worktree;
 use crate::engine::{
-    plan::{Change, Skip},
+    plan::{Change, Shadowed, Skip},
     wording::unified,
 };
 use anstyle::{AnsiColor, Style};
@@ -73,13 +73,15 @@ pub struct Shown<'a> {
     pub missed: &'a [Missed],
     /// How many lines hold already what was asked for, where the command asked for something.
     pub current: Option<usize>,
+    /// How many lines hold what Flux and butler agree on, where Flux writes them.
+    pub agree: usize,
     /// The files were changed.
     pub written: bool,
 }
 
 /// Whether `--write` writes a change: not what Flux still writes, nor a downgrade, which takes a person's word.
 pub fn is_written(change: &Change) -> bool {
-    change.written_by.is_none() && !change.downgrade
+    change.shadowed.is_none() && !change.downgrade
 }
 
 /// An argument that no line answers to.
@@ -116,6 +118,9 @@ struct ChangeRow<'a> {
     environments: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     written_by: Option<&'a str>,
+    /// Why what stands there is not only behind, where somebody else writes the line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    differs: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -225,7 +230,8 @@ fn change_row(change: &Change) -> ChangeRow<'_> {
         reason: &change.reason,
         downgrade: change.downgrade,
         environments: &change.environments,
-        written_by: change.written_by.as_deref(),
+        written_by: change.shadowed.as_ref().map(|shadowed| &*shadowed.by),
+        differs: change.shadowed.as_ref().and_then(Shadowed::differs),
     }
 }
 
@@ -273,8 +279,11 @@ fn text(shown: &Shown<'_>, width: Option<usize>) -> String {
                 "a downgrade, or not known to be none: butler proposes it in a pull request, it never commits one",
             );
         }
-        if let Some(writer) = &change.written_by {
-            add(YELLOW, &format!("{writer} still writes this line: butler only watches"));
+        if let Some(shadowed) = &change.shadowed {
+            add(YELLOW, &format!("{} still writes this line: butler only watches", shadowed.by));
+            if let Some(why) = shadowed.differs() {
+                add(YELLOW, &format!("what stands there differs from what butler would have put there: {why}"));
+            }
         }
     }
     let why = |code: &str, reason: &str| {
@@ -291,15 +300,22 @@ fn text(shown: &Shown<'_>, width: Option<usize>) -> String {
     text + &wrapped(&summary(shown), width, 0, 2) + "\n"
 }
 
-/// `2 lines changed, 1 left to Flux, 1 downgrade only shown, 0 lines skipped`
+/// `2 lines changed, 2 left to Flux (1 differs), 5 agree with Flux, 1 downgrade only shown, 0 lines skipped`
 fn summary(shown: &Shown<'_>) -> String {
-    let Shown { changes, skipped, missed, current, written } = *shown;
+    let Shown { changes, skipped, missed, current, agree, written } = *shown;
     let counted = |n: usize, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
     let ours = changes.iter().filter(|change| is_written(change)).count();
-    let watched = changes.iter().filter(|change| change.written_by.is_some()).count();
+    let shadowed = || changes.iter().filter_map(|change| change.shadowed.as_ref());
+    let watched = shadowed().count();
+    let differ = shadowed().filter(|shadowed| shadowed.differs().is_some()).count();
     let mut parts = vec![format!("{} {}", counted(ours, "line"), if written { "changed" } else { "would change" })];
+    let verb = |n: usize, verb: &str| format!("{n} {verb}{}", if n == 1 { "s" } else { "" });
     if watched > 0 {
-        parts.push(format!("{watched} left to Flux"));
+        let differ = if differ > 0 { format!(" ({})", verb(differ, "differ")) } else { String::new() };
+        parts.push(format!("{watched} left to Flux{differ}"));
+    }
+    if agree > 0 {
+        parts.push(format!("{} with Flux", verb(agree, "agree")));
     }
     if changes.len() > ours + watched {
         parts.push(format!("{} only shown", counted(changes.len() - ours - watched, "downgrade")));
@@ -317,13 +333,16 @@ fn summary(shown: &Shown<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::manifest::{Edit, FieldPath, LineId, Position};
+    use crate::engine::{
+        manifest::{Edit, FieldPath, LineId, Position},
+        plan::Stands,
+    };
 
     fn hostile(field: &str) -> String {
         format!("{field}\n::error::x\u{1b}[2J\u{9b}1m")
     }
 
-    fn change(written_by: Option<&str>, downgrade: bool) -> Change {
+    fn change(written_by: Option<(&str, Stands)>, downgrade: bool) -> Change {
         let line = LineId { file: hostile("file"), object: None, document: 0, path: FieldPath::default() };
         Change {
             edit: Edit { blob: "".into(), span: 0..0, old: String::new(), new: String::new() },
@@ -338,7 +357,7 @@ mod tests {
             downgrade,
             environments: vec![hostile("dev"), hostile("prod")],
             automation: None,
-            written_by: written_by.map(hostile),
+            shadowed: written_by.map(|(by, stands)| Shadowed { by: hostile(by), stands }),
         }
     }
 
@@ -353,14 +372,15 @@ mod tests {
             policy: Some(hostile("policy")),
         };
         let missed = Missed { argument: hostile("argument"), reason: hostile("reason") };
-        let (changes, skipped, missed) = ([change(Some("Flux"), true)], [skip], [missed]);
+        let (changes, skipped, missed) =
+            ([change(Some(("Flux", Stands::Differs(hostile("why")))), true)], [skip], [missed]);
         let shown = Shown { changes: &changes, skipped: &skipped, missed: &missed, ..Shown::default() };
         let text = anstream::adapter::strip_str(&text(&shown, None)).to_string();
         let starts: Vec<&str> =
             text.lines().map(|line| line.split(' ').find(|word| !word.is_empty()).unwrap()).collect();
         assert_eq!(
             starts,
-            ["file", "-", "+", "reason", "one", "a", "Flux", "file", "no-match:", "argument", "no-line:", "0"],
+            ["file", "-", "+", "reason", "one", "a", "Flux", "what", "file", "no-match:", "argument", "no-line:", "0"],
             "{text}"
         );
         let plain = self::text(&shown, Some(40));
@@ -393,22 +413,25 @@ mod tests {
         }
     }
 
-    /// (written by Flux, downgrade) of each change, written, the summary
+    /// (written by Flux, downgrade) of each change, how many lines agree with Flux, written, the summary
     #[test]
     fn summaries_say_what_is_written() {
-        let (ours, flux, down) = ((false, false), (true, false), (false, true));
+        // A downgrade of Flux's lines: what stands there is newer.
+        let (ours, flux, down, differs) = ((false, false), (true, false), (false, true), (true, true));
         #[rustfmt::skip]
-        let cases: [(&[(bool, bool)], bool, &str); 5] = [
-            (&[], false, "0 lines would change, 0 lines skipped"),
-            (&[ours], false, "1 line would change, 0 lines skipped"),
-            (&[ours, ours], true, "2 lines changed, 0 lines skipped"),
-            (&[ours, flux, ours, down], true, "2 lines changed, 1 left to Flux, 1 downgrade only shown, 0 lines skipped"),
-            (&[flux, (true, true), down, down], false, "0 lines would change, 2 left to Flux, 2 downgrades only shown, 0 lines skipped"),
+        let cases: [(&[(bool, bool)], usize, bool, &str); 6] = [
+            (&[], 0, false, "0 lines would change, 0 lines skipped"),
+            (&[ours], 0, false, "1 line would change, 0 lines skipped"),
+            (&[ours, ours], 0, true, "2 lines changed, 0 lines skipped"),
+            (&[ours, flux, ours, down], 0, true, "2 lines changed, 1 left to Flux, 1 downgrade only shown, 0 lines skipped"),
+            (&[flux, differs, down, down], 1, false, "0 lines would change, 2 left to Flux (1 differs), 1 agrees with Flux, 2 downgrades only shown, 0 lines skipped"),
+            (&[differs, differs], 3, false, "0 lines would change, 2 left to Flux (2 differ), 3 agree with Flux, 0 lines skipped"),
         ];
-        for (changes, written, expected) in cases {
+        for (changes, agree, written, expected) in cases {
+            let stands = |down| if down { Stands::Differs(String::new()) } else { Stands::Waits { since: None } };
             let changes: Vec<Change> =
-                changes.iter().map(|(flux, down)| change(flux.then_some("Flux"), *down)).collect();
-            assert_eq!(summary(&Shown { changes: &changes, written, ..Shown::default() }), expected);
+                changes.iter().map(|(flux, down)| change(flux.then(|| ("Flux", stands(*down))), *down)).collect();
+            assert_eq!(summary(&Shown { changes: &changes, agree, written, ..Shown::default() }), expected);
         }
     }
 }

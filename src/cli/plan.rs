@@ -55,7 +55,8 @@ pub fn run(args: PlanArgs) -> Result<ExitCode, Failure> {
     if args.write {
         tree.write(&files)?;
     }
-    let shown = Shown { changes: &plan.changes, skipped: &plan.skipped, written: args.write, ..Shown::default() };
+    let UpdatePlan { changes, skipped, agree, .. } = &plan;
+    let shown = Shown { changes, skipped, agree: *agree, written: args.write, ..Shown::default() };
     output::plan(args.output, &shown, &files);
     note_nothing_followed(&tree, &bindings);
     output::note_partial(&tree, plan.skipped.iter().map(|skip| skip.reason.as_str()));
@@ -199,6 +200,7 @@ fn plan_once(
                     }
                 }
                 all.current += plan.current;
+                all.agree += plan.agree;
             }
         }
     }
@@ -229,6 +231,10 @@ fn answer(needs: &BTreeSet<Need>, given: &GivenTags, facts: &mut Facts, now: Tim
             Need::OwnWrites { branch, file } => {
                 let why = "there is no history to read".to_owned();
                 facts.own_writes.insert((branch.clone(), file.clone()), Fact::Unavailable { why, retry_at: None });
+            }
+            Need::FluxV1 { branch } => {
+                let why = "there is no history to read".to_owned();
+                facts.flux_v1.insert(branch.clone(), Fact::Unavailable { why, retry_at: None });
             }
         }
     }

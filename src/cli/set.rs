@@ -79,7 +79,14 @@ pub fn run(args: &SetArgs) -> Result<ExitCode, Failure> {
         .collect();
     output::plan(
         args.output,
-        &Shown { changes: &changes, skipped: &skipped, missed: &missed, current: Some(current), written: args.write },
+        &Shown {
+            changes: &changes,
+            skipped: &skipped,
+            missed: &missed,
+            current: Some(current),
+            written: args.write,
+            ..Shown::default()
+        },
         &files,
     );
     Ok(ExitCode::SUCCESS)

@@ -67,7 +67,7 @@ fn questions(need: &Need) -> Vec<Question> {
         Need::Times { repository, tags } => {
             tags.iter().map(|tag| Question::Time(repository.clone(), tag.clone())).collect()
         }
-        Need::OwnWrites { .. } => Vec::new(),
+        Need::OwnWrites { .. } | Need::FluxV1 { .. } => Vec::new(),
     }
 }
 

@@ -4,6 +4,7 @@ use super::{
     error::{GitError, Local, missing, oid},
     mirror::Mirror,
 };
+use crate::engine::dialect::is_flux_v1_release;
 use git2::{Commit, Oid, Repository};
 use jiff::Timestamp;
 use std::path::Path;
@@ -25,6 +26,15 @@ pub struct CommitInfo {
     /// When it was committed, as its committer's clock said.
     pub time: Timestamp,
     pub message: String,
+}
+
+impl CommitInfo {
+    /// Whether Flux v1 released images with it; what `own` is the email of is somebody's words in butler's mouth.
+    pub fn is_by_flux_v1(&self, own: &str) -> bool {
+        let CommitInfo { author, committer, message, .. } = self;
+        let people = [&author.name, &author.email, &committer.name, &committer.email];
+        people.iter().all(|who| *who != own) && is_flux_v1_release(people.map(String::as_str), message)
+    }
 }
 
 /// A commit that changed a file.

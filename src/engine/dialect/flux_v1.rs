@@ -5,9 +5,11 @@
 mod annotate;
 mod build;
 mod generated;
+mod release;
 mod target;
 
 pub use annotate::{PolicyChange, PolicyChangeError, with_policies};
+pub use release::is_release;
 pub(crate) use target::{Generated, GeneratedTag, Target};
 
 use super::{

@@ -12,7 +12,7 @@ mod render;
 
 pub use addition::{Addition, MissingField, Spot};
 pub(crate) use flux_v1::{Generated, GeneratedTag, Target};
-pub use flux_v1::{PolicyChange, PolicyChangeError, with_policies};
+pub use flux_v1::{PolicyChange, PolicyChangeError, is_release as is_flux_v1_release, with_policies};
 
 use super::{
     config::Config,
@@ -303,6 +303,11 @@ impl Policy {
         same_state
             && (key, file, position, image) == (&other.key, &other.file, &other.position, &other.image)
             && (digest, roots) == (&other.digest, &other.roots)
+    }
+
+    /// Whether it is followed as Flux v1's annotations say.
+    pub(crate) fn is_flux_v1(&self) -> bool {
+        matches!(&self.state, PolicyState::Usable { policy, .. } if policy.is_flux_v1())
     }
 
     /// Whether the two want the same on every line.

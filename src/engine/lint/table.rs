@@ -254,12 +254,7 @@ pub const LINTS: &[Lint] = &[
         summary: "a marker names a policy that is not there",
     },
     Lint { code: "registry-unavailable", severity: Warning, fixable: false, summary: "the registry did not answer" },
-    Lint {
-        code: "shared-line",
-        severity: Warning,
-        fixable: false,
-        summary: "another environment renders this file too",
-    },
+    Lint { code: "shared-line", severity: Error, fixable: false, summary: "another environment renders this file too" },
     Lint { code: "sops", severity: Notice, fixable: false, summary: "the file is encrypted with SOPS" },
     Lint {
         code: "substitution-unresolved",

@@ -47,7 +47,7 @@ pub(super) fn addition(snapshot: &Snapshot, field: &MissingField, value: String)
         downgrade: false,
         environments: Vec::new(),
         automation: None,
-        written_by: None,
+        shadowed: None,
     }
 }
 

@@ -128,6 +128,9 @@ pub enum OutcomeResult {
         downgrade: bool,
         /// Who writes it, where it is not butler.
         written_by: Option<String>,
+        /// Why what stands there is not only behind, where somebody else writes the line.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        differs: Option<String>,
     },
     Stays {
         code: String,
@@ -569,7 +572,8 @@ impl<'a> Told<'_, 'a> {
                     old: change.old.clone(),
                     new: change.new.clone(),
                     downgrade: change.downgrade,
-                    written_by: change.written_by.clone(),
+                    written_by: change.shadowed.as_ref().map(|shadowed| shadowed.by.clone()),
+                    differs: change.shadowed.as_ref().and_then(|shadowed| shadowed.differs()).map(str::to_owned),
                 },
                 (None, Some(skip)) => OutcomeResult::Stays { code: skip.code.to_string(), why: skip.reason.clone() },
                 (None, None) => OutcomeResult::Current { value: line.value.clone() },

@@ -28,6 +28,8 @@ pub enum Need {
     Times { repository: Repository, tags: Vec<String> },
     /// butler's own commits that changed a file, on a branch's first-parent history.
     OwnWrites { branch: String, file: String },
+    /// The newest release that Flux v1 committed, on a branch's first-parent history.
+    FluxV1 { branch: String },
 }
 
 /// A commit of butler's own that changed a file.
@@ -40,6 +42,13 @@ pub struct OwnWrite {
     pub after: Arc<Scan>,
 }
 
+/// A commit by somebody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignCommit {
+    pub commit: String,
+    pub at: Timestamp,
+}
+
 /// Everything asked so far. Facts only grow within an attempt.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
@@ -49,6 +58,8 @@ pub struct Facts {
     pub times: BTreeMap<Repository, BTreeMap<String, Fact<Option<Timestamp>>>>,
     /// By branch and file, newest first.
     pub own_writes: BTreeMap<(String, String), Fact<Arc<Vec<OwnWrite>>>>,
+    /// By branch; `None` where Flux v1 has committed nothing lately.
+    pub flux_v1: BTreeMap<String, Fact<Option<ForeignCommit>>>,
 }
 
 /// A plan, or the questions to answer before there can be one.

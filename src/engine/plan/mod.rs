@@ -15,6 +15,7 @@ mod promotion;
 mod rollout;
 mod scope;
 mod settled;
+mod shadow;
 mod snapshot;
 mod times;
 mod unmet;
@@ -26,7 +27,7 @@ pub use assign::{Assigned, Assignment, AssignmentTarget, assign};
 pub use explain::{
     ExplainInputs, ExplainStep, Explanation, NotHere, Outcome, OutcomeResult, Place, Subject, explain, subjects,
 };
-pub use facts::{Fact, Facts, Need, OwnWrite, Planned};
+pub use facts::{Fact, Facts, ForeignCommit, Need, OwnWrite, Planned};
 pub use files::Files;
 pub use hash::plan_hash;
 pub use promoted::Held;
@@ -36,6 +37,7 @@ pub use promotion::{
 pub use rollout::{Observation, Rollout, rollouts, versions};
 pub use scope::{Scope, Scopes, is_updated};
 pub(crate) use settled::Settled;
+pub use shadow::{Shadowed, Stands};
 pub use snapshot::{Entry, EntryKind, Snapshot, shown_name};
 pub use unmet::unmet;
 pub use update::{UpdateInputs, UpdatePlan, update};
@@ -70,8 +72,8 @@ pub struct Change {
     /// Index into [`crate::engine::dialect::Bindings::automations`]: the ImageUpdateAutomation whose commits these are,
     /// whoever writes them.
     pub automation: Option<usize>,
-    /// Somebody else writes this line (`Flux: ImageUpdateAutomation/ns/name`): planned and compared, never written.
-    pub written_by: Option<String>,
+    /// Somebody else writes this line: planned and compared, never written.
+    pub shadowed: Option<Shadowed>,
 }
 
 /// A line that follows a policy, or could be promoted, and does not change: why not.

@@ -6,6 +6,7 @@ use super::{
     attribution,
     history::{History, Stays, because, heed},
     settled::Line,
+    shadow::{Choice, Shadowed, flux_v1, stands},
     times::with_times,
     value::{UNPARSED, change, encrypted, untouchable, value_for},
 };
@@ -59,24 +60,39 @@ pub struct UpdatePlan {
     pub hand_edits: Vec<Decline>,
     /// How many lines hold what their policy wants already.
     pub current: usize,
+    /// How many of them somebody else writes: there butler agrees.
+    pub agree: usize,
+    /// How many lines that somebody else writes are among the skipped ones: nothing is known of what butler would write.
+    pub uncompared: usize,
 }
 
 /// Plans the update of one environment, or says what must be known first.
 pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
     let mut plan = UpdatePlan { environment: inputs.environment.name.to_owned(), ..UpdatePlan::default() };
     let mut needs = BTreeSet::new();
-    let choices = Choices { inputs, made: RefCell::default() };
+    let flux_v1 = flux_v1(inputs).unwrap_or_else(|need| {
+        needs.insert(need);
+        None
+    });
+    let choices = Choices { inputs, flux_v1, made: RefCell::default() };
     let ours = |file: &str| (inputs.environment.contains)(file);
-    let mut sort = |outcome, file: &str, position, key: &PolicyKey, plan: &mut UpdatePlan| match outcome {
-        Ok(None) => plan.current += 1,
-        Ok(Some(change)) => plan.changes.push(change),
-        Err(Stays::Needs(need)) => {
-            needs.insert(need);
+    let mut sort = |outcome, watched: bool, file: &str, position, key: &PolicyKey, plan: &mut UpdatePlan| {
+        match &outcome {
+            Ok(None) => plan.agree += usize::from(watched),
+            Ok(Some(_)) => {}
+            Err(_) => plan.uncompared += usize::from(watched),
         }
-        Err(Stays::Because(code, reason)) => plan.skipped.push(skip(file, position, key, code, reason)),
-        Err(Stays::Declined(edit, reason)) => {
-            plan.skipped.push(skip(file, position, key, "declined", reason));
-            plan.hand_edits.push(*edit);
+        match outcome {
+            Ok(None) => plan.current += 1,
+            Ok(Some(change)) => plan.changes.push(change),
+            Err(Stays::Needs(need)) => {
+                needs.insert(need);
+            }
+            Err(Stays::Because(code, reason)) => plan.skipped.push(skip(file, position, key, code, reason)),
+            Err(Stays::Declined(edit, reason)) => {
+                plan.skipped.push(skip(file, position, key, "declined", reason));
+                plan.hand_edits.push(*edit);
+            }
         }
     };
     // Lines are bound in the order of their files.
@@ -95,6 +111,7 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
             && choices.is_settled(binding, scan, settled.as_ref())
         {
             plan.current += 1;
+            plan.agree += usize::from(choices.other_writer(binding).is_some());
             continue;
         }
         let Some(line) = scan.lines.get(binding.line) else { continue };
@@ -106,7 +123,8 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
         if let ([binding], [settled], Ok(None)) = (bound, settled, &outcome) {
             *settled = choices.settle(binding, scan, line);
         }
-        sort(outcome, &binding.file, line.position, binding.key(), &mut plan);
+        let watched = choices.other_writer(binding).is_some();
+        sort(outcome, watched, &binding.file, line.position, binding.key(), &mut plan);
     }
     let mut added: Vec<Added<'_>> = Vec::new();
     for bound in inputs.bindings.additions.chunk_by(|a, b| a.field.line_id() == b.field.line_id()) {
@@ -119,7 +137,10 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
         let (field, key) = (&addition.field, &addition.policy.key);
         match outcome {
             Ok(Some(change)) => added.push(Added { field, change }),
-            outcome => sort(outcome, &field.file, field.patched.position, key, &mut plan),
+            outcome => {
+                let watched = choices.flux_v1.is_some();
+                sort(outcome, watched, &field.file, field.patched.position, key, &mut plan);
+            }
         }
     }
     inputs.bindings.settled.put_back(settled);
@@ -156,13 +177,16 @@ fn decide(choices: &Choices<'_>, binding: &Binding, scan: &Scan, line: &ImageLin
     let planned = entry.and_then(|entry| change(entry, &binding.file, scan, line, wanted.value.clone()));
     let Some(planned) = planned else { return Ok(None) };
     let follows = |environment: &str| binding.holds_for(environment);
+    let shadowed = choices
+        .other_writer(binding)
+        .map(|by| Shadowed { by: by.concat(), stands: stands(&wanted.choice(), binding.part, line) });
     let change = permitted(inputs, policy, &follows, wanted, planned)?;
-    let written_by = automation.and_then(|number| other_writer(inputs, number));
-    Ok(Some(Change { automation, written_by, ..change }))
+    Ok(Some(Change { automation, shadowed, ..change }))
 }
 
 /// What a policy wants on a line.
 struct Wanted {
+    policy: Arc<TagPolicy>,
     chosen: Rc<Chosen>,
     value: String,
     step: Step,
@@ -184,6 +208,13 @@ impl Step {
     }
 }
 
+impl Wanted {
+    fn choice(&self) -> Choice<'_> {
+        let Wanted { policy, chosen, step, .. } = self;
+        Choice { policy, repository: &chosen.image.repository, tag: &chosen.tag, lower: *step == Step::Down }
+    }
+}
+
 /// The value that a policy wants; `None` where what stands there is to stay.
 fn wanted(choices: &Choices<'_>, policy: &Arc<Policy>, part: Part, line: &ImageLine) -> Result<Option<Wanted>, Stays> {
     let (repository, tags) = match &policy.state {
@@ -198,7 +229,7 @@ fn wanted(choices: &Choices<'_>, policy: &Arc<Policy>, part: Part, line: &ImageL
     if alike {
         let chosen = choices.of(policy, repository, tags)?;
         if let Some(becomes) = chosen.replacements.get(part, &line.value) {
-            return Ok(becomes.map(|(value, step)| Wanted { chosen, value, step }));
+            return Ok(becomes.map(|(value, step)| Wanted { policy: tags.clone(), chosen, value, step }));
         }
     }
     let Some(Selected { chosen, digest, step }) = select(choices, policy, repository, tags, line)? else {
@@ -215,7 +246,7 @@ fn wanted(choices: &Choices<'_>, policy: &Arc<Policy>, part: Part, line: &ImageL
     if alike {
         chosen.replacements.put(part, &line.value, becomes.clone());
     }
-    Ok(becomes.map(|(value, step)| Wanted { chosen, value, step }))
+    Ok(becomes.map(|(value, step)| Wanted { policy: tags.clone(), chosen, value, step }))
 }
 
 /// Whether what is put there depends on the policy's choice and the value alone: not so where there is no marker, or where
@@ -265,7 +296,12 @@ fn decide_addition(choices: &Choices<'_>, added: &Addition) -> Result<Option<Cha
     let Some(wanted) = wanted(choices, &added.policy, field.part, &field.patched)? else { return Ok(None) };
     let planned = addition(inputs.snapshot, field, wanted.value.clone());
     let follows = |environment: &str| added.holds_for(environment);
-    permitted(inputs, &added.policy, &follows, wanted, planned).map(Some)
+    let shadowed = choices
+        .flux_v1
+        .as_ref()
+        .map(|by| Shadowed { by: by.clone(), stands: stands(&wanted.choice(), field.part, &field.patched) });
+    let change = permitted(inputs, &added.policy, &follows, wanted, planned)?;
+    Ok(Some(Change { shadowed, ..change }))
 }
 
 /// The Flux automation whose rules the line is written by; a skip where the branch has automations and all of them
@@ -300,15 +336,11 @@ fn automation(inputs: &UpdateInputs<'_>, binding: &Binding) -> Result<Option<usi
     )
 }
 
-/// Flux, where the automation is active and butler was not told to take over.
-fn other_writer(inputs: &UpdateInputs<'_>, automation: usize) -> Option<String> {
-    let automation = inputs.bindings.automations.get(automation)?;
-    (!automation.suspended && !inputs.take_over).then(|| format!("Flux: {}", automation.object))
-}
-
 /// What the lines of one plan share: a policy's choice is made once, when a line asks for it first.
 struct Choices<'a> {
     inputs: &'a UpdateInputs<'a>,
+    /// Flux v1, where it still writes.
+    flux_v1: Option<String>,
     made: RefCell<HashMap<*const Policy, Result<Rc<Chosen>, Stays>>>,
 }
 
@@ -371,6 +403,23 @@ impl Choices<'_> {
 }
 
 impl Choices<'_> {
+    /// Who writes a line in butler's place, where butler was not told to take over: an automation of Flux that is not
+    /// suspended, or Flux v1.
+    fn other_writer(&self, binding: &Binding) -> Option<[&str; 2]> {
+        let UpdateInputs { bindings, branch, take_over, .. } = *self.inputs;
+        match &binding.automations {
+            Some(following) if !take_over => {
+                let mut following = following.iter().filter_map(|number| bindings.automations.get(*number));
+                let by = following.find(|by| !by.suspended && by.is_of_branch(branch))?;
+                Some(["Flux: ", &by.object])
+            }
+            None if binding.policy.as_ref().is_ok_and(|policy| policy.is_flux_v1()) => {
+                self.flux_v1.as_deref().map(|by| ["", by])
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the line is known to hold what its policy wants.
     fn is_settled(&self, binding: &Binding, scan: &Arc<Scan>, known: Option<&Line>) -> bool {
         let (Some(known), Ok(policy)) = (known, &binding.policy) else { return false };

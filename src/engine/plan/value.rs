@@ -99,6 +99,6 @@ pub(super) fn change(entry: &Entry, file: &str, scan: &Scan, line: &ImageLine, v
         downgrade: false,
         environments: Vec::new(),
         automation: None,
-        written_by: None,
+        shadowed: None,
     })
 }

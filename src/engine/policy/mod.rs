@@ -179,6 +179,11 @@ impl TagPolicy {
         }
     }
 
+    /// Whether it is one of Flux v1's patterns.
+    pub fn is_flux_v1(&self) -> bool {
+        matches!(&self.order, CompiledOrder::Flux1(_))
+    }
+
     /// Whether a tag without a time is never replaced, nor chosen, as with Flux v1: its age cannot be told.
     pub fn wants_every_time(&self) -> bool {
         matches!(&self.order, CompiledOrder::Flux1(pattern) if pattern.by_time())

@@ -129,10 +129,12 @@ fn result(outcome: &Outcome, told: &[&str]) -> String {
     let place = format!("{}:{}{environment}", outcome.file, at(outcome.position));
     match &outcome.result {
         OutcomeResult::Current { value } => format!("{place}: {value} is current"),
-        OutcomeResult::Changes { old, new, downgrade, written_by } => {
+        OutcomeResult::Changes { old, new, downgrade, written_by, differs } => {
             let old = if old.is_empty() { "nothing" } else { old };
             let note = if *downgrade { "; a downgrade: proposed in a pull request, never committed" } else { "" };
-            let writer = written_by.as_ref().map(|by| format!("; {by} writes it, butler only watches"));
+            let differs = differs.as_ref().map(|why| format!(", and what stands there differs: {why}"));
+            let differs = differs.unwrap_or_default();
+            let writer = written_by.as_ref().map(|by| format!("; {by} writes it, butler only watches{differs}"));
             format!("{place}: {old} -> {new}{note}{}", writer.unwrap_or_default())
         }
         OutcomeResult::Stays { code, why } if told.contains(&why.as_str()) => format!("{place}: stays, {code}"),

@@ -2,6 +2,7 @@
 
 use super::escape::code;
 use crate::engine::memory::{MEMORY_REF, SealError};
+use sha2::{Digest, Sha256};
 
 /// A check run's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +76,16 @@ pub fn memory_refused(trouble: &MemoryTrouble, found: Option<&str>, last_seen: O
 /// Said on the commit that the memory was refused on, once it is believed again.
 pub fn memory_mended() -> CheckText {
     CheckText { title: "butler's memory is in order again".into(), summary: "Work goes on.\n".into() }
+}
+
+/// The same words have the same fingerprint.
+pub fn fingerprint(text: &CheckText) -> String {
+    let mut hasher = Sha256::new();
+    for part in [&text.title, &text.summary] {
+        hasher.update(part.as_bytes());
+        hasher.update([0]);
+    }
+    hex::encode(hasher.finalize())
 }
 
 /// `1 promotion`, `2 promotions`.

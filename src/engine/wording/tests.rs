@@ -1,16 +1,17 @@
 //! Commits, pull requests and replies, with hostile names too.
 
 use super::{
-    CheckText, Finding, Situation, config_invalid, findings, promotion_commit, promotion_pull, reply, subject, summary,
-    update_commit, update_commits, update_pull,
+    Agreement, CheckText, Finding, Situation, Watched, agreement, config_invalid, findings, promotion_commit,
+    promotion_pull, reply, subject, summary, update_commit, update_commits, update_pull,
 };
 use crate::engine::{
     command::Permission,
     config::Config,
+    dialect::Problem,
     image::Repository,
     manifest::{Edit, FieldPath, LineId, ObjectId, Position, Step},
     memory::{Decision, Hold, Intent, Memory, Outcome, Reach, Request, Way},
-    plan::{Change, PromotionPlan, Skip, UpdatePlan},
+    plan::{Change, PromotionPlan, Shadowed, Skip, Stands, UpdatePlan},
 };
 use jiff::Timestamp;
 use pulldown_cmark::{Event, Options, Parser, Tag};
@@ -36,7 +37,7 @@ fn change(component: &str, old: &str, new: &str) -> Change {
         downgrade: false,
         environments: Vec::new(),
         automation: None,
-        written_by: None,
+        shadowed: None,
     }
 }
 
@@ -281,13 +282,25 @@ fn outside_text_is_text_only() {
         foreign(&summary(std::slice::from_ref(&bad)), hostile);
         let CheckText { summary: text, .. } = config_invalid(&[(*hostile).into()]);
         foreign(&text, hostile);
+        let problem = Problem {
+            code: "policy-invalid",
+            file: (*hostile).into(),
+            position: skip.position,
+            message: (*hostile).into(),
+        };
         let unmatched = Skip { code: "no-match".into(), ..skip };
         let found = [
             Finding::of(hostile, &unmatched).unwrap(),
             Finding::protected(hostile, hostile, hostile),
             Finding::no_branch(hostile, hostile),
+            Finding::of_problem(Some(*hostile), &problem).unwrap(),
         ];
         foreign(&findings(&found).summary, hostile);
+        let others = [Stands::Waits { since: None }, Stands::Differs((*hostile).into())].map(|stands| {
+            let shadowed = Some(Shadowed { by: (*hostile).into(), stands });
+            Watched::of(hostile, &Change { shadowed, ..bad.clone() }).unwrap()
+        });
+        foreign(&agreement(&Agreement { others: others.into(), ..Agreement::default() }).summary, hostile);
         let said = |outcome| {
             let decisions = [outcome, Outcome::Status].map(|outcome| Decision { line: (*hostile).into(), outcome });
             reply(&decisions, &Situation::default())

@@ -18,6 +18,7 @@ mod said;
 mod session;
 mod status;
 mod sweep;
+mod telling;
 mod updates;
 
 pub use effect::Effect;

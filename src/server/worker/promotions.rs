@@ -84,11 +84,9 @@ impl Session<'_> {
         let plan = self.plan_promotion(edge, sides, automatic, &components).await?;
         self.note_hand_edits(&plan.hand_edits, &to_branch).await?;
         self.note_stopped(&edge.to.name, &to.snapshot, &plan.skipped);
-        let to_mend = plan.skipped.iter().filter(|skip| matches!(&*skip.code, "shared-line" | "circuit-breaker"));
-        self.findings.extend(to_mend.filter_map(|skip| Finding::of(&edge.to.name, skip)));
+        self.findings.extend(plan.skipped.iter().filter_map(|skip| Finding::of(&edge.to.name, skip)));
         let declined = plan.skipped.iter().filter(|skip| skip.code == "declined");
-        self.declined.extend(declined.clone().map(|skip| (edge.to.name.clone(), skip.reason.clone())));
-        self.findings.extend(declined.filter_map(|skip| Finding::of(&edge.to.name, skip)));
+        self.declined.extend(declined.map(|skip| (edge.to.name.clone(), skip.reason.clone())));
         let by = requested.as_ref().map(|requested| requested.by.clone());
         let asked_for = requested.is_some() || edge.promotion.open != Open::Command;
         match edge.promotion.write {

@@ -132,6 +132,7 @@ impl Worker {
             stopped: BTreeSet::new(),
             merge_methods: info.merge_methods.clone(),
             findings: Vec::new(),
+            agreement: wording::Agreement::default(),
             look_again: false,
         };
         if let Err(trouble) = session.recall().await? {
@@ -280,6 +281,7 @@ impl Session<'_> {
         let mut moved = self.update_all().await?;
         moved |= self.promote_all().await?;
         self.tell_findings().await?;
+        self.tell_agreement().await?;
         self.restate_merges().await?;
         Ok(moved)
     }

@@ -50,6 +50,8 @@ pub struct Session<'a> {
     pub merge_methods: Vec<MergeMethod>,
     /// What keeps lines from being updated, for the check run.
     pub findings: Vec<wording::Finding>,
+    /// What became of the lines that Flux writes.
+    pub agreement: wording::Agreement,
     /// Something could not be asked: look again soon.
     pub look_again: bool,
 }

@@ -1,17 +1,14 @@
 //! Updates of environments: planned with facts until nothing is missing, then written the environment's way.
 
-use super::{Effect, WorkError, promotions::update_head, publish::Published, pulls::PullWork, session::Session};
+use super::{WorkError, promotions::update_head, publish::Published, pulls::PullWork, session::Session};
 use crate::{
-    adapters::{
-        git::{BranchState, Identity},
-        github::Conclusion,
-    },
+    adapters::git::{BranchState, CommitInfo, Identity},
     engine::{
         config::{Environment, Merge, UnparsedFiles, UpdateMode},
         memory::{Decline, line_file, line_key},
         plan::{
-            Change, Fact, Need, Planned, Scopes, Skip, Snapshot, UpdateInputs, UpdatePlan, component_of, is_updated,
-            plan_hash, update,
+            Change, Fact, ForeignCommit, Need, Planned, Scopes, Skip, Snapshot, UpdateInputs, UpdatePlan, component_of,
+            is_updated, plan_hash, update,
         },
         wording::{self, Finding, Stopped, update_commit, update_commits},
     },
@@ -24,8 +21,8 @@ use std::{collections::BTreeSet, sync::Arc};
 pub const ROUNDS: usize = 8;
 /// How many commits are searched for who set a line back.
 const LATELY: usize = 50;
-/// The store's scope of what the check run said last, and on which commit.
-const FINDINGS_TOLD: &str = "findings-told";
+/// How many commits are searched for one of Flux v1's: more than two weeks of a busy repository.
+const FLUX_V1_LATELY: usize = 2_000;
 /// How long a list of tags that no event made stale is used again: many pushes in a row cost one question.
 const TAGS_FRESH: SignedDuration = SignedDuration::from_secs(30);
 
@@ -65,8 +62,9 @@ impl Session<'_> {
         self.declined.extend(declined.map(|skip| (environment.name.clone(), skip.reason.clone())));
         self.note_stopped(&environment.name, &state.snapshot, &plan.skipped);
         self.note_hand_edits(&plan.hand_edits, &branch).await?;
+        self.note_shadow(&environment.name, &plan);
 
-        let ours = plan.changes.iter().filter(|change| change.written_by.is_none());
+        let ours = plan.changes.iter().filter(|change| change.shadowed.is_none());
         let (careful, direct): (Vec<Change>, Vec<Change>) = ours.cloned().partition(|change| change.downgrade);
         let mut by_pull = careful;
         let mut why = "A downgrade is never committed without a person's word.";
@@ -236,6 +234,16 @@ impl Session<'_> {
                     let fact = Fact::Known { value: Arc::new(writes), as_of: now };
                     self.facts.own_writes.insert((branch.clone(), file.clone()), fact);
                 }
+                Need::FluxV1 { branch } => {
+                    let Some(head) = self.head(branch).cloned() else { continue };
+                    let (mirror, email) = (self.mirror.clone(), self.identity.commit_email());
+                    let value = Self::blocking(move || {
+                        let history = mirror.first_parent_history(&head, FLUX_V1_LATELY)?;
+                        Ok(history.into_iter().find(|commit| commit.is_by_flux_v1(&email)))
+                    });
+                    let value = value.await?.map(|CommitInfo { id, time, .. }| ForeignCommit { commit: id, at: time });
+                    self.facts.flux_v1.insert(branch.clone(), Fact::Known { value, as_of: now });
+                }
                 Need::Tags(repository) => {
                     let cached = self.worker.store.cached_tags(repository).await?;
                     let fresh = |as_of| as_of >= self.worker.started && now.duration_since(as_of) < TAGS_FRESH;
@@ -304,36 +312,6 @@ impl Session<'_> {
             Ok(others.map(|version| version.commit.author.name))
         })
         .await
-    }
-
-    /// A check run on the default branch's head says what keeps lines from being updated: once for each set of findings,
-    /// and on each new head while somebody has to act.
-    pub async fn tell_findings(&mut self) -> Result<(), WorkError> {
-        let (store, now, key) = (&self.worker.store, self.worker.clock.now(), self.repo.to_string());
-        let Some(head) = self.head(&self.default_branch).cloned() else { return Ok(()) };
-        let failing = self.findings.iter().any(|finding| finding.failing);
-        let told = match self.findings.is_empty() {
-            true => String::new(),
-            false => wording::fingerprint(&self.findings),
-        };
-        let before: Option<((String, String), _)> = store.fact(FINDINGS_TOLD, &key).await?;
-        let (told_at, told_before) = before.map(|(before, _)| before).unwrap_or_default();
-        let same = told == told_before && (!failing || told_at == head);
-        // A head without findings needs no check run, unless it carries one that says otherwise.
-        let nothing_to_mend = told.is_empty() && told_at != head;
-        if !same && !nothing_to_mend {
-            let conclusion = match (self.findings.is_empty(), failing) {
-                (true, _) => Conclusion::Success,
-                (false, false) => Conclusion::Neutral,
-                (false, true) => Conclusion::Failure,
-            };
-            let check = Effect::check(&head, "butler/update", conclusion, wording::findings(&self.findings));
-            store.enqueue(&[check.job(self.repo)?], now).await?;
-        }
-        if !same {
-            store.put_fact(FINDINGS_TOLD, &key, &(head, told), now).await?;
-        }
-        Ok(())
     }
 }
 

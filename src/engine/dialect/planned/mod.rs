@@ -145,7 +145,7 @@ impl Repo {
                         let value = Some(format!("sha256:{}", "0".repeat(64)));
                         facts.digests.insert((repository, tag), Fact::Known { value, as_of: now });
                     }
-                    Need::OwnWrites { .. } => unreachable!("planned without a history"),
+                    Need::OwnWrites { .. } | Need::FluxV1 { .. } => unreachable!("planned without a history"),
                 }
             }
         };

@@ -5,4 +5,4 @@ mod promotion;
 mod properties;
 mod pull;
 mod shapes;
-mod update;
+pub mod update;

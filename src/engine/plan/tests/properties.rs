@@ -280,7 +280,7 @@ impl Made {
             Need::Times { repository, tags } => {
                 facts.times.entry(repository).or_default().extend(tags.into_iter().map(|tag| (tag, known(None))));
             }
-            Need::OwnWrites { .. } => panic!("no history is read"),
+            Need::OwnWrites { .. } | Need::FluxV1 { .. } => panic!("no history is read"),
         }
     }
 
@@ -475,7 +475,7 @@ fn the_repositories_made_here_do_have_updates() {
                 _ => "flux v1",
             };
             *found.entry(dialect).or_default() += 1;
-            *found.entry("written by flux").or_default() += usize::from(change.written_by.is_some());
+            *found.entry("written by flux").or_default() += usize::from(change.shadowed.is_some());
             *found.entry("down").or_default() += usize::from(change.downgrade);
         }
     }

@@ -6,7 +6,10 @@ use crate::engine::{
     image::{Repository, Tag},
     manifest::{FileKind, scan},
     memory::{Decline, Hold, Memory, PullRecord, Reach, line_key},
-    plan::{Entry, EntryKind, Fact, Facts, Need, OwnWrite, Planned, Scope, Snapshot, UpdateInputs, UpdatePlan, update},
+    plan::{
+        Entry, EntryKind, Fact, Facts, ForeignCommit, Need, OwnWrite, Planned, Scope, Snapshot, UpdateInputs,
+        UpdatePlan, update,
+    },
     testing::{Files, only_line},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -66,6 +69,7 @@ pub struct World {
     pub digest: Option<Fact<Option<String>>>,
     pub memory: Memory,
     pub writes: Option<Fact<Arc<Vec<OwnWrite>>>>,
+    flux_v1: Option<Fact<Option<ForeignCommit>>>,
     pub downgrade: Downgrade,
     pub edit_unparsed: bool,
     pub take_over: bool,
@@ -94,6 +98,7 @@ impl World {
             digest: known(Some(DIGEST.to_owned())),
             memory: Memory::new(),
             writes: known(Arc::default()),
+            flux_v1: known(None),
             downgrade: Downgrade::PullRequest,
             edit_unparsed: true,
             take_over: false,
@@ -139,6 +144,7 @@ impl World {
         for file in self.files.0.keys() {
             facts.own_writes.extend(self.writes.clone().map(|fact| (("main".to_owned(), file.clone()), fact)));
         }
+        facts.flux_v1.extend(self.flux_v1.clone().map(|fact| ("main".to_owned(), fact)));
         let others: Vec<Box<dyn Fn(&str) -> bool>> =
             self.others.iter().map(|folder| Box::new(move |file: &str| file.starts_with(folder)) as _).collect();
         let others: Vec<Scope<'_>> = self
@@ -348,7 +354,7 @@ fn what_a_change_says() {
     assert_eq!(change.image, Some(app()));
     assert_eq!(change.component, "web");
     assert_eq!(change.position.to_string(), "9:16");
-    assert!(!change.downgrade && change.written_by.is_none());
+    assert!(!change.downgrade && change.shadowed.is_none());
     assert_eq!(change.reason, "1.2.0 is the highest of 3 versions in `1.x` (of 4 tags)");
 }
 
@@ -370,7 +376,53 @@ fn who_writes_a_line_beside_butler() {
         (World::new(), None, None),
     ] {
         let change = &world.ready().changes[0];
-        assert_eq!((change.written_by.as_deref(), change.automation), (writer, automation));
+        let by = change.shadowed.as_ref().map(|shadowed| shadowed.by.as_str());
+        assert_eq!((by, change.automation), (writer, automation));
+    }
+}
+
+/// When Flux v1 released something last, in hours before now.
+#[test]
+fn flux_v1_is_the_writer_while_it_releases() {
+    let annotated =
+        "metadata: {name: web, annotations: {fluxcd.io/automated: \"true\", fluxcd.io/tag.c: \"semver:1.x\"}}";
+    let text = APP.replace("metadata: {name: web}", annotated).replace(" # {\"$imagepolicy\": \"ns:app\"}", "");
+    let flux_v1 = World::new().file("apps/dev/app.yaml", &text);
+    let by = Some("Flux v1: released 0123456 at 2026-02-28 12:00 UTC");
+    for (world, hours, take_over, expected) in [
+        (&flux_v1, Some(24), false, by),
+        (&flux_v1, Some(24), true, None),
+        (&flux_v1, Some(14 * 24), false, None),
+        (&flux_v1, None, false, None),
+        // It has no say where its annotations are not.
+        (&World::new(), Some(24), false, None),
+    ] {
+        let at = |hours| now() - SignedDuration::from_hours(hours);
+        let last = hours.map(|hours| ForeignCommit { commit: "0123456789".into(), at: at(hours) });
+        let plan = World { flux_v1: known(last), take_over, ..world.clone() }.ready();
+        let [change] = &plan.changes[..] else { panic!("{plan:?}") };
+        assert_eq!(change.new, "example.com/app:1.2.0");
+        assert_eq!(change.shadowed.as_ref().map(|shadowed| shadowed.by.as_str()), expected, "{hours:?} {take_over}");
+    }
+    let Planned::Needs(needs) = (World { flux_v1: None, ..flux_v1 }).planned() else { panic!("nothing is asked") };
+    assert_eq!(needs.into_iter().collect::<Vec<_>>(), [Need::FluxV1 { branch: "main".into() }]);
+}
+
+#[test]
+fn lines_of_another_writer_are_counted() {
+    let flux = World::new().file("flux/automation.yaml", AUTOMATION);
+    let unresolved = |world: World| world.app_marker("-none");
+    for (world, expected) in [
+        (flux.clone(), (0, 0, 1)),
+        (flux.clone().app("1.0.0", "1.2.0"), (1, 0, 0)),
+        (unresolved(flux.clone()), (0, 1, 0)),
+        (World { take_over: true, ..flux.app("1.0.0", "1.2.0") }, (0, 0, 0)),
+        (World::new().app("1.0.0", "1.2.0"), (0, 0, 0)),
+        (unresolved(World::new()), (0, 0, 0)),
+    ] {
+        let plan = world.ready();
+        let shadowed = plan.changes.iter().filter(|change| change.shadowed.is_some()).count();
+        assert_eq!((plan.agree, plan.uncompared, shadowed), expected, "{plan:?}");
     }
 }
 
