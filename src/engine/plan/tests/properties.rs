@@ -95,8 +95,9 @@ fn lines() -> impl Strategy<Value = String> {
     })
 }
 
-/// A workload with annotations of Flux v1, of the app.lilly.com style, or none.
-fn workload() -> impl Strategy<Value = String> {
+/// A workload with annotations of Flux v1, of the app.lilly.com style, or none. `marked`: how often a marker wants the
+/// same value as an annotation.
+fn workload(marked: f64) -> impl Strategy<Value = String> {
     let annotations = prop::sample::select(&[
         "{fluxcd.io/automated: 'true'}",
         "{fluxcd.io/automated: 'true', fluxcd.io/tag.c: 'semver:~1'}",
@@ -111,8 +112,7 @@ fn workload() -> impl Strategy<Value = String> {
     let value = prop::sample::select(&["1.0.0", "1.9.0", "dev-1", "sha-06c5953", "gone"]);
     let quote = prop::sample::select(&["", "'", "\""]);
     let name = prop::sample::select(&["a", "b"]);
-    // Now and then a marker wants the same value as an annotation.
-    let marked = prop::bool::weighted(0.15);
+    let marked = prop::bool::weighted(marked);
     (name, annotations, value, quote, marked).prop_map(|(name, annotations, value, quote, marked)| {
         let lilly = annotations.contains("lilly");
         let asked = marked || annotations.contains("automated") && !annotations.contains("locked");
@@ -133,7 +133,7 @@ fn workload() -> impl Strategy<Value = String> {
 /// What is in the folder of a generator: its values go to the patch file.
 fn generated() -> impl Strategy<Value = Vec<(String, String)>> {
     let patch = proptest::option::of(prop::sample::select(&["kind: ConfigMap\n", "kind: ConfigMap\r\ndata: {}"]));
-    (prop::sample::select(&["apps/dev/gen", "apps/prod/gen"]), workload(), patch).prop_map(|(folder, workload, patch)| {
+    (prop::sample::select(&["apps/dev/gen", "apps/prod/gen"]), workload(0.0), patch).prop_map(|(folder, workload, patch)| {
         let generator =
             "version: 1\npatchUpdated:\n  generators:\n  - command: kustomize build .\n  patchFile: flux-patch.yaml\n";
         let mut files = vec![
@@ -210,7 +210,7 @@ fn tags() -> impl Strategy<Value = Vec<Tag>> {
 
 fn repository() -> impl Strategy<Value = Made> {
     let others = prop_oneof![shapes::release(), shapes::images(), shapes::flow(), shapes::anchored()];
-    let documents = prop::collection::vec(prop_oneof![lines(), workload(), others], 1..4);
+    let documents = prop::collection::vec(prop_oneof![lines(), workload(0.15), others], 1..4);
     let text = (documents, prop::bool::weighted(0.1)).prop_map(|(documents, mark)| {
         let text = documents.join("---\n");
         if mark { format!("\u{feff}{text}") } else { text }
@@ -220,7 +220,8 @@ fn repository() -> impl Strategy<Value = Made> {
     let files = (files, json).prop_map(|(files, json)| files.into_iter().chain(json).collect::<Vec<_>>());
     let generated = proptest::option::weighted(0.4, generated());
     (files, policies(), generated, config(), tags()).prop_map(|(drawn, policies, generated, config, tags)| {
-        // A native policy would write the base line that an annotation patches: each what it wants, one after the other.
+        // A native policy, as a marker, would write the base line that an annotation patches: each what it wants, one after
+        // the other.
         let config = if generated.is_some() { Config::whole_repository() } else { config };
         let unasked = if config.images.is_empty() { String::new() } else { VALUE.to_string() };
         let all = drawn.into_iter().chain(policies).map(|(file, text)| (file.to_owned(), text));
