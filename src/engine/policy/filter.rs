@@ -12,15 +12,30 @@ pub const DEFAULT_EXCLUSION: &str = r"^.*\.sig$";
 pub(super) enum Exclusions {
     /// [`DEFAULT_EXCLUSION`], without the cost of a regular expression.
     Default,
-    Patterns(Vec<Pattern>),
+    /// With their texts, in the order of those.
+    Patterns(Vec<(String, Pattern)>),
+}
+
+impl PartialEq for Exclusions {
+    fn eq(&self, other: &Self) -> bool {
+        self.texts().eq(other.texts())
+    }
 }
 
 impl Exclusions {
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let (default, patterns) = match self {
+            Exclusions::Default => (Some(DEFAULT_EXCLUSION), [].as_slice()),
+            Exclusions::Patterns(patterns) => (None, patterns.as_slice()),
+        };
+        default.into_iter().chain(patterns.iter().map(|(text, _)| text.as_str()))
+    }
+
     pub fn exclude(&self, tag: &str) -> bool {
         match self {
             // `.` matches no line break.
             Exclusions::Default => tag.strip_suffix(".sig").is_some_and(|rest| !rest.contains('\n')),
-            Exclusions::Patterns(patterns) => patterns.iter().any(|p| p.regex.is_match(tag)),
+            Exclusions::Patterns(patterns) => patterns.iter().any(|(_, pattern)| pattern.regex.is_match(tag)),
         }
     }
 }
@@ -73,6 +88,12 @@ enum Piece {
     Text(String),
     /// The first of these that took part in the match: several groups may have one name.
     Groups(Vec<usize>),
+}
+
+impl PartialEq for Filter {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.pattern_text, &self.extract_text) == (&other.pattern_text, &other.extract_text)
+    }
 }
 
 impl Filter {
