@@ -1,6 +1,6 @@
 //! Policies of butler.yaml.
 
-use super::{Repo, repo};
+use super::{Repo, bind, config, repo};
 
 const APP: &str = "kind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: {containers: [\n  {name: a, image: 'r.io/app:1.0.0'},\n  {name: b, image: r.io/app},\n  {name: c, image: r.io/other:1.0.0}]}}}\n";
 const CONFIG: &str = "version: 1\nenvironments: {dev: {path: dev}, prod: {path: prod}}\nimages:\n- image: r.io/app\n  policy: {semver: 1.x}\n";
@@ -56,15 +56,11 @@ fn policies_that_agree() {
 }
 
 #[test]
-fn a_policy_that_cannot_be() {
-    let config = CONFIG.replace("1.x", "'>>1'");
-    let repo = repo(&[("dev/a.yaml", APP)]).config(&config);
-    assert_eq!(repo.plan_for("dev").codes(), ["policy-invalid"]);
-    assert!(
-        repo.problems()[0].starts_with("butler.yaml:4:10 policy-invalid r.io/app: semver range"),
-        "{:?}",
-        repo.problems()
-    );
+fn where_they_are_defined() {
+    let config = config::parse(".github/butler.yaml", CONFIG).unwrap();
+    let bindings = bind(&repo(&[("dev/a.yaml", APP)]).snapshot(), &config);
+    let [policy] = &bindings.policies[..] else { panic!("{:?}", bindings.policies) };
+    assert_eq!((policy.key.to_string(), policy.file.as_str()), ("butler.yaml:r.io/app".into(), ".github/butler.yaml"));
 }
 
 /// A release whose tag goes to a patch file, which may be there already.
