@@ -48,6 +48,16 @@ pub enum DigestReflection {
     Always,
 }
 
+impl DigestReflection {
+    pub fn word(self) -> &'static str {
+        match self {
+            DigestReflection::Never => "never",
+            DigestReflection::IfNotPresent => "if-not-present",
+            DigestReflection::Always => "always",
+        }
+    }
+}
+
 /// A policy that somebody wrote into the repository, with all that keeps it from being followed.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -190,14 +200,14 @@ fn bind_after(
     bindings.additions.sort_by_cached_key(|addition| addition.field.line_id());
     let lines = shared.chunk_by(|a, b| (&a.file, a.line) == (&b.file, b.line));
     let lines = lines.filter_map(|bound| {
-        let message = conflicting(bound.iter().map(Binding::claim))?;
+        let message = conflicting(bound, Binding::claim)?;
         let first = bound.first()?;
         let position = snapshot.scans.get(&first.file)?.lines.get(first.line)?.position;
         Some(Problem { code: "policy-conflict", file: first.file.to_string(), position, message })
     });
     let additions = bindings.additions.chunk_by(|a, b| a.field.line_id() == b.field.line_id());
     let additions = additions.filter_map(|bound| {
-        let message = conflicting(bound.iter().map(Addition::claim))?;
+        let message = conflicting(bound, Addition::claim)?;
         let MissingField { base, patched, .. } = &bound.first()?.field;
         Some(Problem { code: "policy-conflict", file: base.clone(), position: patched.position, message })
     });
@@ -206,13 +216,19 @@ fn bind_after(
     bindings
 }
 
-/// What is wrong with several claims to one value, in any environment.
-fn conflicting<'a>(claims: impl Iterator<Item = Claim<'a>> + Clone) -> Option<String> {
-    claims.clone().skip(1).zip(claims).find_map(|(other, before)| {
-        let together = before.environments.is_empty()
-            || other.environments.is_empty()
-            || before.environments.iter().any(|name| other.environments.contains(name));
-        if together { conflict([before, other]) } else { None }
+/// What is wrong with what is bound to one value, in any environment.
+fn conflicting<B>(bound: &[B], claim: impl Fn(&B) -> Claim<'_>) -> Option<String> {
+    if bound.len() < 2 {
+        return None;
+    }
+    let named: BTreeSet<&str> = bound.iter().flat_map(|bound| claim(bound).environments).map(String::as_str).collect();
+    // An environment that nothing names has what holds for all.
+    let environments = std::iter::once(None).chain(named.into_iter().map(Some));
+    environments.into_iter().find_map(|environment| {
+        let holds = |claim: &Claim<'_>| {
+            claim.environments.is_empty() || claim.environments.iter().any(|name| Some(name.as_str()) == environment)
+        };
+        conflict(bound.iter().map(&claim).filter(holds))
     })
 }
 
@@ -225,8 +241,8 @@ pub fn conflict<'a>(claims: impl IntoIterator<Item = Claim<'a>>) -> Option<Strin
         "{} and {} both want this value, and differ: {}; {}. Remove one of the two",
         first.key(),
         other.key(),
-        first.describe(),
-        other.describe()
+        first.beside(&other),
+        other.beside(&first)
     ))
 }
 
@@ -270,21 +286,45 @@ impl<'a> Claim<'a> {
 
     fn agrees(&self, other: &Claim<'_>) -> bool {
         match (self.policy, other.policy) {
-            (Ok(a), Ok(b)) => self.part == other.part && (Arc::ptr_eq(a, b) || a.state.agrees(&b.state)),
+            (Ok(a), Ok(b)) => {
+                self.part == other.part
+                    && (Arc::ptr_eq(a, b) || (a.state.agrees(&b.state) && (a.digest == b.digest || !self.has_digest())))
+            }
             _ => false,
         }
     }
 
-    fn describe(&self) -> String {
-        match self.policy {
-            Ok(policy) => match &policy.state {
-                PolicyState::Usable { repository, policy } => format!("{} of {repository}", policy.describe()),
-                PolicyState::Suspended(why) | PolicyState::Blocked { why, .. } | PolicyState::Invalid(why) => {
-                    format!("{} stays: {why}", policy.key)
-                }
-            },
-            Err(unresolved) => unresolved.why.clone(),
+    /// Whether a digest may be part of the value.
+    fn has_digest(&self) -> bool {
+        matches!(self.part, Part::Reference | Part::Digest)
+    }
+
+    /// What it wants, told apart from what another wants.
+    fn beside(&self, other: &Claim<'_>) -> String {
+        let policy = match self.policy {
+            Ok(policy) => policy,
+            Err(unresolved) => return unresolved.why.clone(),
+        };
+        let (repository, tags) = match &policy.state {
+            PolicyState::Usable { repository, policy } => (repository, policy),
+            PolicyState::Suspended(why) | PolicyState::Blocked { why, .. } | PolicyState::Invalid(why) => {
+                return format!("{} stays: {why}", policy.key);
+            }
+        };
+        let mut more = Vec::new();
+        if let Ok(other) = other.policy
+            && let PolicyState::Usable { policy: other_tags, .. } = &other.state
+        {
+            if !tags.exclusions().eq(other_tags.exclusions()) {
+                let patterns: Vec<String> = tags.exclusions().map(|pattern| format!("`{pattern}`")).collect();
+                more.push(format!("without tags like {}", patterns.join(", ")));
+            }
+            if policy.digest != other.digest && self.has_digest() {
+                more.push(format!("digest: {}", policy.digest.word()));
+            }
         }
+        let more = if more.is_empty() { String::new() } else { format!(" ({})", more.join("; ")) };
+        format!("{} of {repository}{more}", tags.describe())
     }
 }
 
@@ -307,24 +347,18 @@ impl Policy {
 
     /// Whether the two want the same on every line.
     fn means_as(&self, other: &Policy) -> bool {
-        let same_tags = match (&self.state, &other.state) {
-            // The memo makes one of equal definitions.
-            (PolicyState::Usable { policy, .. }, PolicyState::Usable { policy: other, .. }) => {
-                Arc::ptr_eq(policy, other)
-            }
-            _ => false,
-        };
-        same_tags && (&self.image, self.digest) == (&other.image, other.digest)
+        self.state.agrees(&other.state) && (&self.image, self.digest) == (&other.image, other.digest)
     }
 }
 
 impl PolicyState {
+    /// Whether the two choose the same image, or none for one reason.
     fn agrees(&self, other: &PolicyState) -> bool {
         match (self, other) {
             (
                 PolicyState::Usable { repository, policy },
                 PolicyState::Usable { repository: other_repository, policy: other_policy },
-            ) => repository == other_repository && policy.describe() == other_policy.describe(),
+            ) => repository == other_repository && (Arc::ptr_eq(policy, other_policy) || policy == other_policy),
             // They stay for one reason, in whatever environment.
             (PolicyState::Blocked { code, .. }, PolicyState::Blocked { code: other, .. }) => code == other,
             _ => false,
