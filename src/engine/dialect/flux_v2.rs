@@ -94,6 +94,7 @@ pub(super) fn bind(
                 file: file.clone(),
                 line: index,
                 part: marker.part,
+                base: None,
                 policy: resolver.resolve(name, file, &writers),
                 automations: Some(writers.clone()),
                 environments: Vec::new(),

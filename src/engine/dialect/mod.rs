@@ -140,12 +140,23 @@ pub struct Binding {
     /// Index into the file's [`crate::engine::manifest::Scan::lines`].
     pub line: usize,
     pub part: Part,
+    /// The line of a generated object that this line of its patch file takes the place of.
+    pub base: Option<BaseLine>,
     pub policy: Result<Arc<Policy>, Unresolved>,
     /// Indexes into [`Bindings::automations`]: those that follow this line's policy, in this file. `None` for dialects
     /// that know no automations.
     pub automations: Option<Arc<[usize]>>,
     /// The environments that it holds for; empty: all of them.
     pub environments: Vec<String>,
+}
+
+/// A line whose value is written elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseLine {
+    /// As the snapshot holds the path.
+    pub file: Arc<str>,
+    /// Index into the file's [`crate::engine::manifest::Scan::lines`].
+    pub line: usize,
 }
 
 /// What a snapshot's files mean together.
@@ -346,7 +357,7 @@ impl Policy {
     }
 
     /// Whether the two want the same on every line.
-    fn means_as(&self, other: &Policy) -> bool {
+    pub(crate) fn means_as(&self, other: &Policy) -> bool {
         self.state.agrees(&other.state) && (&self.image, self.digest) == (&other.image, other.digest)
     }
 }
@@ -367,6 +378,21 @@ impl PolicyState {
 }
 
 impl Bindings {
+    /// These, with some of their lines and values.
+    pub(crate) fn only(&self, line: impl Fn(&Binding) -> bool, addition: impl Fn(&Addition) -> bool) -> Bindings {
+        Bindings {
+            lines: self.lines.iter().filter(|binding| line(binding)).cloned().collect(),
+            additions: self.additions.iter().filter(|added| addition(added)).cloned().collect(),
+            policies: self.policies.clone(),
+            automations: self.automations.clone(),
+            problems: self.problems.clone(),
+            // Goes by the lines' places in the list.
+            settled: Arc::default(),
+            rendering: self.rendering.clone(),
+            generated: self.generated,
+        }
+    }
+
     /// The image repositories that some line follows: whose registry events matter here.
     pub fn images(&self) -> impl Iterator<Item = &Repository> {
         let lines = self.lines.iter().filter_map(|line| line.policy.as_ref().ok());
@@ -413,6 +439,13 @@ impl Automation {
         self.path.is_empty()
             || file == self.path
             || file.strip_prefix(&self.path).is_some_and(|rest| rest.starts_with('/'))
+    }
+}
+
+impl PolicyKey {
+    /// Whether it is of a policy of butler.yaml, which is named by its image.
+    pub(crate) fn is_native(&self) -> bool {
+        self.namespace == native::NAMESPACE
     }
 }
 

@@ -1,6 +1,6 @@
 //! Policies of butler.yaml (`images`): every line for that image in the environments' paths, without markers.
 
-use super::{Addition, Binding, Bindings, DigestReflection, Policy, PolicyKey, PolicyState};
+use super::{Addition, BaseLine, Binding, Bindings, DigestReflection, Policy, PolicyKey, PolicyState};
 use crate::engine::{
     config::{Config, Environment, ImagePolicy},
     image::{Reference, Repository},
@@ -10,7 +10,7 @@ use crate::engine::{
 use std::{collections::BTreeSet, sync::Arc};
 
 /// The namespace of these policies' keys, wherever the file lies.
-const NAMESPACE: &str = "butler.yaml";
+pub(super) const NAMESPACE: &str = "butler.yaml";
 
 pub(super) fn bind(snapshot: &Snapshot, config: &Config, bindings: &mut Bindings) {
     if config.images.is_empty() {
@@ -30,7 +30,7 @@ pub(super) fn bind(snapshot: &Snapshot, config: &Config, bindings: &mut Bindings
             let Some(image) = image_of(line) else { continue };
             for native in here.iter().filter(|native| *native.repository == image.repository) {
                 let policy = if image.digest.is_some() { &native.digests } else { &native.tags };
-                bindings.lines.push(native.binding(file, index, line.part, policy));
+                bindings.lines.push(native.binding(file, index, line.part, None, policy));
             }
         }
     }
@@ -44,11 +44,12 @@ fn patches(snapshot: &Snapshot, natives: &[Native<'_>], bindings: &mut Bindings)
         natives.iter().filter(follows).collect::<Vec<_>>()
     };
     let mut lines = Vec::new();
-    for Binding { file, line: index, policy, .. } in &bindings.lines {
+    for Binding { file, line: index, base, policy, .. } in &bindings.lines {
         let Some(line) = snapshot.scans.get(file).and_then(|scan| scan.lines.get(*index)) else { continue };
         if let (None, Part::Tag, None, Ok(policy)) = (&line.image, line.part, &line.marker, policy) {
             let natives = meant(file, policy);
-            lines.extend(natives.into_iter().map(|native| native.binding(file, *index, line.part, &native.tags)));
+            let bound = |native: &Native<'_>| native.binding(file, *index, line.part, base.clone(), &native.tags);
+            lines.extend(natives.into_iter().map(bound));
         }
     }
     bindings.lines.extend(lines);
@@ -94,11 +95,19 @@ impl<'c> Native<'c> {
         Native { repository, environments: environments.collect(), names, tags, digests }
     }
 
-    fn binding(&self, file: &Arc<str>, line: usize, part: Part, policy: &Arc<Policy>) -> Binding {
+    fn binding(
+        &self,
+        file: &Arc<str>,
+        line: usize,
+        part: Part,
+        base: Option<BaseLine>,
+        policy: &Arc<Policy>,
+    ) -> Binding {
         Binding {
             file: file.clone(),
             line,
             part,
+            base,
             policy: Ok(policy.clone()),
             automations: None,
             environments: self.names.clone(),

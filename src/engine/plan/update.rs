@@ -119,7 +119,7 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
         let (field, key) = (&addition.field, &addition.policy.key);
         match outcome {
             Ok(Some(change)) => added.push(Added { field, change }),
-            outcome => sort(outcome, &field.file, field.patched.position, key, &mut plan),
+            outcome => sort(outcome, &field.file, field.position(), key, &mut plan),
         }
     }
     inputs.bindings.settled.put_back(settled);
