@@ -34,8 +34,7 @@ pub use promotion::{
 };
 pub use settings::{
     Author, Bare, Commands, Commits, Component, Dialects, Downgrade, Ecr, FluxDialect, Group, ImagePolicy, Limits,
-    NativeOrder, NativePolicy, Onboarding, Order, OtherAccounts, Registry, Sign, Tenants, Together, UnparsedFiles,
-    Updates,
+    Onboarding, OtherAccounts, Registry, Sign, Tenants, Together, UnparsedFiles, Updates,
 };
 
 pub(crate) use decode::duration;
@@ -70,6 +69,8 @@ pub struct Located<T> {
 /// A butler.yaml without faults, the defaults merged in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    /// Its path, which findings about what it defines name; empty where there is none.
+    pub file: String,
     /// In the file's order; never empty.
     pub environments: Vec<Environment>,
     /// In the file's order. Without cycles.
@@ -103,6 +104,7 @@ impl Config {
     /// What holds where there is no butler.yaml, for commands that only look: one environment, the whole repository.
     pub fn whole_repository() -> Config {
         Config {
+            file: String::new(),
             environments: vec![Environment::whole_repository()],
             promotions: Vec::new(),
             components: Vec::new(),
@@ -210,7 +212,7 @@ const KEYS: [&str; 15] = [
 /// Reads a butler.yaml. `file` is its path, for the messages. Gives every fault that is there, by place.
 pub fn parse(file: &str, text: &str) -> Result<Config, Vec<ConfigError>> {
     let mut d = Decoder::default();
-    let config = read(&mut d, text);
+    let config = read(&mut d, file, text);
     let (faults, not_yet) = d.finish();
     match config {
         Some(config) if faults.is_empty() => Ok(Config { not_yet, ..config }),
@@ -221,7 +223,7 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Vec<ConfigError>> {
     }
 }
 
-fn read(d: &mut Decoder, text: &str) -> Option<Config> {
+fn read(d: &mut Decoder, file: &str, text: &str) -> Option<Config> {
     if text.len() > LARGEST_FILE {
         d.fault(START, format!("expected at most {LARGEST_FILE} bytes, found {}", text.len()));
         return None;
@@ -255,6 +257,7 @@ fn read(d: &mut Decoder, text: &str) -> Option<Config> {
     let (promotions, ends): (Vec<Promotion>, Vec<Ends>) = promotions.unwrap_or_default().into_iter().unzip();
     not_yet(d, &fields, &promotions);
     let config = Config {
+        file: file.to_owned(),
         environments,
         promotions,
         components: fields

@@ -2,13 +2,17 @@
 
 use super::{
     Located,
-    decode::{Decoder, words},
+    decode::{Decoder, Words, words},
     environment::{Protect, UpdateMode, Who, protect, whose},
     not_yet::Effect,
     promotion::{Merge, PullRequest, pull_request},
     tree::{Node, Plain, Value, plain, quoted},
 };
-use std::time::Duration;
+use crate::engine::{
+    image::Repository,
+    policy::{Direction, Order, TagPolicy},
+};
+use std::{sync::Arc, time::Duration};
 
 words! {
     /// What goes into one commit or pull request.
@@ -71,14 +75,6 @@ words! {
     }
 }
 
-words! {
-    /// Which end of an order is chosen: `asc` its last, `desc` its first.
-    pub enum Order {
-        Ascending = "asc",
-        Descending = "desc",
-    }
-}
-
 /// What moves as one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Component {
@@ -92,29 +88,12 @@ pub struct Component {
 /// A policy for every line of an image, without markers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImagePolicy {
+    /// As written.
     pub image: Located<String>,
+    pub repository: Repository,
     /// Environments' names; empty for all.
     pub environments: Vec<Located<String>>,
-    pub policy: NativePolicy,
-}
-
-/// A tag policy as written: whether its expressions are valid is for [`crate::engine::policy`] to say, and where.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NativePolicy {
-    pub order: NativeOrder,
-    pub filter: Option<Located<String>>,
-    pub extract: Option<Located<String>>,
-    pub exclude: Vec<Located<String>>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum NativeOrder {
-    /// A range of versions.
-    Semver(Located<String>),
-    Numerical(Order),
-    Alphabetical(Order),
-    /// By the time that the registry tells.
-    Newest,
+    pub tags: Arc<TagPolicy>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -251,29 +230,34 @@ pub(super) fn component(d: &mut Decoder, node: &Node) -> Option<Component> {
 
 pub(super) fn image_policy(d: &mut Decoder, node: &Node) -> Option<ImagePolicy> {
     let fields = d.fields(node, &["image", "environments", "policy"])?;
-    let image = fields.require(d, "image", located);
-    let policy = fields.require(d, "policy", native_policy);
-    Some(ImagePolicy {
-        environments: fields.read(d, "environments", |d, node| d.one_or_more(node, located)).unwrap_or_default(),
-        image: image?,
-        policy: policy?,
-    })
+    let image = fields.require(d, "image", |d, node| {
+        let image = located(d, node)?;
+        let repository = Repository::parse(&image.value).map_err(|error| d.fault(node.position, error.to_string()));
+        Some((image, repository.ok()?))
+    });
+    let tags = fields.require(d, "policy", tag_policy);
+    let environments = fields.read(d, "environments", |d, node| d.one_or_more(node, located)).unwrap_or_default();
+    let (image, repository) = image?;
+    Some(ImagePolicy { image, repository, environments, tags: Arc::new(tags?) })
 }
 
-fn native_policy(d: &mut Decoder, node: &Node) -> Option<NativePolicy> {
+fn tag_policy(d: &mut Decoder, node: &Node) -> Option<TagPolicy> {
     const ORDERS: [&str; 4] = ["semver", "numerical", "alphabetical", "newest"];
     let fields = d.fields(node, &["semver", "numerical", "alphabetical", "newest", "filter", "extract", "exclude"])?;
     let given: Vec<&str> = ORDERS.into_iter().filter(|order| fields.get(order).is_some()).collect();
     let order = match given.as_slice() {
-        ["semver"] => fields.read(d, "semver", located).map(NativeOrder::Semver),
-        ["numerical"] => fields.read(d, "numerical", Decoder::word).map(NativeOrder::Numerical),
-        ["alphabetical"] => fields.read(d, "alphabetical", Decoder::word).map(NativeOrder::Alphabetical),
+        ["semver"] => fields.read(d, "semver", |d, node| {
+            let order = Order::Semver { range: d.text(node)?, three_part: true };
+            compiles(d, node, (order.clone(), None, None)).then_some(order)
+        }),
+        ["numerical"] => fields.read(d, "numerical", Decoder::word).map(Order::Numerical),
+        ["alphabetical"] => fields.read(d, "alphabetical", Decoder::word).map(Order::Alphabetical),
         ["newest"] => fields.read(d, "newest", |d, node| {
             let newest = d.boolean(node)?;
             if !newest {
                 d.fault(node.position, "expected true, found false; leave the key out and give another order");
             }
-            newest.then_some(NativeOrder::Newest)
+            newest.then_some(Order::Newest)
         }),
         given => {
             let found = if given.is_empty() { "none".to_owned() } else { given.join(", ") };
@@ -281,13 +265,38 @@ fn native_policy(d: &mut Decoder, node: &Node) -> Option<NativePolicy> {
             None
         }
     };
-    let filter = fields.read(d, "filter", located);
+    // Each expression by itself, so that each fault is told where it stands.
+    let filter = fields.read(d, "filter", |d, node| {
+        let filter = d.text(node)?;
+        compiles(d, node, (Order::Newest, Some((&filter, "")), None)).then_some(filter)
+    });
     let extract = fields.read(d, "extract", located);
-    if let (None, Some(extract)) = (&filter, &extract) {
+    if let (None, Some(extract)) = (fields.get("filter"), &extract) {
         d.fault(extract.position, "extract: expected a filter beside it, whose groups it names");
     }
-    let exclude = fields.read(d, "exclude", |d, node| d.one_or_more(node, located)).unwrap_or_default();
-    Some(NativePolicy { order: order?, filter, extract, exclude })
+    let exclude = |d: &mut Decoder, node: &Node| {
+        let pattern = d.text(node)?;
+        compiles(d, node, (Order::Newest, None, Some(vec![pattern.clone()]))).then_some(pattern)
+    };
+    let exclude = fields.read(d, "exclude", |d, node| d.one_or_more(node, exclude)).unwrap_or_default();
+    let extract = extract.as_ref().map_or("", |extract| &extract.value);
+    let policy =
+        TagPolicy::new(order?, filter.as_ref().map(|filter| (filter.as_str(), extract)), Some(exclude)).ok()?;
+    Some(policy.without_attached())
+}
+
+/// Whether a part of a policy can be; a fault where it cannot.
+fn compiles(
+    d: &mut Decoder,
+    node: &Node,
+    (order, filter, exclude): (Order, Option<(&str, &str)>, Option<Vec<String>>),
+) -> bool {
+    let compiled = TagPolicy::new(order, filter, exclude);
+    compiled.map_err(|error| d.fault(node.position, error.to_string())).is_ok()
+}
+
+impl Words for Direction {
+    const WORDS: &'static [(&'static str, Self)] = &[("asc", Direction::Ascending), ("desc", Direction::Descending)];
 }
 
 pub(super) fn updates(d: &mut Decoder, node: &Node) -> Option<Updates> {

@@ -61,6 +61,14 @@ impl MissingField {
         }
     }
 
+    /// Where it is spoken of, for it has no line: in the document that it is put into, or at the start of the file.
+    pub fn position(&self) -> Position {
+        match self.spot {
+            Spot::NewDocument => Position { line: 1, column: 1 },
+            Spot::Document { position, .. } => position,
+        }
+    }
+
     /// The byte that it is put behind.
     pub fn at(&self) -> usize {
         match self.spot {

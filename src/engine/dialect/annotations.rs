@@ -10,7 +10,7 @@ use crate::engine::{
     image::{Reference, Repository, ecr_host, ecr_region},
     manifest::{Annotation, Position},
     plan::Snapshot,
-    policy::{Direction, Order, PolicyError, TagPolicy, flux1::glob_as_regexp},
+    policy::{Direction, Memo, Order, PolicyError, TagPolicy, flux1::glob_as_regexp},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -107,7 +107,7 @@ impl Reader<'_> {
         name: &str,
         position: Position,
         image: String,
-        compiled: Result<(Repository, TagPolicy), String>,
+        compiled: Result<(Repository, Arc<TagPolicy>), String>,
     ) {
         let key = place.key(name);
         let state = match compiled {
@@ -117,7 +117,7 @@ impl Reader<'_> {
             }
             Ok((repository, policy)) => match place.off() {
                 Some(why) => PolicyState::Suspended(why),
-                None => PolicyState::Usable { repository, policy: Arc::new(policy) },
+                None => PolicyState::Usable { repository, policy },
             },
         };
         self.add(place, key, position, image, state);
@@ -152,7 +152,7 @@ impl Reader<'_> {
                 continue;
             };
             let pattern = pattern.strip_prefix("glob:").unwrap_or(pattern);
-            let (policy, reading) = simple_policy(pattern);
+            let (policy, reading) = simple_policy(&self.snapshot.memo, pattern);
             if let Some((code, message)) = reading {
                 self.problem(code, place, position, format!("policy {key}: {message}"));
             }
@@ -235,7 +235,7 @@ impl Reader<'_> {
         for policy in &policies {
             let found = sources.remove(policy.name.as_str()).unwrap_or_default();
             let (image, compiled) = match found.as_slice() {
-                [repo] => (repo.image.clone(), compile(policy, repo)),
+                [repo] => (repo.image.clone(), compile(&self.snapshot.memo, policy, repo)),
                 [] => (String::new(), Err("no entry of flux.v2.repos lists it under policies".to_owned())),
                 [first, second, ..] => (
                     String::new(),
@@ -266,8 +266,8 @@ impl Reader<'_> {
 type Reading = Option<(&'static str, String)>;
 
 /// What is called a glob there is a regular expression, unanchored; one that is none is a glob after all.
-fn simple_policy(pattern: &str) -> (Result<TagPolicy, PolicyError>, Reading) {
-    match TagPolicy::new(Order::Newest, Some((pattern, "")), None) {
+fn simple_policy(memo: &Memo, pattern: &str) -> (Result<Arc<TagPolicy>, PolicyError>, Reading) {
+    match memo.policy(Order::Newest, Some((pattern, "")), None) {
         Ok(policy) => {
             let plain = pattern.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
             let message = format!(
@@ -281,15 +281,12 @@ fn simple_policy(pattern: &str) -> (Result<TagPolicy, PolicyError>, Reading) {
                 "`glob:{pattern}` is read as a glob, in which * is any text: it is no regular expression ({})",
                 error.why
             );
-            (
-                TagPolicy::new(Order::Newest, Some((&glob_as_regexp(pattern), "")), None),
-                Some(("pattern-is-glob", message)),
-            )
+            (memo.policy(Order::Newest, Some((&glob_as_regexp(pattern), "")), None), Some(("pattern-is-glob", message)))
         }
     }
 }
 
-fn compile(policy: &json::Policy, repo: &json::Repo) -> Result<(Repository, TagPolicy), String> {
+fn compile(memo: &Memo, policy: &json::Policy, repo: &json::Repo) -> Result<(Repository, Arc<TagPolicy>), String> {
     let repository = Repository::parse(&repo.image).map_err(|error| error.to_string())?;
     let direction = |order: &Option<json::Directed>| {
         let order = order.as_ref().and_then(|directed| directed.order.as_deref()).unwrap_or_default();
@@ -308,6 +305,6 @@ fn compile(policy: &json::Policy, repo: &json::Repo) -> Result<(Repository, TagP
         let extract = filter.extract.as_deref().unwrap_or_default();
         (filter.pattern.as_str(), if repo.inject_created_at { "" } else { extract })
     });
-    let policy = TagPolicy::new(order, filter, None).map_err(|error| error.to_string())?;
+    let policy = memo.policy(order, filter, None).map_err(|error| error.to_string())?;
     Ok((repository, policy))
 }

@@ -13,7 +13,8 @@ pub use release::is_release;
 pub(crate) use target::{Generated, GeneratedTag, Target};
 
 use super::{
-    Addition, Binding, Bindings, DigestReflection, Policy, PolicyKey, PolicyState, Problem, kustomize::Inclusions,
+    Addition, BaseLine, Binding, Bindings, DigestReflection, Policy, PolicyKey, PolicyState, Problem,
+    kustomize::Inclusions,
 };
 use crate::engine::{
     image::{Reference, ReferenceError},
@@ -211,22 +212,26 @@ impl<'a> Object<'a> {
             let key = self.key(container, scope, included);
             let policy = Arc::new(self.policy(&key, container, &rules, current, &target, bindings));
             bindings.policies.push(policy.clone());
-            let bound = |file: &str, line| Binding {
+            let bound = |file: &str, line, base| Binding {
                 file: file.into(),
                 line,
                 part,
+                base,
                 policy: Ok(policy.clone()),
                 automations: None,
                 environments: Vec::new(),
             };
             match (target, own) {
-                (Target::Line { file, line }, _) => bindings.lines.push(bound(file, line)),
+                (Target::Line { file: written, line }, own) => {
+                    let base = own.filter(|_| written != file).map(|line| BaseLine { file: file.into(), line });
+                    bindings.lines.push(bound(written, line, base));
+                }
                 (Target::Field(field), _) => {
                     let policy = policy.clone();
                     bindings.additions.push(Addition { field: *field, policy, environments: Vec::new() });
                 }
                 // Said at the line that would be patched.
-                (Target::Nowhere { .. }, Some(line)) => bindings.lines.push(bound(file, line)),
+                (Target::Nowhere { .. }, Some(line)) => bindings.lines.push(bound(file, line, None)),
                 (Target::Nowhere { .. }, None) => {}
             }
         }

@@ -94,6 +94,7 @@ pub(super) fn bind(
                 file: file.clone(),
                 line: index,
                 part: marker.part,
+                base: None,
                 policy: resolver.resolve(name, file, &writers),
                 automations: Some(writers.clone()),
                 environments: Vec::new(),
@@ -364,7 +365,7 @@ impl Resolver<'_> {
         // Labels say who follows a policy, not what it is.
         let same = |a: usize, b: usize| match (self.objects.definitions.get(a), self.objects.definitions.get(b)) {
             (Some(a), Some(b)) => a.says() == b.says(),
-            _ => self.policies[a].state.agrees(&self.policies[b].state),
+            _ => self.policies[a].means_as(&self.policies[b]),
         };
         match candidates.as_slice() {
             [first, rest @ ..] => match rest.iter().find(|other| !same(**other, *first)) {

@@ -48,6 +48,16 @@ pub enum DigestReflection {
     Always,
 }
 
+impl DigestReflection {
+    pub fn word(self) -> &'static str {
+        match self {
+            DigestReflection::Never => "never",
+            DigestReflection::IfNotPresent => "if-not-present",
+            DigestReflection::Always => "always",
+        }
+    }
+}
+
 /// A policy that somebody wrote into the repository, with all that keeps it from being followed.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -130,12 +140,23 @@ pub struct Binding {
     /// Index into the file's [`crate::engine::manifest::Scan::lines`].
     pub line: usize,
     pub part: Part,
+    /// The line of a generated object that this line of its patch file takes the place of.
+    pub base: Option<BaseLine>,
     pub policy: Result<Arc<Policy>, Unresolved>,
     /// Indexes into [`Bindings::automations`]: those that follow this line's policy, in this file. `None` for dialects
     /// that know no automations.
     pub automations: Option<Arc<[usize]>>,
     /// The environments that it holds for; empty: all of them.
     pub environments: Vec<String>,
+}
+
+/// A line whose value is written elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseLine {
+    /// As the snapshot holds the path.
+    pub file: Arc<str>,
+    /// Index into the file's [`crate::engine::manifest::Scan::lines`].
+    pub line: usize,
 }
 
 /// What a snapshot's files mean together.
@@ -190,14 +211,14 @@ fn bind_after(
     bindings.additions.sort_by_cached_key(|addition| addition.field.line_id());
     let lines = shared.chunk_by(|a, b| (&a.file, a.line) == (&b.file, b.line));
     let lines = lines.filter_map(|bound| {
-        let message = conflicting(bound.iter().map(Binding::claim))?;
+        let message = conflicting(bound, Binding::claim)?;
         let first = bound.first()?;
         let position = snapshot.scans.get(&first.file)?.lines.get(first.line)?.position;
         Some(Problem { code: "policy-conflict", file: first.file.to_string(), position, message })
     });
     let additions = bindings.additions.chunk_by(|a, b| a.field.line_id() == b.field.line_id());
     let additions = additions.filter_map(|bound| {
-        let message = conflicting(bound.iter().map(Addition::claim))?;
+        let message = conflicting(bound, Addition::claim)?;
         let MissingField { base, patched, .. } = &bound.first()?.field;
         Some(Problem { code: "policy-conflict", file: base.clone(), position: patched.position, message })
     });
@@ -206,13 +227,19 @@ fn bind_after(
     bindings
 }
 
-/// What is wrong with several claims to one value, in any environment.
-fn conflicting<'a>(claims: impl Iterator<Item = Claim<'a>> + Clone) -> Option<String> {
-    claims.clone().skip(1).zip(claims).find_map(|(other, before)| {
-        let together = before.environments.is_empty()
-            || other.environments.is_empty()
-            || before.environments.iter().any(|name| other.environments.contains(name));
-        if together { conflict([before, other]) } else { None }
+/// What is wrong with what is bound to one value, in any environment.
+fn conflicting<B>(bound: &[B], claim: impl Fn(&B) -> Claim<'_>) -> Option<String> {
+    if bound.len() < 2 {
+        return None;
+    }
+    let named: BTreeSet<&str> = bound.iter().flat_map(|bound| claim(bound).environments).map(String::as_str).collect();
+    // An environment that nothing names has what holds for all.
+    let environments = std::iter::once(None).chain(named.into_iter().map(Some));
+    environments.into_iter().find_map(|environment| {
+        let holds = |claim: &Claim<'_>| {
+            claim.environments.is_empty() || claim.environments.iter().any(|name| Some(name.as_str()) == environment)
+        };
+        conflict(bound.iter().map(&claim).filter(holds))
     })
 }
 
@@ -225,8 +252,8 @@ pub fn conflict<'a>(claims: impl IntoIterator<Item = Claim<'a>>) -> Option<Strin
         "{} and {} both want this value, and differ: {}; {}. Remove one of the two",
         first.key(),
         other.key(),
-        first.describe(),
-        other.describe()
+        first.beside(&other),
+        other.beside(&first)
     ))
 }
 
@@ -270,21 +297,45 @@ impl<'a> Claim<'a> {
 
     fn agrees(&self, other: &Claim<'_>) -> bool {
         match (self.policy, other.policy) {
-            (Ok(a), Ok(b)) => self.part == other.part && (Arc::ptr_eq(a, b) || a.state.agrees(&b.state)),
+            (Ok(a), Ok(b)) => {
+                self.part == other.part
+                    && (Arc::ptr_eq(a, b) || (a.state.agrees(&b.state) && (a.digest == b.digest || !self.has_digest())))
+            }
             _ => false,
         }
     }
 
-    fn describe(&self) -> String {
-        match self.policy {
-            Ok(policy) => match &policy.state {
-                PolicyState::Usable { repository, policy } => format!("{} of {repository}", policy.describe()),
-                PolicyState::Suspended(why) | PolicyState::Blocked { why, .. } | PolicyState::Invalid(why) => {
-                    format!("{} stays: {why}", policy.key)
-                }
-            },
-            Err(unresolved) => unresolved.why.clone(),
+    /// Whether a digest may be part of the value.
+    fn has_digest(&self) -> bool {
+        matches!(self.part, Part::Reference | Part::Digest)
+    }
+
+    /// What it wants, told apart from what another wants.
+    fn beside(&self, other: &Claim<'_>) -> String {
+        let policy = match self.policy {
+            Ok(policy) => policy,
+            Err(unresolved) => return unresolved.why.clone(),
+        };
+        let (repository, tags) = match &policy.state {
+            PolicyState::Usable { repository, policy } => (repository, policy),
+            PolicyState::Suspended(why) | PolicyState::Blocked { why, .. } | PolicyState::Invalid(why) => {
+                return format!("{} stays: {why}", policy.key);
+            }
+        };
+        let mut more = Vec::new();
+        if let Ok(other) = other.policy
+            && let PolicyState::Usable { policy: other_tags, .. } = &other.state
+        {
+            if !tags.exclusions().eq(other_tags.exclusions()) {
+                let patterns: Vec<String> = tags.exclusions().map(|pattern| format!("`{pattern}`")).collect();
+                more.push(format!("without tags like {}", patterns.join(", ")));
+            }
+            if policy.digest != other.digest && self.has_digest() {
+                more.push(format!("digest: {}", policy.digest.word()));
+            }
         }
+        let more = if more.is_empty() { String::new() } else { format!(" ({})", more.join("; ")) };
+        format!("{} of {repository}{more}", tags.describe())
     }
 }
 
@@ -311,25 +362,19 @@ impl Policy {
     }
 
     /// Whether the two want the same on every line.
-    fn means_as(&self, other: &Policy) -> bool {
-        let same_tags = match (&self.state, &other.state) {
-            // The memo makes one of equal definitions.
-            (PolicyState::Usable { policy, .. }, PolicyState::Usable { policy: other, .. }) => {
-                Arc::ptr_eq(policy, other)
-            }
-            _ => false,
-        };
-        same_tags && (&self.image, self.digest) == (&other.image, other.digest)
+    pub(crate) fn means_as(&self, other: &Policy) -> bool {
+        self.state.agrees(&other.state) && (&self.image, self.digest) == (&other.image, other.digest)
     }
 }
 
 impl PolicyState {
+    /// Whether the two choose the same image, or none for one reason.
     fn agrees(&self, other: &PolicyState) -> bool {
         match (self, other) {
             (
                 PolicyState::Usable { repository, policy },
                 PolicyState::Usable { repository: other_repository, policy: other_policy },
-            ) => repository == other_repository && policy.describe() == other_policy.describe(),
+            ) => repository == other_repository && (Arc::ptr_eq(policy, other_policy) || policy == other_policy),
             // They stay for one reason, in whatever environment.
             (PolicyState::Blocked { code, .. }, PolicyState::Blocked { code: other, .. }) => code == other,
             _ => false,
@@ -338,6 +383,21 @@ impl PolicyState {
 }
 
 impl Bindings {
+    /// These, with some of their lines and values.
+    pub(crate) fn only(&self, line: impl Fn(&Binding) -> bool, addition: impl Fn(&Addition) -> bool) -> Bindings {
+        Bindings {
+            lines: self.lines.iter().filter(|binding| line(binding)).cloned().collect(),
+            additions: self.additions.iter().filter(|added| addition(added)).cloned().collect(),
+            policies: self.policies.clone(),
+            automations: self.automations.clone(),
+            problems: self.problems.clone(),
+            // Goes by the lines' places in the list.
+            settled: Arc::default(),
+            rendering: self.rendering.clone(),
+            generated: self.generated,
+        }
+    }
+
     /// The image repositories that some line follows: whose registry events matter here.
     pub fn images(&self) -> impl Iterator<Item = &Repository> {
         let lines = self.lines.iter().filter_map(|line| line.policy.as_ref().ok());
@@ -384,6 +444,13 @@ impl Automation {
         self.path.is_empty()
             || file == self.path
             || file.strip_prefix(&self.path).is_some_and(|rest| rest.starts_with('/'))
+    }
+}
+
+impl PolicyKey {
+    /// Whether it is of a policy of butler.yaml, which is named by its image.
+    pub(crate) fn is_native(&self) -> bool {
+        self.namespace == native::NAMESPACE
     }
 }
 

@@ -1,24 +1,22 @@
 //! Policies of butler.yaml (`images`): every line for that image in the environments' paths, without markers.
 
-use super::{Addition, Binding, Bindings, DigestReflection, Policy, PolicyKey, PolicyState, Problem};
+use super::{Addition, BaseLine, Binding, Bindings, DigestReflection, Policy, PolicyKey, PolicyState};
 use crate::engine::{
-    config::{Config, Environment, ImagePolicy, NativeOrder, Order as End},
+    config::{Config, Environment, ImagePolicy},
     image::{Reference, Repository},
     manifest::{ImageLine, Part},
     plan::Snapshot,
-    policy::{Direction, Order, TagPolicy},
 };
 use std::{collections::BTreeSet, sync::Arc};
 
-/// The namespace of these policies' keys, and the file that problems are told of.
-const FILE: &str = "butler.yaml";
+/// The namespace of these policies' keys, wherever the file lies.
+pub(super) const NAMESPACE: &str = "butler.yaml";
 
 pub(super) fn bind(snapshot: &Snapshot, config: &Config, bindings: &mut Bindings) {
     if config.images.is_empty() {
         return;
     }
-    let natives: Vec<Native<'_>> =
-        config.images.iter().filter_map(|image| Native::new(image, config, bindings)).collect();
+    let natives: Vec<Native<'_>> = config.images.iter().map(|image| Native::new(image, config)).collect();
     for native in &natives {
         bindings.policies.push(native.tags.clone());
     }
@@ -30,9 +28,9 @@ pub(super) fn bind(snapshot: &Snapshot, config: &Config, bindings: &mut Bindings
         }
         for (index, line) in scan.lines.iter().enumerate() {
             let Some(image) = image_of(line) else { continue };
-            for native in here.iter().filter(|native| native.repository == image.repository) {
+            for native in here.iter().filter(|native| *native.repository == image.repository) {
                 let policy = if image.digest.is_some() { &native.digests } else { &native.tags };
-                bindings.lines.push(native.binding(file, index, line.part, policy));
+                bindings.lines.push(native.binding(file, index, line.part, None, policy));
             }
         }
     }
@@ -42,15 +40,16 @@ pub(super) fn bind(snapshot: &Snapshot, config: &Config, bindings: &mut Bindings
 fn patches(snapshot: &Snapshot, natives: &[Native<'_>], bindings: &mut Bindings) {
     let meant = |file: &str, policy: &Policy| {
         let image = Repository::parse(&policy.image).ok();
-        let follows = |native: &&Native<'_>| image.as_ref() == Some(&native.repository) && native.reaches(file);
+        let follows = |native: &&Native<'_>| image.as_ref() == Some(native.repository) && native.reaches(file);
         natives.iter().filter(follows).collect::<Vec<_>>()
     };
     let mut lines = Vec::new();
-    for Binding { file, line: index, policy, .. } in &bindings.lines {
+    for Binding { file, line: index, base, policy, .. } in &bindings.lines {
         let Some(line) = snapshot.scans.get(file).and_then(|scan| scan.lines.get(*index)) else { continue };
         if let (None, Part::Tag, None, Ok(policy)) = (&line.image, line.part, &line.marker, policy) {
             let natives = meant(file, policy);
-            lines.extend(natives.into_iter().map(|native| native.binding(file, *index, line.part, &native.tags)));
+            let bound = |native: &Native<'_>| native.binding(file, *index, line.part, base.clone(), &native.tags);
+            lines.extend(natives.into_iter().map(bound));
         }
     }
     bindings.lines.extend(lines);
@@ -66,7 +65,7 @@ fn patches(snapshot: &Snapshot, natives: &[Native<'_>], bindings: &mut Bindings)
 }
 
 struct Native<'c> {
-    repository: Repository,
+    repository: &'c Repository,
     environments: Vec<&'c Environment>,
     /// As the file has them: empty for all.
     names: Vec<String>,
@@ -76,54 +75,39 @@ struct Native<'c> {
 }
 
 impl<'c> Native<'c> {
-    fn new(image: &ImagePolicy, config: &'c Config, bindings: &mut Bindings) -> Option<Self> {
+    fn new(image: &'c ImagePolicy, config: &'c Config) -> Self {
         let names: Vec<String> = image.environments.iter().map(|name| name.value.clone()).collect();
         let environments =
             config.environments.iter().filter(|environment| names.is_empty() || names.contains(&environment.name));
         let environments = environments.filter(|environment| environment.repository.is_none());
-        let repository = match Repository::parse(&image.image.value) {
-            Ok(repository) => repository,
-            Err(error) => {
-                bindings.problems.push(Problem {
-                    code: "policy-invalid",
-                    file: FILE.to_owned(),
-                    position: image.image.position,
-                    message: error.to_string(),
-                });
-                return None;
-            }
-        };
-        let state = match compile(image) {
-            Ok(policy) => PolicyState::Usable { repository: repository.clone(), policy: Arc::new(policy) },
-            Err(why) => {
-                bindings.problems.push(Problem {
-                    code: "policy-invalid",
-                    file: FILE.to_owned(),
-                    position: image.image.position,
-                    message: format!("{}: {why}", image.image.value),
-                });
-                PolicyState::Invalid(why)
-            }
-        };
+        let ImagePolicy { image, repository, tags, .. } = image;
         let tags = Policy {
-            key: PolicyKey { namespace: FILE.to_owned(), name: image.image.value.clone() },
-            file: FILE.to_owned(),
-            position: image.image.position,
-            image: image.image.value.clone(),
-            state,
+            key: PolicyKey { namespace: NAMESPACE.to_owned(), name: image.value.clone() },
+            file: config.file.clone(),
+            position: image.position,
+            image: image.value.clone(),
+            state: PolicyState::Usable { repository: repository.clone(), policy: tags.clone() },
             digest: DigestReflection::Never,
             roots: BTreeSet::new(),
         };
         let digests = Policy { digest: DigestReflection::Always, ..tags.clone() };
         let (tags, digests) = (Arc::new(tags), Arc::new(digests));
-        Some(Native { repository, environments: environments.collect(), names, tags, digests })
+        Native { repository, environments: environments.collect(), names, tags, digests }
     }
 
-    fn binding(&self, file: &Arc<str>, line: usize, part: Part, policy: &Arc<Policy>) -> Binding {
+    fn binding(
+        &self,
+        file: &Arc<str>,
+        line: usize,
+        part: Part,
+        base: Option<BaseLine>,
+        policy: &Arc<Policy>,
+    ) -> Binding {
         Binding {
             file: file.clone(),
             line,
             part,
+            base,
             policy: Ok(policy.clone()),
             automations: None,
             environments: self.names.clone(),
@@ -133,25 +117,6 @@ impl<'c> Native<'c> {
     fn reaches(&self, file: &str) -> bool {
         self.environments.iter().any(|environment| environment.contains(file))
     }
-}
-
-fn compile(image: &ImagePolicy) -> Result<TagPolicy, String> {
-    let native = &image.policy;
-    let direction = |end: &End| match end {
-        End::Ascending => Direction::Ascending,
-        End::Descending => Direction::Descending,
-    };
-    let order = match &native.order {
-        NativeOrder::Semver(range) => Order::Semver { range: range.value.clone(), three_part: true },
-        NativeOrder::Numerical(order) => Order::Numerical(direction(order)),
-        NativeOrder::Alphabetical(order) => Order::Alphabetical(direction(order)),
-        NativeOrder::Newest => Order::Newest,
-    };
-    let extract = native.extract.as_ref().map_or("", |extract| &extract.value);
-    let filter = native.filter.as_ref().map(|filter| (filter.value.as_str(), extract));
-    let exclude = native.exclude.iter().map(|pattern| pattern.value.clone()).collect();
-    let policy = TagPolicy::new(order, filter, Some(exclude)).map_err(|error| error.to_string())?;
-    Ok(policy.without_attached())
 }
 
 /// The image that a line is about, where the line holds a version of it. A name alone is not touched: its tag stands

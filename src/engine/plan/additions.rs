@@ -4,10 +4,7 @@ use super::{
     Change, Snapshot, component_of,
     value::{not_read, untouchable},
 };
-use crate::engine::{
-    dialect::{MissingField, Spot},
-    manifest::{Edit, Position},
-};
+use crate::engine::{dialect::MissingField, manifest::Edit};
 
 /// A value for a field that is not there yet.
 pub(super) struct Added<'a> {
@@ -30,13 +27,9 @@ pub(super) fn obstacle(snapshot: &Snapshot, field: &MissingField) -> Option<(&'s
 pub(super) fn addition(snapshot: &Snapshot, field: &MissingField, value: String) -> Change {
     let line = field.line_id();
     let at = field.at();
-    let position = match field.spot {
-        Spot::NewDocument => Position { line: 1, column: 1 },
-        Spot::Document { position, .. } => position,
-    };
     Change {
         component: component_of(&line, &field.patched),
-        position,
+        position: field.position(),
         edit: Edit { blob: snapshot.blob(&field.file).into(), span: at..at, old: String::new(), new: String::new() },
         line,
         old: field.patched.value.clone(),

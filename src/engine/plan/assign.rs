@@ -9,7 +9,7 @@ use super::{
 use crate::engine::{
     dialect::{Generated, GeneratedTag, PolicyKey, Target, kustomize::Inclusions},
     image::Reference,
-    manifest::{Container, ImageLine, Part, Position, Scan},
+    manifest::{Container, ImageLine, Part, Scan},
 };
 use std::collections::BTreeSet;
 
@@ -271,7 +271,7 @@ fn generated<'a>(
                     added.push(Added { field, change: by_hand(addition(snapshot, field, value)) });
                     continue;
                 }
-                outcome => (field.file.as_str(), Position { line: 1, column: 1 }, outcome.map(|_| None)),
+                outcome => (field.file.as_str(), field.position(), outcome.map(|_| None)),
             },
             Target::Nowhere { code, why } => {
                 let (file, line) = tag.base;

@@ -139,7 +139,7 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
             Ok(Some(change)) => added.push(Added { field, change }),
             outcome => {
                 let watched = choices.flux_v1.is_some();
-                sort(outcome, watched, &field.file, field.patched.position, key, &mut plan);
+                sort(outcome, watched, &field.file, field.position(), key, &mut plan);
             }
         }
     }

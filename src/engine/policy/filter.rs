@@ -19,15 +19,30 @@ pub(super) struct Exclusions {
 pub(super) enum Patterns {
     /// [`DEFAULT_EXCLUSION`], without the cost of a regular expression.
     Default,
-    Own(Vec<Pattern>),
+    /// With their texts, in the order of those.
+    Own(Vec<(String, Pattern)>),
+}
+
+impl PartialEq for Exclusions {
+    fn eq(&self, other: &Self) -> bool {
+        self.attached == other.attached && self.texts().eq(other.texts())
+    }
 }
 
 impl Exclusions {
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let (default, patterns) = match &self.patterns {
+            Patterns::Default => (Some(DEFAULT_EXCLUSION), [].as_slice()),
+            Patterns::Own(patterns) => (None, patterns.as_slice()),
+        };
+        default.into_iter().chain(patterns.iter().map(|(text, _)| text.as_str()))
+    }
+
     pub fn exclude(&self, tag: &str) -> bool {
         let by_pattern = match &self.patterns {
             // `.` matches no line break.
             Patterns::Default => tag.strip_suffix(".sig").is_some_and(|rest| !rest.contains('\n')),
-            Patterns::Own(patterns) => patterns.iter().any(|p| p.regex.is_match(tag)),
+            Patterns::Own(patterns) => patterns.iter().any(|(_, pattern)| pattern.regex.is_match(tag)),
         };
         by_pattern || (self.attached && is_attached(tag))
     }
@@ -90,6 +105,12 @@ enum Piece {
     Text(String),
     /// The first of these that took part in the match: several groups may have one name.
     Groups(Vec<usize>),
+}
+
+impl PartialEq for Filter {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.pattern_text, &self.extract_text) == (&other.pattern_text, &other.extract_text)
+    }
 }
 
 impl Filter {

@@ -49,8 +49,9 @@ pub enum Order {
     Flux1(String),
 }
 
-/// A policy that compiled: cheap to use again and again.
-#[derive(Clone, Debug)]
+/// A policy that compiled: cheap to use again and again. Two are equal where they are made of the same, and so
+/// choose alike.
+#[derive(Clone, Debug, PartialEq)]
 pub struct TagPolicy {
     order: CompiledOrder,
     filter: Option<Filter>,
@@ -64,6 +65,22 @@ enum CompiledOrder {
     Alphabetical(Direction),
     Newest,
     Flux1(flux1::Pattern),
+}
+
+impl PartialEq for CompiledOrder {
+    fn eq(&self, other: &Self) -> bool {
+        use CompiledOrder::{Alphabetical, Flux1, Newest, Numerical, Semver};
+        match (self, other) {
+            // However the range is spelled.
+            (Semver { range, three_part, .. }, Semver { range: other, three_part: other_three, .. }) => {
+                (range, three_part) == (other, other_three)
+            }
+            (Numerical(a), Numerical(b)) | (Alphabetical(a), Alphabetical(b)) => a == b,
+            (Flux1(a), Flux1(b)) => a.canonical == b.canonical,
+            (Newest, Newest) => true,
+            (Semver { .. } | Numerical(_) | Alphabetical(_) | Flux1(_) | Newest, _) => false,
+        }
+    }
 }
 
 /// Why a policy cannot be: which part, and where in it. Someone must fix the policy.
@@ -120,7 +137,15 @@ impl TagPolicy {
         };
         let patterns = match exclude.unwrap_or_default() {
             list if list.is_empty() || list == [DEFAULT_EXCLUSION] => Patterns::Default,
-            list => Patterns::Own(list.iter().map(|p| compile("exclude pattern", p)).collect::<Result<_, _>>()?),
+            mut list => {
+                list.sort_unstable();
+                list.dedup();
+                let compiled = list.into_iter().map(|text| {
+                    let pattern = compile("exclude pattern", &text)?;
+                    Ok((text, pattern))
+                });
+                Patterns::Own(compiled.collect::<Result<_, _>>()?)
+            }
         };
         let attached = matches!(order, CompiledOrder::Newest | CompiledOrder::Flux1(_));
         Ok(TagPolicy { order, filter, exclusions: Exclusions { patterns, attached } })
@@ -213,6 +238,11 @@ impl TagPolicy {
             }
         }
         text
+    }
+
+    /// The patterns of tags that are never candidates.
+    pub fn exclusions(&self) -> impl Iterator<Item = &str> {
+        self.exclusions.texts()
     }
 
     fn key<'t>(&self, tag: &'t str) -> Option<std::borrow::Cow<'t, str>> {

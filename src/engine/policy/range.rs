@@ -10,13 +10,13 @@ const MAX: usize = 512;
 const MAX_GROUPS: usize = 32;
 
 /// A range: any of its groups.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Range {
     groups: Vec<Group>,
 }
 
 /// All of its terms.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Group {
     terms: Vec<Term>,
 }
@@ -32,7 +32,7 @@ pub enum Dialect {
 }
 
 /// One comparison, `>=1.2`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Term {
     op: Op,
     major: u64,

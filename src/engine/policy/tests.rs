@@ -212,6 +212,40 @@ fn descriptions() {
 }
 
 #[test]
+fn what_makes_two_policies_one() {
+    let made = |order: &Order, filter, exclude: &[&str]| {
+        TagPolicy::new(order.clone(), filter, Some(exclude.iter().map(|text| (*text).to_owned()).collect())).unwrap()
+    };
+    let (range, flux1) = (semver("1.x"), |text: &str| Order::Flux1(text.to_owned()));
+    let loose = Order::Semver { range: "1.x".into(), three_part: false };
+    let (desc, bytes) = (Order::Numerical(Direction::Descending), Order::Alphabetical(Direction::Ascending));
+    #[rustfmt::skip]
+    let cases = [
+        (made(&range, None, &[]), made(&range, None, &[DEFAULT_EXCLUSION]), true),
+        (made(&range, None, &["a", "b"]), made(&range, None, &["b", "a", "b"]), true),
+        (made(&range, None, &["a"]), made(&range, None, &[]), false),
+        (made(&range, None, &["a"]), made(&range, None, &["a", DEFAULT_EXCLUSION]), false),
+        (made(&range, None, &[]), made(&semver(" 1.X"), None, &[]), true),
+        (made(&range, None, &[]), made(&semver("1.x-0"), None, &[]), false),
+        (made(&range, None, &[]), made(&loose, None, &[]), false),
+        (made(&range, None, &[]), made(&flux1("semver:1.x"), None, &[]), false),
+        (made(&flux1("a*"), None, &[]), made(&flux1("glob:a*"), None, &[]), true),
+        (made(&flux1("glob:a*"), None, &[]), made(&flux1("regexp:a*"), None, &[]), false),
+        (made(&ASC, None, &[]), made(&ASC, None, &[]), true),
+        (made(&ASC, None, &[]), made(&desc, None, &[]), false),
+        (made(&ASC, None, &[]), made(&bytes, None, &[]), false),
+        (made(&Order::Newest, None, &[]), made(&Order::Newest, None, &[]), true),
+        (made(&ASC, Some(("^(a)", "$1")), &[]), made(&ASC, Some(("^(a)", "$1")), &[]), true),
+        (made(&ASC, Some(("^(a)", "$1")), &[]), made(&ASC, Some(("^(a)", "")), &[]), false),
+        (made(&ASC, Some(("^(a)", "")), &[]), made(&ASC, Some(("^(b)", "")), &[]), false),
+        (made(&ASC, Some(("a", "")), &[]), made(&ASC, None, &[]), false),
+    ];
+    for (a, b, same) in cases {
+        assert_eq!(a == b, same, "{} and {}", a.describe(), b.describe());
+    }
+}
+
+#[test]
 fn a_policy_that_cannot_be_says_where() {
     #[rustfmt::skip]
     let cases = [

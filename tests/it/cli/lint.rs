@@ -106,6 +106,20 @@ fn a_faulty_butler_yaml_is_a_finding() {
     assert!(finding["message"].as_str().unwrap().contains("path"), "{finding}");
 }
 
+/// What butler.yaml's own policies say is checked where it stands.
+#[test]
+fn a_faulty_policy_of_butler_yaml_is_a_finding() {
+    let folder = repository();
+    let config =
+        "version: 1\nenvironments: {all: {path: .}}\nimages:\n- image: example.com/app\n  policy: {semver: one}\n";
+    folder.put(".github/butler.yaml", config.as_bytes());
+    let ran = folder.run(&["lint", "-o", "github"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    let finding = "::error file=.github/butler.yaml,line=5,col=20,title=config-invalid::images[0].policy.semver: semver \
+                   range \"one\": expected ";
+    assert!(ran.out.starts_with(finding), "{}", ran.out);
+}
+
 #[test]
 fn rows_for_programs_and_annotations_for_workflows() {
     let folder = repository();

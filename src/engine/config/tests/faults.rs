@@ -265,6 +265,19 @@ fn values_of_the_other_keys() {
             "images: [{image: a, policy: {newest: true, extract: $1}}]",
             "3:53: images[0].policy: extract: expected a filter beside it, whose groups it names",
         ),
+        (
+            "images: [{image: r.io/App, policy: {semver: 1.y}}]",
+            "\
+3:18: images[0].image: \"r.io/App\" is not an image reference: the path \"App\" has upper-case letters; repositories are lower case
+3:45: images[0].policy.semver: semver range \"1.y\": expected a version, such as `1.2.x` (at byte 2)",
+        ),
+        (
+            "images: [{image: 'r.io/app:1', policy: {newest: true, filter: 'a(', extract: $1, exclude: [rc, 'b**']}}]",
+            "\
+3:18: images[0].image: \"r.io/app:1\" is not an image reference: expected a repository without tag and digest; remove `:1`
+3:63: images[0].policy.filter: filter pattern \"a(\": missing `)` for the group that opens here (at byte 1)
+3:96: images[0].policy.exclude[1]: exclude pattern \"b**\": `*` repeats a repetition; put the first one in `(?:…)` (at byte 2)",
+        ),
         ("components: {web: {together: tag}}", "3:30: components.web.together: expected same-tag, found \"tag\""),
         (
             "tenants: {limits: {update: {prod: of}}}",

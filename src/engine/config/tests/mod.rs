@@ -278,15 +278,17 @@ fn a_checkout_without_the_file_is_one_environment() {
 }
 
 #[test]
-fn native_policies_say_where_their_expressions_stand() {
+fn native_policies() {
     let config = valid(&file(
-        "images:\n  - image: ghcr.io/o/web\n    environments: [dev]\n    policy: {semver: '>=1.0', filter: '^v(.*)$', extract: $1}",
+        "images:\n  - image: nginx\n    environments: [dev]\n    policy: {semver: '>=1.0', filter: '^v(.*)$', extract: $1, exclude: rc}",
     ));
-    let NativePolicy { order: NativeOrder::Semver(range), filter: Some(filter), .. } = &config.images[0].policy else {
-        panic!("{:?}", config.images)
-    };
-    assert_eq!((range.value.as_str(), range.position.to_string().as_str()), (">=1.0", "6:22"));
-    assert_eq!((filter.value.as_str(), filter.position.to_string().as_str()), ("^v(.*)$", "6:39"));
+    let [ImagePolicy { image, repository, tags, .. }] = &config.images[..] else { panic!("{:?}", config.images) };
+    assert_eq!((image.position.to_string(), repository.to_string()), ("4:12".into(), "docker.io/library/nginx".into()));
+    assert_eq!(tags.describe(), "semver >=1.0 of `^v(.*)$` $1");
+    assert_eq!(tags.exclusions().collect::<Vec<_>>(), ["rc"]);
+    let directions = "images:\n- {image: a, policy: {numerical: asc}}\n- {image: a, policy: {alphabetical: desc}}";
+    let told: Vec<String> = valid(&file(directions)).images.iter().map(|image| image.tags.describe()).collect();
+    assert_eq!(told, ["numerical asc", "alphabetical desc"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Policies of butler.yaml.
 
-use super::{Repo, repo};
+use super::{Repo, bind, config, repo};
 
 const APP: &str = "kind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: {containers: [\n  {name: a, image: 'r.io/app:1.0.0'},\n  {name: b, image: r.io/app},\n  {name: c, image: r.io/other:1.0.0}]}}}\n";
 const CONFIG: &str = "version: 1\nenvironments: {dev: {path: dev}, prod: {path: prod}}\nimages:\n- image: r.io/app\n  policy: {semver: 1.x}\n";
@@ -101,24 +101,96 @@ fn policies_that_disagree() {
     assert!(repo.problems().iter().any(|problem| problem.contains("policy-conflict")), "{:?}", repo.problems());
 }
 
+/// What a marker wants and what butler.yaml wants, of one line.
 #[test]
-fn policies_that_agree() {
-    let marked = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageRepository\nmetadata: {name: app, namespace: n}\nspec: {image: r.io/app}\n---\napiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: {name: app, namespace: n}\nspec: {imageRepositoryRef: {name: app}, policy: {semver: {range: 1.x}}}\n---\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: a\n    image: r.io/app:1.0.0 # {\"$imagepolicy\": \"n:app\"}\n";
-    let repo = repo(&[("dev/a.yaml", marked)]).config(CONFIG).tags("r.io/app", "1.1.0");
-    assert_eq!(repo.plan_for("dev").values(), ["r.io/app:1.1.0"]);
-    assert_eq!(repo.problems(), [""; 0]);
+fn what_a_marker_must_have_in_common() {
+    let digest = format!("@sha256:{}", "1".repeat(64));
+    let marked = |source: &str, policy: &str, line: &str| {
+        format!(
+            "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageRepository\nmetadata: {{name: app, namespace: n}}\nspec: {{image: r.io/app{source}}}\n\
+             ---\napiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: {{name: app, namespace: n}}\n\
+             spec: {{imageRepositoryRef: {{name: app}}, policy: {{semver: {{range: 1.x}}}}{policy}}}\n---\n{line}\n"
+        )
+    };
+    let pod = |digest: &str| {
+        format!(
+            "kind: Pod\nmetadata: {{name: p}}\nspec:\n  containers:\n  - name: a\n    image: r.io/app:1.0.0{digest} # {{\"$imagepolicy\": \"n:app\"}}"
+        )
+    };
+    let (bare, pinned) = (pod(""), pod(&digest));
+    let (never, always) = ("semver 1.x of r.io/app (digest: never)", "semver 1.x of r.io/app (digest: always)");
+    let reflected = ", digestReflectionPolicy: Always, interval: 1m";
+    #[rustfmt::skip]
+    let cases = [
+        ("the same", "", "", "{semver: 1.x}", &bare, None),
+        ("the range in another spelling", "", "", "{semver: 1.X}", &bare, None),
+        ("another range", "", "", "{semver: ^1.2}", &bare, Some(("semver 1.x of r.io/app", "semver ^1.2 of r.io/app"))),
+        ("what is left out of one", ", exclusionList: [rc, '^1[.]2']", "", "{semver: 1.x}", &bare,
+            Some(("semver 1.x of r.io/app (without tags like `^1[.]2`, `rc`)", "semver 1.x of r.io/app (without tags like `^.*\\.sig$`)"))),
+        ("what is left out of both", ", exclusionList: [rc, '^1[.]2']", "", "{semver: 1.x, exclude: ['^1[.]2', rc]}", &bare, None),
+        ("a digest that would go", "", "", "{semver: 1.x}", &pinned, Some((never, always))),
+        ("a digest that would come", "", reflected, "{semver: 1.x}", &bare, Some((always, never))),
+        ("a digest for both", "", reflected, "{semver: 1.x}", &pinned, None),
+        ("a digest that is no part of the value", "", reflected, "{semver: 1.x}", &bare.replace("app\"", "app:tag\"").replace("    image: r.io/app:1.0.0", "    image: r.io/app\n    tag: 1.0.0"), None),
+    ];
+    for (what, source, policy, native, line, expected) in cases {
+        let config = CONFIG.replace("{semver: 1.x}", native);
+        let repo = repo(&[("dev/a.yaml", &marked(source, policy, line))]).config(&config).tags("r.io/app", "1.1.0");
+        let outcome = repo.plan_for("dev");
+        match expected {
+            None => {
+                assert_eq!((outcome.values().len(), repo.problems()), (1, vec![]), "{what}: {:?}", outcome.skipped());
+            }
+            Some((marker, butler)) => {
+                let why = format!(
+                    "n:app and butler.yaml:r.io/app both want this value, and differ: {marker}; {butler}. Remove one of the two"
+                );
+                assert_eq!(
+                    (outcome.skipped(), outcome.values()),
+                    (vec![format!("policy-conflict: {why}")], vec![]),
+                    "{what}"
+                );
+                assert_eq!(repo.problems().len(), 1, "{what}");
+                assert!(repo.problems()[0].ends_with(&why), "{what}: {:?}", repo.problems());
+            }
+        }
+    }
 }
 
 #[test]
-fn a_policy_that_cannot_be() {
-    let config = CONFIG.replace("1.x", "'>>1'");
-    let repo = repo(&[("dev/a.yaml", APP)]).config(&config);
-    assert_eq!(repo.plan_for("dev").codes(), ["policy-invalid"]);
-    assert!(
-        repo.problems()[0].starts_with("butler.yaml:4:10 policy-invalid r.io/app: semver range"),
-        "{:?}",
-        repo.problems()
-    );
+fn policies_of_one_image() {
+    let config = |images: &[(&str, &str)]| {
+        let images = images.iter().map(|(environments, exclude)| {
+            format!(
+                "- {{image: r.io/app, environments: [{environments}], policy: {{semver: 1.x, exclude: {exclude}}}}}\n"
+            )
+        });
+        let start = "version: 1\nenvironments: {dev: {path: dev}, prod: {path: prod}}\nimages:\n";
+        format!("{start}{}", images.collect::<String>())
+    };
+    #[rustfmt::skip]
+    let cases: [(&[(&str, &str)], bool); 5] = [
+        (&[("dev", "rc"), ("dev", "rc")], false),
+        (&[("dev", "rc"), ("dev", "beta")], true),
+        (&[("dev", "rc"), ("prod", "beta")], false),
+        (&[("dev, prod", "rc"), ("prod, dev", "beta")], true),
+        // Those that meet are not neighbours.
+        (&[("dev, prod", "rc"), ("prod", "rc"), ("dev", "beta")], true),
+    ];
+    for (images, conflict) in cases {
+        let repo = repo(&[("dev/a.yaml", APP)]).config(&config(images)).tags("r.io/app", "1.1.0");
+        let told: Vec<String> = repo.problems();
+        assert_eq!(repo.plan_for("dev").codes(), vec!["policy-conflict"; usize::from(conflict)], "{images:?}");
+        assert_eq!(told.len(), usize::from(conflict), "{images:?}: {told:?}");
+    }
+}
+
+#[test]
+fn where_they_are_defined() {
+    let config = config::parse(".github/butler.yaml", CONFIG).unwrap();
+    let bindings = bind(&repo(&[("dev/a.yaml", APP)]).snapshot(), &config);
+    let [policy] = &bindings.policies[..] else { panic!("{:?}", bindings.policies) };
+    assert_eq!((policy.key.to_string(), policy.file.as_str()), ("butler.yaml:r.io/app".into(), ".github/butler.yaml"));
 }
 
 /// A release whose tag goes to a patch file, which may be there already.

@@ -160,6 +160,97 @@ fn lines_of_a_native_policy_that_pin_a_digest() {
     assert!(results[1].contains("-> example.com/app:1.1.0@sha256:aaaa"), "{told:?}");
 }
 
+/// Each policy that wants the line, and what comes of it once, as the plan has it.
+#[test]
+fn policies_that_disagree() {
+    let native = NATIVE.replace("POLICY", "{semver: ^1.1}");
+    let files = repository().with([("butler.yaml", native.as_str())]);
+    let facts = facts(Some(&["1.1.0", "1.0.0"]));
+    let labels = ["policy: ", "result: ", "blocked: "];
+    let result = "result: apps/a.yaml:9:16 in dev: stays, policy-conflict: ns:app and butler.yaml:example.com/app both want \
+                  this value, and differ: semver 1.x of example.com/app; semver ^1.1 of example.com/app. Remove one of \
+                  the two";
+    let (marker, native) = (
+        "policy: ns:app, defined at flux/p.yaml:6:1",
+        "policy: butler.yaml:example.com/app, defined at butler.yaml:4:10",
+    );
+    for (name, expected) in [
+        ("apps/a.yaml:9", [marker, native, result].as_slice()),
+        ("ns:app", &[marker, result]),
+        ("butler.yaml:example.com/app", &[native, result]),
+        ("example.com/app", &[marker, result, native, result]),
+    ] {
+        let told = told(&files, &facts, name);
+        let told: Vec<&String> = told.iter().filter(|row| labels.iter().any(|label| row.starts_with(label))).collect();
+        assert_eq!(told, expected, "{name}");
+    }
+    // Those that agree make one change.
+    let files = repository().with([("butler.yaml", NATIVE.replace("POLICY", "{semver: 1.x}").as_str())]);
+    let told = told(&files, &facts, "apps/a.yaml:9");
+    let results: Vec<&String> = told.iter().filter(|row| row.starts_with("result: ")).collect();
+    assert_eq!(results, ["result: apps/a.yaml:9:16 in dev: example.com/app:1.0.0 -> example.com/app:1.1.0"]);
+}
+
+/// What Flux v1 writes to a patch file is asked about where the object is.
+#[test]
+fn a_line_that_a_patch_file_takes_the_place_of() {
+    let generator =
+        "version: 1\npatchUpdated:\n  generators: [{command: kustomize build .}]\n  patchFile: patch.yaml\n";
+    let release = "\
+apiVersion: helm.fluxcd.io/v1
+kind: HelmRelease
+metadata:
+  name: a
+  annotations: {fluxcd.io/automated: 'true', fluxcd.io/tag.chart-image: 'semver:~1'}
+spec:
+  values:
+    image:
+      repository: example.com/app
+      tag: 1.0.0
+";
+    let patch = |tag: &str| {
+        format!(
+            "apiVersion: helm.fluxcd.io/v1\nkind: HelmRelease\nmetadata: {{name: a}}\nspec:\n  values:\n    image:\n      tag: {tag}\n"
+        )
+    };
+    let files = Files::of([
+        ("apps/.flux.yaml", generator),
+        ("apps/kustomization.yaml", "resources: [../base]\n"),
+        ("base/kustomization.yaml", "resources: [a.yaml]\n"),
+        ("base/a.yaml", release),
+    ]);
+    let other = files.clone().with([
+        ("apps/b/.flux.yaml", generator),
+        ("apps/b/kustomization.yaml", "resources: [../../base]\n"),
+        ("apps/b/patch.yaml", patch("1.0.1").as_str()),
+        ("apps/patch.yaml", patch("1.1.0").as_str()),
+    ]);
+    let policy = "policy: default:helmrelease/a:chart-image, defined at base/a.yaml:5:73";
+    let added = "result: apps/patch.yaml:1:1 in dev: 1.0.0 -> 1.1.0";
+    let written = "result: apps/patch.yaml:7:12 in dev: 1.0.0 -> 1.1.0";
+    let current = "result: apps/patch.yaml:7:12 in dev: 1.1.0 is current";
+    let second = "result: apps/b/patch.yaml:7:12 in dev: 1.0.1 -> 1.1.0";
+    #[rustfmt::skip]
+    let cases: [(&Files, &[&str]); 4] = [
+        (&files, &[policy, added]),
+        (&files.clone().with([("apps/patch.yaml", patch("1.0.0").as_str())]), &[policy, written]),
+        (&files.clone().with([("apps/patch.yaml", patch("1.1.0").as_str())]), &[policy, current]),
+        (&other, &[policy, second, current]),
+    ];
+    let tags = ["1.1.0", "1.0.1", "1.0.0"];
+    for (files, expected) in cases {
+        let rows = told(files, &facts(Some(&tags)), "base/a.yaml:10");
+        let rows: Vec<&String> =
+            rows.iter().filter(|row| row.starts_with("policy: ") || row.starts_with("result: ")).collect();
+        assert_eq!(rows, expected);
+        // Only the name is a line that follows nothing.
+        let rows = told(files, &facts(Some(&tags)), "example.com/app");
+        let lines: Vec<&String> = rows.iter().filter(|row| row.starts_with("line: ")).collect();
+        assert_eq!(lines, ["line: base/a.yaml:9:19"]);
+        assert!(expected.iter().all(|row| rows.iter().any(|found| found == row)), "{rows:?}");
+    }
+}
+
 /// What is said to be chosen is what the line gets.
 #[test]
 fn ties_go_by_what_stands_there() {
