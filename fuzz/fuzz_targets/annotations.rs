@@ -9,9 +9,8 @@ use butler::engine::{
     image::Tag,
     manifest::{EditError, FileKind, scan},
     memory::Memory,
-    plan::{
-        Entry, EntryKind, Fact, Facts, Need, Planned, Scope, Snapshot, UpdateInputs, UpdatePlan, rewritten, update,
-    },
+    plan::{Fact, Facts, Need, Planned, Scope, UpdateInputs, UpdatePlan, rewritten, update},
+snapshot::{Entry, EntryKind, Snapshot},
 };
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;

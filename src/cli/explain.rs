@@ -14,9 +14,10 @@ use crate::engine::{
     manifest::FileKind,
     memory::Memory,
     plan::{
-        EntryKind, ExplainInputs, ExplainStep, Explanation, Facts, NotHere, Planned, Scope, Scopes, UpdateInputs,
-        explain, subjects,
+        ExplainInputs, ExplainStep, Explanation, Facts, NotHere, Planned, Scope, Scopes, UpdateInputs, explain,
+        subjects,
     },
+    snapshot::EntryKind,
     wording::rows,
 };
 use serde::Serialize;

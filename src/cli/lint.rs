@@ -11,7 +11,7 @@ use crate::engine::{
     dialect::bind,
     lint::{Finding, Lint, Severity, findings, fix},
     manifest::{FileKind, Position, markers_elsewhere},
-    plan::EntryKind,
+    snapshot::EntryKind,
 };
 use serde::Serialize;
 use std::{

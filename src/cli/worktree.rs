@@ -4,7 +4,8 @@ use super::Failure;
 use crate::engine::{
     config,
     manifest::{FileKind, SIZE_LIMIT, is_candidate, scan, too_large},
-    plan::{Change, Entry, EntryKind, Snapshot, rewritten, shown_name},
+    plan::{Change, rewritten},
+    snapshot::{Entry, EntryKind, Snapshot, shown_name},
 };
 use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};

@@ -8,6 +8,7 @@
 //! | [`image`] | what does a reference name? |
 //! | [`policy`] | which of these tags is the newest that is allowed, and why? |
 //! | [`manifest`] | what does one file hold, to the byte? and the file after an edit |
+//! | [`snapshot`] | what does a commit's tree hold, each file read by itself? |
 //! | [`dialect`] | which line follows which policy, all files taken together? |
 //! | [`plan`] | which values change, and why; why the others stay; what must be known first |
 //! | [`lint`] | what keeps lines from being updated, and what of it can be mended |
@@ -27,6 +28,7 @@ pub mod manifest;
 pub mod memory;
 pub mod plan;
 pub mod policy;
+pub mod snapshot;
 pub mod template;
 pub mod wording;
 

@@ -2,7 +2,8 @@
 
 use super::{
     manifest::{FileKind, LineId, scan},
-    plan::{Change, Entry, EntryKind, Snapshot, rewritten},
+    plan::{Change, rewritten},
+    snapshot::{Entry, EntryKind, Snapshot},
 };
 use proptest::test_runner::Config as ProptestConfig;
 use std::{collections::BTreeMap, sync::Arc};

@@ -6,8 +6,9 @@ use butler::engine::{
     dialect::{Bindings, PolicyChange, PolicyState, bind, with_policies},
     image::{Reference, Tag, ecr_region},
     manifest::{FileKind, Scan, apply, scan},
-    plan::{Assigned, Assignment, AssignmentTarget, Entry, EntryKind, Snapshot, assign, edits_by_file},
+    plan::{Assigned, Assignment, AssignmentTarget, assign, edits_by_file},
     policy::{Order, TagPolicy},
+    snapshot::{Entry, EntryKind, Snapshot},
 };
 use serde_json::{Value, json};
 use std::sync::Arc;

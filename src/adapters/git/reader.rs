@@ -11,7 +11,8 @@ use crate::engine::{
     config::Config,
     dialect::{Bindings, bind},
     manifest::{FileKind, SIZE_LIMIT, Scan, is_candidate, scan, too_large},
-    plan::{Entry, EntryKind, OwnWrite, Snapshot},
+    plan::OwnWrite,
+    snapshot::{Entry, EntryKind, Snapshot},
 };
 use cache::{Recent, ScanCache};
 use own::Histories;

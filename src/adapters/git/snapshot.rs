@@ -4,7 +4,7 @@ use super::{
     error::{GitError, Local, missing, oid},
     mirror::Mirror,
 };
-use crate::engine::plan::shown_name;
+use crate::engine::snapshot::shown_name;
 use git2::{ErrorCode, ObjectType, Odb, OdbObject, Oid, Repository, Tree};
 use std::{
     borrow::Cow,

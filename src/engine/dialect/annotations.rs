@@ -9,8 +9,8 @@ use crate::engine::{
     config::{Config, Registry},
     image::{Reference, Repository, ecr_host, ecr_region},
     manifest::{Annotation, Position},
-    plan::Snapshot,
     policy::{Direction, Memo, Order, PolicyError, TagPolicy, flux1::glob_as_regexp},
+    snapshot::Snapshot,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -19,8 +19,8 @@ use super::{
 use crate::engine::{
     image::{Reference, ReferenceError},
     manifest::{Container, Part, Position, Scan},
-    plan::Snapshot,
     policy::{Memo, Order},
+    snapshot::Snapshot,
 };
 use build::{Built, Given, annotate};
 use generated::{Reach, Scope, Scopes};

@@ -13,8 +13,8 @@ use crate::engine::{
         FluxObject, IMAGE_GROUP, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject, LabelSelector,
         Position, group_of,
     },
-    plan::Snapshot,
     policy::{Direction, Memo, Order, TagPolicy},
+    snapshot::Snapshot,
     template::Template,
 };
 use std::{

@@ -6,7 +6,7 @@ use crate::engine::{
     config::Config,
     image::Reference,
     manifest::{Container, Document, ImageLine, Kustomization, Part, Scan},
-    plan::{EntryKind, Snapshot},
+    snapshot::{EntryKind, Snapshot},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -220,7 +220,7 @@ fn same_positions(before: &Scan, after: &Scan) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Bindings;
-    use crate::engine::{config, dialect::bind, plan::Snapshot, testing::Files};
+    use crate::engine::{config, dialect::bind, snapshot::Snapshot, testing::Files};
     use std::sync::Arc;
 
     const POLICY: &str = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageRepository\nmetadata: {name: app}\nspec: {image: example.com/app}\n---\napiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: {name: app}\nspec:\n  imageRepositoryRef: {name: app}\n  policy: {semver: {range: 1.x}}\n";

@@ -1,7 +1,7 @@
 //! The kustomizations of a snapshot, with what they include.
 
 use super::outline::{Outline, kustomization_of};
-use crate::engine::{manifest::Kustomization, plan::Snapshot};
+use crate::engine::{manifest::Kustomization, snapshot::Snapshot};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Where Kubernetes puts an object that names no namespace.

@@ -9,21 +9,24 @@ pub(crate) mod kustomize;
 mod native;
 mod outline;
 mod render;
+mod settled;
 
 pub use addition::{Addition, MissingField, Spot};
 pub(crate) use flux_v1::{Generated, GeneratedTag, Target};
 pub use flux_v1::{PolicyChange, PolicyChangeError, is_release as is_flux_v1_release, with_policies};
+pub(crate) use settled::SettledLine;
 
 use super::{
     config::Config,
     image::Repository,
     manifest::{LabelSelector, Part, Position},
-    plan::{Settled, Snapshot},
     policy::TagPolicy,
+    snapshot::Snapshot,
 };
 use kustomize::Inclusions;
 use outline::Outline;
 use render::Rendering;
+use settled::Settled;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -472,7 +475,5 @@ impl FromStr for PolicyKey {
     }
 }
 
-#[cfg(test)]
-mod planned;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use crate::engine::{
     config::{Config, Environment, ImagePolicy},
     image::{Reference, Repository},
     manifest::{ImageLine, Part},
-    plan::Snapshot,
+    snapshot::Snapshot,
 };
 use std::{collections::BTreeSet, sync::Arc};
 

@@ -4,7 +4,7 @@
 use super::kustomize::{KUSTOMIZATION_FILES, folder, is_kustomization_file, join};
 use crate::engine::{
     manifest::{Document, Kustomization, PatchSource, Scan},
-    plan::Snapshot,
+    snapshot::Snapshot,
 };
 use std::{collections::HashMap, sync::Arc};
 

@@ -5,7 +5,8 @@ use crate::engine::{
     config::Config,
     dialect::{Binding, Bindings, PolicyState, Unresolved},
     manifest::{ImageLine, Position, Scan},
-    plan::{Snapshot, is_updated},
+    plan::is_updated,
+    snapshot::Snapshot,
 };
 
 /// What is wrong with manifests, markers and policies: sorted by place, each once.

@@ -3,7 +3,7 @@ use crate::engine::{
     config::Config,
     dialect::bind,
     manifest::{FileKind, scan},
-    plan::{Entry, EntryKind, Snapshot},
+    snapshot::{Entry, EntryKind, Snapshot},
 };
 use proptest::prelude::*;
 use std::{collections::BTreeSet, fs, path::Path, sync::Arc};

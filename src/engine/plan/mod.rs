@@ -7,16 +7,14 @@ mod assign;
 mod attribution;
 mod explain;
 mod facts;
-mod files;
+mod faults;
 mod hash;
 mod history;
 mod promoted;
 mod promotion;
 mod rollout;
 mod scope;
-mod settled;
 mod shadow;
-mod snapshot;
 mod times;
 mod unmet;
 mod update;
@@ -28,7 +26,6 @@ pub use explain::{
     ExplainInputs, ExplainStep, Explanation, NotHere, Outcome, OutcomeResult, Place, Subject, explain, subjects,
 };
 pub use facts::{Fact, Facts, ForeignCommit, Need, OwnWrite, Planned};
-pub use files::Files;
 pub use hash::plan_hash;
 pub use promoted::Held;
 pub use promotion::{
@@ -36,15 +33,14 @@ pub use promotion::{
 };
 pub use rollout::{Observation, Rollout, rollouts, versions};
 pub use scope::{Scope, Scopes, is_updated};
-pub(crate) use settled::Settled;
 pub use shadow::{Shadowed, Stands};
-pub use snapshot::{Entry, EntryKind, Snapshot, shown_name};
 pub use unmet::unmet;
 pub use update::{UpdateInputs, UpdatePlan, update};
 
 use super::{
     image::Repository,
     manifest::{Edit, EditError, LineId, Position, apply},
+    snapshot::{Entry, EntryKind, Snapshot},
 };
 use std::{borrow::Cow, collections::BTreeMap};
 

@@ -5,7 +5,6 @@ use super::{
     additions::{Added, addition, obstacle, written_together},
     attribution,
     history::{History, Stays, because, heed},
-    settled::Line,
     shadow::{Choice, Shadowed, flux_v1, stands},
     times::with_times,
     value::{UNPARSED, change, encrypted, untouchable, value_for},
@@ -13,7 +12,8 @@ use super::{
 use crate::engine::{
     config::Downgrade,
     dialect::{
-        Addition, Automation, Binding, Bindings, DigestReflection, Policy, PolicyKey, PolicyState, Unresolved, conflict,
+        Addition, Automation, Binding, Bindings, DigestReflection, Policy, PolicyKey, PolicyState, SettledLine,
+        Unresolved, conflict,
     },
     image::{Reference, Repository, Tag},
     manifest::{ImageLine, Part, Position, Scan},
@@ -421,7 +421,7 @@ impl Choices<'_> {
     }
 
     /// Whether the line is known to hold what its policy wants.
-    fn is_settled(&self, binding: &Binding, scan: &Arc<Scan>, known: Option<&Line>) -> bool {
+    fn is_settled(&self, binding: &Binding, scan: &Arc<Scan>, known: Option<&SettledLine>) -> bool {
         let (Some(known), Ok(policy)) = (known, &binding.policy) else { return false };
         let PolicyState::Usable { repository, policy: tags } = &policy.state else { return false };
         // The choice is the same where the policy wants its digest now.
@@ -431,12 +431,12 @@ impl Choices<'_> {
     }
 
     /// To be remembered of a line that holds what its policy wants.
-    fn settle(&self, binding: &Binding, scan: &Arc<Scan>, line: &ImageLine) -> Option<Line> {
+    fn settle(&self, binding: &Binding, scan: &Arc<Scan>, line: &ImageLine) -> Option<SettledLine> {
         let policy = binding.policy.as_ref().ok()?;
         let PolicyState::Usable { repository, policy: tags } = &policy.state else { return None };
         let chosen = self.of(policy, repository, tags).ok().filter(|_| goes_by_value(policy, tags, line));
         // Whether such a line is edited is a setting.
-        chosen.filter(|_| !line.unparsed).map(|chosen| Line::new(scan, &chosen.reason))
+        chosen.filter(|_| !line.unparsed).map(|chosen| SettledLine::new(scan, &chosen.reason))
     }
 }
 

@@ -5,7 +5,8 @@ use crate::engine::{
     dialect::{Automation, Bindings},
     image::Reference,
     manifest::Part,
-    plan::{Change, PromotionPlan, Snapshot, UpdatePlan, plan_hash},
+    plan::{Change, PromotionPlan, UpdatePlan, plan_hash},
+    snapshot::Snapshot,
     template::{Commit, CommitChange, Template},
 };
 use std::collections::{BTreeMap, BTreeSet};

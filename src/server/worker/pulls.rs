@@ -11,7 +11,8 @@ use crate::{
         config::PullRequest,
         manifest::LineId,
         memory::{Decline, Merged, PullRecord, line_file},
-        plan::{Change, PullAction, PullState, Skip, Snapshot, decide_pull},
+        plan::{Change, PullAction, PullState, Skip, decide_pull},
+        snapshot::Snapshot,
         wording::{self, Finding, PullText},
     },
 };

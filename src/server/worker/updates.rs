@@ -7,9 +7,10 @@ use crate::{
         config::{Environment, Merge, UnparsedFiles, UpdateMode},
         memory::{Decline, line_file, line_key},
         plan::{
-            Change, Fact, ForeignCommit, Need, Planned, Scopes, Skip, Snapshot, UpdateInputs, UpdatePlan, component_of,
+            Change, Fact, ForeignCommit, Need, Planned, Scopes, Skip, UpdateInputs, UpdatePlan, component_of,
             is_updated, plan_hash, update,
         },
+        snapshot::Snapshot,
         wording::{self, Finding, Stopped, update_commit, update_commits},
     },
     server::facts::ask_registries,

@@ -14,7 +14,7 @@ use crate::engine::{
         Annotation, Container, Data, Document, FieldPath, Kustomization, KustomizeImage, KustomizePatch, PatchSource,
         PatchTarget, Scan, Step, Value, group_of,
     },
-    plan::Snapshot,
+    snapshot::Snapshot,
 };
 use std::{
     collections::{BTreeSet, HashMap},

@@ -10,7 +10,7 @@ use crate::engine::{
         kustomize::{self, Inclusions, folder, is_below, join},
     },
     manifest::{Document, Generator, Updates},
-    plan::Snapshot,
+    snapshot::Snapshot,
 };
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

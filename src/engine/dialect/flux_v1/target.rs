@@ -13,7 +13,7 @@ use crate::engine::{
     },
     image::Reference,
     manifest::{Container, Document, FieldPath, FileEnd, ImageLine, ObjectId, Part, Scan},
-    plan::Snapshot,
+    snapshot::Snapshot,
 };
 use std::collections::BTreeSet;
 

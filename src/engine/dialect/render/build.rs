@@ -7,7 +7,7 @@ use crate::engine::{
         Behavior, Data, Document, FluxKustomization, GeneratedMap, Kustomization, KustomizePatch, PatchSource,
         PatchTarget, Position, Scan, Value, group_of,
     },
-    plan::Snapshot,
+    snapshot::Snapshot,
 };
 use std::{
     collections::{BTreeSet, HashMap},

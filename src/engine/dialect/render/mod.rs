@@ -17,7 +17,7 @@ use super::{
 };
 use crate::engine::{
     manifest::{Data, Document, FluxKustomization, IMAGE_GROUP, ObjectId, Position},
-    plan::Snapshot,
+    snapshot::Snapshot,
 };
 pub(super) use build::matches;
 use build::{Applied, Builder, Object, label};

@@ -4,7 +4,7 @@ use crate::engine::{
     config::Config,
     dialect::{Binding, Bindings, PolicyState, Unresolved, bind},
     manifest::{FileKind, scan},
-    plan::{Entry, EntryKind, Snapshot},
+    snapshot::{Entry, EntryKind, Snapshot},
 };
 use std::sync::Arc;
 

@@ -6,7 +6,8 @@ use crate::engine::{
     dialect::{Binding, Bindings, Policy, PolicyKey, PolicyState},
     image::{Reference, Repository},
     manifest::{ImageLine, Scan},
-    plan::{Snapshot, promotion::image_of},
+    plan::promotion::image_of,
+    snapshot::Snapshot,
 };
 use std::{collections::BTreeSet, sync::Arc};
 

@@ -9,7 +9,8 @@ use crate::engine::{
     dialect::{Bindings, bind},
     image::{Repository, Tag},
     memory::Memory,
-    plan::{Fact, Facts, Need, Planned, Scope, Snapshot, UpdateInputs, UpdatePlan, update},
+    plan::{Fact, Facts, Need, Planned, Scope, UpdateInputs, UpdatePlan, update},
+    snapshot::Snapshot,
     testing::{Files, at_least},
 };
 use jiff::SignedDuration;

@@ -6,10 +6,8 @@ use crate::engine::{
     image::{Repository, Tag},
     manifest::{FileKind, scan},
     memory::{Decline, Hold, Memory, PullRecord, Reach, line_key},
-    plan::{
-        Entry, EntryKind, Fact, Facts, ForeignCommit, Need, OwnWrite, Planned, Scope, Snapshot, UpdateInputs,
-        UpdatePlan, update,
-    },
+    plan::{Fact, Facts, ForeignCommit, Need, OwnWrite, Planned, Scope, UpdateInputs, UpdatePlan, update},
+    snapshot::{Entry, EntryKind, Snapshot},
     testing::{Files, only_line},
 };
 use jiff::{SignedDuration, Timestamp};

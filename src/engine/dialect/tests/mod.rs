@@ -2,6 +2,7 @@
 
 mod annotations;
 mod flux_v1;
+mod flux_v2;
 mod native;
 
 use super::{Bindings, bind};
@@ -11,9 +12,10 @@ use crate::engine::{
     manifest::{FileKind, is_candidate, scan},
     memory::Memory,
     plan::{
-        Assigned, Assignment, Change, Entry, EntryKind, Fact, Facts, Need, Planned, Scope, Snapshot, UpdateInputs,
-        UpdatePlan, assign, rewritten, update,
+        Assigned, Assignment, Change, Fact, Facts, Need, Planned, Scope, UpdateInputs, UpdatePlan, assign, rewritten,
+        update,
     },
+    snapshot::{Entry, EntryKind, Snapshot},
 };
 use jiff::Timestamp;
 use std::{collections::BTreeMap, sync::Arc};

@@ -1,7 +1,11 @@
 //! Which policy a marker means, and what keeps a policy from being followed.
 
-use super::{Bindings, PolicyState, Unresolved, bind};
-use crate::engine::{config::Config, plan::EntryKind, testing::Files};
+use crate::engine::{
+    config::Config,
+    dialect::{Bindings, PolicyState, Unresolved, bind},
+    snapshot::EntryKind,
+    testing::Files,
+};
 
 const REPOSITORY: &str = "\
 apiVersion: image.toolkit.fluxcd.io/v1

@@ -1,6 +1,7 @@
 //! Lines that were seen to hold what their policy wants: until one of the two changes, they are not looked at again.
 
-use crate::engine::{dialect::Binding, manifest::Scan};
+use super::Binding;
+use crate::engine::manifest::Scan;
 use std::{
     mem,
     sync::{Arc, Mutex, PoisonError},
@@ -8,19 +9,19 @@ use std::{
 
 /// By index of the binding. A memory of bindings, which stay the same over most pushes; it only ever saves time.
 #[derive(Debug, Default)]
-pub(crate) struct Settled(Mutex<Vec<Option<Line>>>);
+pub(crate) struct Settled(Mutex<Vec<Option<SettledLine>>>);
 
 /// Both are held, so that nothing else can have their addresses.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(crate) struct SettledLine {
     scan: Arc<Scan>,
     choice: Arc<str>,
 }
 
-impl Line {
+impl SettledLine {
     /// `choice`: the reason of the choice that stands on the line, as the memo of choices has it.
     pub fn new(scan: &Arc<Scan>, choice: &Arc<str>) -> Self {
-        Line { scan: scan.clone(), choice: choice.clone() }
+        SettledLine { scan: scan.clone(), choice: choice.clone() }
     }
 
     pub fn is_of(&self, scan: &Arc<Scan>, choice: &Arc<str>) -> bool {
@@ -30,7 +31,7 @@ impl Line {
 
 impl Settled {
     /// What is known of `count` bindings, for one plan: another that is made meanwhile looks at all lines.
-    pub(super) fn take(&self, count: usize) -> Vec<Option<Line>> {
+    pub(crate) fn take(&self, count: usize) -> Vec<Option<SettledLine>> {
         let mut lines = mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         lines.resize_with(count, || None);
         lines
@@ -48,7 +49,7 @@ impl Settled {
         Settled(Mutex::new(carried.collect()))
     }
 
-    pub(super) fn put_back(&self, lines: Vec<Option<Line>>) {
+    pub(crate) fn put_back(&self, lines: Vec<Option<SettledLine>>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = lines;
     }
 }
