@@ -23,9 +23,10 @@ pub(super) enum Patterns {
     Own(Vec<(String, Pattern)>),
 }
 
+/// What is attached is no image: nobody means to follow it, whether it is kept out or not.
 impl PartialEq for Exclusions {
     fn eq(&self, other: &Self) -> bool {
-        self.attached == other.attached && self.texts().eq(other.texts())
+        self.texts().eq(other.texts())
     }
 }
 
