@@ -117,7 +117,7 @@ fn answer(need: Need, facts: &mut Facts, as_of: Timestamp) {
             });
             facts.times.entry(repository).or_default().extend(times);
         }
-        Need::OwnWrites { .. } => unreachable!("planned without a history"),
+        Need::OwnWrites { .. } | Need::FluxV1 { .. } => unreachable!("planned without a history"),
     }
 }
 

@@ -355,7 +355,9 @@ impl<'s, 'a> Walk<'s, 'a> {
         let Some(site) = self.sites.behind(&key.span) else { return };
         let gap = self.text.get(key.span.end..self.sites.comment_start(site)).unwrap_or_default();
         let at = key.span.end + gap.len() - gap.trim_start().len() + 1;
-        let line = if gap.trim() == ":" && value.anchor.is_none() && value.tag.is_none() {
+        // In JSON a key has a value.
+        let writable = self.kind != FileKind::Json && value.anchor.is_none() && value.tag.is_none();
+        let line = if gap.trim() == ":" && writable {
             Ok(self.line(at..at, ScalarStyle::Plain, Part::Reference, None))
         } else {
             Err(Obstacle::Unwritten)

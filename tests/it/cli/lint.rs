@@ -111,7 +111,7 @@ fn a_faulty_butler_yaml_is_a_finding() {
 fn a_faulty_policy_of_butler_yaml_is_a_finding() {
     let folder = repository();
     let config =
-        "version: 1\nenvironments: {all: {path: .}}\nimages:\n- image: example.com/app\n  policy: {semver: one}\n";
+        "version: 1\nenvironments: {dev: {path: .}}\nimages:\n- image: example.com/app\n  policy: {semver: one}\n";
     folder.put(".github/butler.yaml", config.as_bytes());
     let ran = folder.run(&["lint", "-o", "github"]);
     assert_eq!(ran.code, 1, "{}", ran.err);

@@ -401,7 +401,7 @@ async fn a_downgrade_is_a_pull_request_that_says_so() {
     | --- | --- | --- | --- |
     | `app` | `REGISTRY/acme/app` | `1.1.0` | `1.0.0` |
 
-    > **Downgrade**: `app` goes `1.1.0 -> 1.0.0` (`deploy/development/app.yaml:12`).
+    > **Downgrade**: `app` goes `1.1.0 -> 1.0.0` (`deploy/development/app.yaml:12`), since `` 1.0.0 is the only version in `1.x` ``.
 
     <details><summary>Diff</summary>
 
