@@ -1,12 +1,12 @@
 //! Config repositories of any size, the same at every run: real bare git repositories with one pack.
 //!
 //! They look like what Flux's own documentation recommends: an app has a base, and an overlay for each of two
-//! environments, together ten files of about five lines (`files_of`). A group is a hundred apps; a Flux Kustomization in
-//! each cluster's folder applies a group's overlays, through a kustomization for every second group, and with
-//! substituted variables for every third. ImageRepositories and ImagePolicies, a file for each image, stand in a folder of
-//! their own whose kustomizations give them their namespace; an ImageUpdateAutomation follows them. One file of ten (an
-//! app's kustomization in the first environment) carries a marker, or each file of an app does. To twenty marked files there is a
-//! policy; half of the policies are semver, half numerical with a filter.
+//! environments, together ten files of seven lines, or nine where each is marked (`files_of`). A group is a hundred apps; a
+//! Flux Kustomization in each cluster's folder applies a group's overlays, through a kustomization for every second group,
+//! and with substituted variables for every third. ImageRepositories and ImagePolicies, a file for each image, stand in a
+//! folder of their own whose kustomizations give them their namespace; an ImageUpdateAutomation follows them. One file of
+//! ten (an app's kustomization in the first environment) carries a marker, or each file of an app does. To twenty marked
+//! files there is a policy; half of the policies are semver, half numerical with a filter.
 
 use butler::engine::image::Tag;
 use git2::{Oid, Repository, Signature, Time};
