@@ -76,7 +76,9 @@ fn read_line(line: &str) -> Option<Found<'_>> {
     };
     let text = &line[content.clone()];
     let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:@+".contains(&b));
-    let refused = !plain || (style == ScalarStyle::Plain && (text.is_empty() || text.starts_with(['@', '-'])));
+    // What ends with a colon is a key.
+    let is_none = text.is_empty() || text.starts_with(['@', '-']) || text.ends_with(':');
+    let refused = !plain || (style == ScalarStyle::Plain && is_none);
     (!refused && !refuses(key, marker.part, text)).then_some(Found { key, span: content, style, marker })
 }
 
@@ -129,6 +131,7 @@ mod tests {
             (format!("tag: two words {M}"), None),
             (format!("- v1 {M}"), None),
             (format!("tag:v1 {M}"), None),
+            (format!("tag: v1: {M}"), None),
             (format!("{{tag: v1}} {M}"), None),
             (format!("tag: v1 {M} trailing"), None),
             (format!("tag: v1 # old {M}"), None),
