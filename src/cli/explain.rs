@@ -8,6 +8,7 @@ use super::{
     tags::TagsArgs,
     worktree::Worktree,
 };
+use crate::cli::output::say;
 use crate::engine::{
     config::UnparsedFiles,
     dialect::bind,
@@ -108,7 +109,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
         ExplainStep::Blocked { why, .. } => Some(why.as_str()),
         _ => None,
     });
-    output::note_partial(&tree, blocked);
+    output::note_partial(&tree, false, blocked);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -189,9 +190,9 @@ fn all(inputs: &ExplainInputs<'_>, name: &str) -> Planned<Result<Vec<Explanation
 }
 
 fn text(explanation: &Explanation) {
-    anstream::println!("{BOLD}{}{BOLD:#}", printable(&explanation.subject));
+    say!("{BOLD}{}{BOLD:#}", printable(&explanation.subject));
     for row in rows(explanation) {
         let text = output::wrapped(&row.text, *output::STDOUT, INDENT, INDENT);
-        anstream::println!("  {DIM}{:<10}{DIM:#}{text}", row.label);
+        say!("  {DIM}{:<10}{DIM:#}{text}", row.label);
     }
 }

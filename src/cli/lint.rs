@@ -6,6 +6,7 @@ use super::{
     plan::{note_nothing_followed, read_config},
     worktree::Worktree,
 };
+use crate::cli::output::say;
 use crate::engine::{
     config,
     dialect::bind,
@@ -104,15 +105,15 @@ pub fn run(args: &LintArgs) -> Result<ExitCode, Failure> {
             let folder = if args.path.is_file() { args.path.parent() } else { Some(args.path.as_path()) };
             let folder = folder.unwrap_or(Path::new(""));
             for row in &fixed {
-                anstream::println!("{}", fixed_annotation(folder, row));
+                say!("{}", fixed_annotation(folder, row));
             }
             for finding in &found {
-                anstream::println!("{}", annotation(folder, finding));
+                say!("{}", annotation(folder, finding));
             }
         }
     }
     note_nothing_followed(&tree, &bindings);
-    output::note_partial(&tree, found.iter().map(|finding| finding.message.as_str()));
+    output::note_partial(&tree, false, found.iter().map(|finding| finding.message.as_str()));
     Ok(code)
 }
 
@@ -135,24 +136,24 @@ fn row(finding: &Finding) -> Row<'_> {
 
 fn text(found: &[Finding], fixed: &[FixedRow]) {
     for row in fixed {
-        anstream::println!("{BOLD}{}:{}:{}{BOLD:#} {} fixed", printable(&row.file), row.line, row.column, row.code);
+        say!("{BOLD}{}:{}:{}{BOLD:#} {} fixed", printable(&row.file), row.line, row.column, row.code);
         for line in row.before.lines() {
-            anstream::println!("  {RED}- {}{RED:#}", printable(line));
+            say!("  {RED}- {}{RED:#}", printable(line));
         }
         for line in row.after.lines() {
-            anstream::println!("  {GREEN}+ {}{GREEN:#}", printable(line));
+            say!("  {GREEN}+ {}{GREEN:#}", printable(line));
         }
     }
     for finding in found {
-        anstream::println!("{BOLD}{}:{}{BOLD:#} {}", printable(&finding.file), finding.position, finding.code);
+        say!("{BOLD}{}:{}{BOLD:#} {}", printable(&finding.file), finding.position, finding.code);
         let message = output::wrapped(&finding.message, *output::STDOUT, 2, 2);
-        anstream::println!("  {DIM}{message}{DIM:#}");
+        say!("  {DIM}{message}{DIM:#}");
     }
     if !fixed.is_empty() {
-        anstream::println!("{} fixed", fixed.len());
+        say!("{} fixed", fixed.len());
     }
     let plural = if found.len() == 1 { "" } else { "s" };
-    anstream::println!("{} finding{plural}", found.len());
+    say!("{} finding{plural}", found.len());
 }
 
 /// A finding as a workflow command, which GitHub shows on the line:

@@ -1,6 +1,7 @@
 //! `butler memory reset`: begin a repository's memory anew.
 
 use super::{Failure, serve};
+use crate::cli::output::say;
 use crate::{
     adapters::{
         github::Patience,
@@ -38,7 +39,7 @@ pub fn run(MemoryCommand::Reset(args): &MemoryCommand) -> Result<ExitCode, Failu
         let look = JobRequest::new(JobKey::Repository(args.repository.clone()), Debounce::NONE);
         let now = Clock::System.now();
         worker.store().enqueue(&[look], now).await.map_err(|error| Failure::Other(error.into()))?;
-        anstream::println!("{}: butler's memory begins anew at {commit}", args.repository);
+        say!("{}: butler's memory begins anew at {commit}", args.repository);
         Ok(ExitCode::SUCCESS)
     })
 }

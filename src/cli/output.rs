@@ -9,7 +9,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
-    fmt::Display,
+    fmt::{self, Display},
     io::{self, IsTerminal},
     sync::LazyLock,
 };
@@ -178,15 +178,35 @@ fn said(message: &str, before: usize) -> String {
     lines.map(|(n, line)| wrapped(line, *STDERR, if n == 0 { before } else { 0 }, 2)).collect::<Vec<_>>().join("\n")
 }
 
-/// Says on stderr that only a part of the checkout was read, where one of the texts calls something missing "in this
-/// repository".
-pub fn note_partial<'a>(tree: &Worktree, mut texts: impl Iterator<Item = &'a str>) {
-    if texts.any(|text| text.contains(" in this repository"))
+/// Says on stderr that only a part of the checkout was read, where that matters, or one of the texts calls something
+/// missing "in this repository".
+pub fn note_partial<'a>(tree: &Worktree, matters: bool, mut texts: impl Iterator<Item = &'a str>) {
+    if (matters || texts.any(|text| text.contains(" in this repository")))
         && let Some(partial) = tree.partial()
     {
         anstream::eprintln!("{}", note(&partial));
     }
 }
+
+/// Writes to stdout. Where nobody reads on (`butler lint | head`) there is nothing left to do; where it cannot be written,
+/// that is a failure, and no panic as with [`std::println`].
+pub fn print(text: fmt::Arguments<'_>) {
+    use std::io::Write;
+    if let Err(problem) = anstream::stdout().write_fmt(text) {
+        if problem.kind() == io::ErrorKind::BrokenPipe {
+            std::process::exit(0);
+        }
+        anstream::eprintln!("{}", error(&format!("cannot write to stdout: {problem}")));
+        std::process::exit(3);
+    }
+}
+
+/// A line on stdout, as [`print`].
+macro_rules! say {
+    () => { $crate::cli::output::print(format_args!("\n")) };
+    ($($text:tt)*) => { $crate::cli::output::print(format_args!("{}\n", format_args!($($text)*))) };
+}
+pub(crate) use say;
 
 /// Prints changes and skips in the wanted format. `files` holds the bytes before and after what is (or would be) written.
 pub fn plan(format: PlanFormat, shown: &Shown<'_>, files: &BTreeMap<String, (Vec<u8>, Vec<u8>)>) {
@@ -199,20 +219,20 @@ pub fn plan(format: PlanFormat, shown: &Shown<'_>, files: &BTreeMap<String, (Vec
             // In a pipe it is for a program, byte for byte.
             let diff = diff(files);
             let diff = if std::io::stdout().is_terminal() { for_terminal(&diff) } else { diff };
-            anstream::print!("{diff}");
+            print(format_args!("{diff}"));
             // A diff has no place for them, and an empty one does not speak for itself.
             for missed in shown.missed {
                 anstream::eprintln!("{}", warning(&format!("{}: {}", missed.argument, missed.reason)));
             }
         }
-        PlanFormat::Text => anstream::print!("{}", text(shown, *STDOUT)),
+        PlanFormat::Text => print(format_args!("{}", text(shown, *STDOUT))),
     }
 }
 
 /// One JSON document on stdout.
 pub fn json(document: &impl Serialize) {
     match serde_json::to_string_pretty(document) {
-        Ok(text) => anstream::println!("{text}"),
+        Ok(text) => say!("{text}"),
         Err(error) => anstream::eprintln!("{}", self::error(&error.to_string())),
     }
 }

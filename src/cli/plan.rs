@@ -59,7 +59,8 @@ pub fn run(args: PlanArgs) -> Result<ExitCode, Failure> {
     let shown = Shown { changes, skipped, agree: *agree, written: args.write, ..Shown::default() };
     output::plan(args.output, &shown, &files);
     note_nothing_followed(&tree, &bindings);
-    output::note_partial(&tree, plan.skipped.iter().map(|skip| skip.reason.as_str()));
+    // Elsewhere may stand who else writes a line, or renders it.
+    output::note_partial(&tree, !ours.is_empty(), plan.skipped.iter().map(|skip| skip.reason.as_str()));
     if given.is_none()
         && let Some(warning) = unanswered(&facts)
     {

@@ -4,6 +4,7 @@ mod look;
 mod tell;
 
 use super::{Failure, serve::stop_signal};
+use crate::cli::output::say;
 use crate::{
     engine::image::Reference,
     sandbox::{
@@ -167,7 +168,7 @@ async fn stay(args: &SandboxArgs, folder: &Folder) -> anyhow::Result<bool> {
         stopped.await;
     }
     if !done || !args.once {
-        anstream::println!("\nstopping");
+        say!("\nstopping");
     }
     sandbox.stop().await;
     Ok(done)
@@ -218,12 +219,12 @@ async fn visit(visit: &Visit) -> Result<ExitCode, Failure> {
     let mut said = None;
     if let Some((name, tag)) = image {
         let digest = visitor.push(&name, &tag).await?;
-        anstream::println!("pushed {name}:{tag}\n  {digest}");
+        say!("pushed {name}:{tag}\n  {digest}");
     }
     if let Visit::Comment { number, text, login, .. } = visit {
         let text = text.join(" ");
         said = Some(visitor.comment(login, *number, &text).await?);
-        anstream::println!("{login} commented on #{number}: {text}");
+        say!("{login} commented on #{number}: {text}");
     }
     if how.wait {
         visitor.settled().await?;

@@ -1,6 +1,7 @@
 //! `butler serve` and `butler config check`: the server, and what it is told.
 
 use super::Failure;
+use crate::cli::output::say;
 use crate::server::{
     Server,
     settings::{LogFormat, LogLevel, LogSettings, Settings},
@@ -34,7 +35,7 @@ pub fn load(args: &ServeArgs) -> Result<Settings, Failure> {
 
 pub fn check(ConfigCommand::Check(args): &ConfigCommand) -> Result<ExitCode, Failure> {
     let settings = load(args)?;
-    anstream::println!("the settings are valid: App {} at {}", settings.github.app_id, settings.github.api_url);
+    say!("the settings are valid: App {} at {}", settings.github.app_id, settings.github.api_url);
     Ok(ExitCode::SUCCESS)
 }
 

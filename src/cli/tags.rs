@@ -12,8 +12,8 @@ pub struct TagsArgs {
     /// A JSON file of tags by image: {"IMAGE": [{"tag": "…", "digest": "…", "pushed_at": "…", "created_at": "…"}]}
     #[arg(long, value_name = "FILE")]
     tags: Option<PathBuf>,
-    /// A tag of an image; may be given several times
-    #[arg(long, value_name = "IMAGE:TAG")]
+    /// A tag of an image; may be given several times. What is given is all there is: no registry is asked
+    #[arg(long, value_name = "IMAGE:TAG[@DIGEST]")]
     tag: Vec<String>,
 }
 

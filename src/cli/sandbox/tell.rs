@@ -1,6 +1,7 @@
 //! What the sandbox says while it walks: a time, what happened, and details below it, within 80 columns.
 
 use super::people;
+use crate::cli::output::say;
 use crate::{
     cli::output::{BOLD, DIM},
     sandbox::{Folder, Sandbox, figures::Figures, news::News, sample, walk::Step},
@@ -32,10 +33,10 @@ pub fn started(sandbox: &Sandbox, folder: &Folder, took: Duration, verbose: bool
 
 /// One step of the walk.
 pub fn step(step: &Step) {
-    anstream::println!("{DIM}{:>8}{DIM:#}   {BOLD}{}{BOLD:#}", time(step.took), step.what);
+    say!("{DIM}{:>8}{DIM:#}   {BOLD}{}{BOLD:#}", time(step.took), step.what);
     for detail in &step.details {
         for line in wrap(detail, WIDTH - INDENT) {
-            anstream::println!("{:INDENT$}{line}", "");
+            say!("{:INDENT$}{line}", "");
         }
     }
 }
@@ -43,12 +44,12 @@ pub fn step(step: &Step) {
 /// What butler did, and what came of it.
 pub fn news(news: &[News]) {
     if news.is_empty() {
-        anstream::println!("butler had nothing to do");
+        say!("butler had nothing to do");
     }
     for News { what, details } in news {
-        anstream::println!("{BOLD}{what}{BOLD:#}");
+        say!("{BOLD}{what}{BOLD:#}");
         for line in details.iter().flat_map(|detail| wrap(detail, WIDTH - 2)) {
-            anstream::println!("  {line}");
+            say!("  {line}");
         }
     }
 }
@@ -70,9 +71,9 @@ pub fn figures(figures: &Figures, total: Duration) {
         ("resident memory", memory),
         ("the whole walk", time(total).trim().to_owned()),
     ];
-    anstream::println!();
+    say!();
     for (name, value) in rows {
-        anstream::println!("  {name:<24}{value}");
+        say!("  {name:<24}{value}");
     }
 }
 
@@ -83,7 +84,7 @@ pub fn guide(sandbox: &Sandbox) {
     // What the first command below leads to.
     let next = parts.github.pulls(sample::REPOSITORY).last().map_or(1, |pull| pull.number + 1);
     let page = format!("{}/{}", parts.github.url(), sample::REPOSITORY);
-    anstream::println!(
+    say!(
         "
 The sandbox stays open. In a second terminal:
 

@@ -263,7 +263,7 @@ pub const LINTS: &[Lint] = &[
         summary: "a ${…} whose value is not in the repository",
     },
     Lint { code: "symlink", severity: Notice, fixable: false, summary: "the file is a symbolic link" },
-    Lint { code: "unparsed-file", severity: Warning, fixable: true, summary: "a document is no YAML" },
+    Lint { code: "unparsed-file", severity: Notice, fixable: true, summary: "a document is no YAML" },
     Lint {
         code: "update-path-missing",
         severity: Warning,

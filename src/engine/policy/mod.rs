@@ -175,10 +175,8 @@ impl TagPolicy {
     pub fn compare(&self, a: &str, b: &str) -> Option<Ordering> {
         let (a, b) = (self.key(a)?, self.key(b)?);
         match &self.order {
-            // The range does not count: what stands in the file may well lie outside of it.
-            CompiledOrder::Semver { three_part, .. } => {
-                Some(parse_version(&a, *three_part)?.cmp(&parse_version(&b, *three_part)?))
-            }
+            // Neither the range nor the number of parts counts: what stands in the file may well be `1.10`.
+            CompiledOrder::Semver { .. } => Some(Version::parse(&a)?.cmp(&Version::parse(&b)?)),
             CompiledOrder::Numerical(direction) => Some(direction.apply(Number::parse(&a)?.cmp(&Number::parse(&b)?))),
             CompiledOrder::Alphabetical(direction) => Some(direction.apply(a.cmp(&b))),
             CompiledOrder::Flux1(pattern) if !pattern.by_time() => Some(Version::parse(&a)?.cmp(&Version::parse(&b)?)),
