@@ -1,7 +1,7 @@
 //! Snapshots from small texts, for tests.
 
 use super::{
-    manifest::{FileKind, LineId, scan},
+    manifest::{FileKind, LineId, is_candidate, scan},
     plan::{Change, rewritten},
     snapshot::{Entry, EntryKind, Snapshot},
 };
@@ -28,7 +28,7 @@ impl Files {
         for (path, text) in &self.0 {
             // Any id will do that differs where the text does.
             snapshot.entries.insert(path.as_str().into(), Entry { blob: text.as_str().into(), kind: EntryKind::File });
-            if let Some(kind) = FileKind::of(path) {
+            if let Some(kind) = FileKind::of(path).filter(|kind| is_candidate(*kind, text.as_bytes())) {
                 snapshot.scans.insert(path.as_str().into(), Arc::new(scan(kind, text.as_bytes())));
             }
         }

@@ -37,7 +37,7 @@ pub fn is_candidate(kind: FileKind, bytes: &[u8]) -> bool {
     // `image` covers markers, Flux's image group, workloads, kustomize's and most charts' images; the others are
     // chart values without that word (`repository: a/b:v1`), objects known by annotations, patches (JSON6902
     // ones have an `op`), what objects follow, sources, and charts that depend on others of the repository.
-    const NEEDLES: [&str; 17] = [
+    const NEEDLES: [&str; 18] = [
         "image",
         "Image",
         "tag",
@@ -47,6 +47,7 @@ pub fn is_candidate(kind: FileKind, bytes: &[u8]) -> bool {
         "{op:",
         "\"op\"",
         "fluxcd.io/",
+        "fluxcd.controlplane.io",
         "flux.weave.works/",
         "$patch",
         "file://",

@@ -3,8 +3,9 @@
 use super::{
     FieldPath, Step,
     annotate::line_end,
-    yaml::{LineIndex, Node, NodeKind},
+    yaml::{LineIndex, Node, NodeKind, Style},
 };
+use std::collections::HashMap;
 
 /// A mapping or list that is written line by line, and where it goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,8 +102,9 @@ impl Page<'_> {
         let plain = before.bytes().all(|byte| matches!(byte, b' ' | b'-'));
         let merged = node.entries().iter().any(|(key, _)| key.as_str() == Some("<<"));
         let is_block = self.text.as_bytes().get(node.span.start) != Some(&b'{') && node.anchor.is_none();
+        let end = self.end(node)?;
         (plain && is_block && !merged).then(|| Room {
-            end: self.end(node),
+            end,
             indent: before.len(),
             below: self.entries(node, goes_on),
             kind: Kind::Mapping,
@@ -112,8 +114,9 @@ impl Page<'_> {
     fn list(&self, node: &Node<'_>, order: Option<Vec<String>>) -> Option<Room> {
         let before = self.before(node.items().first()?);
         let dashed = |item: &Node<'_>| self.before(item).trim_matches(' ') == "-";
+        let end = self.end(node)?;
         (node.items().iter().all(dashed) && node.anchor.is_none()).then(|| Room {
-            end: self.end(node),
+            end,
             indent: before.len() - before.trim_start_matches(' ').len(),
             below: node.items().iter().map(|item| (item_step(item), self.room(item, None).map(Box::new))).collect(),
             kind: Kind::List(order),
@@ -121,13 +124,14 @@ impl Page<'_> {
     }
 
     fn entries(&self, mapping: &Node<'_>, goes_on: fn(&str) -> bool) -> Box<[Below]> {
-        let order = |key: &str| {
-            let order = mapping.get(&format!("$setElementOrder/{key}"))?;
-            Some(order.items().iter().map(|item| name(item).to_owned()).collect())
+        let order = |(key, order): &'_ (Node<'_>, Node<'_>)| {
+            let of = key.as_str()?.strip_prefix("$setElementOrder/")?.to_owned();
+            Some((of, order.items().iter().map(|item| name(item).to_owned()).collect::<Vec<_>>()))
         };
+        let mut orders: HashMap<String, Vec<String>> = mapping.entries().iter().filter_map(order).collect();
         let entries = mapping.entries().iter().filter_map(|(key, value)| Some((key.as_str()?, value)));
         let entry = |(key, value): (&str, &Node<'_>)| {
-            let room = goes_on(key).then(|| self.room(value, order(key))).flatten();
+            let room = goes_on(key).then(|| self.room(value, orders.remove(key))).flatten();
             (Step::Key(key.to_owned()), room.map(Box::new))
         };
         entries.map(entry).collect()
@@ -138,10 +142,22 @@ impl Page<'_> {
         self.text.get(self.index.line_start(node.span.start)..node.span.start).unwrap_or_default()
     }
 
-    fn end(&self, node: &Node<'_>) -> usize {
+    /// `None` where the blank lines at the end are part of a text (`|+`): nothing can be put before them.
+    fn end(&self, node: &Node<'_>) -> Option<usize> {
+        let last = last_leaf(node);
+        let keeps = matches!(&last.kind, NodeKind::Scalar { value, style: Style::Literal | Style::Folded }
+            if value.ends_with("\n\n") || value.as_ref() == "\n");
         let written = self.text.get(node.span.clone()).unwrap_or_default().trim_end();
-        line_end(self.text, node.span.start + written.len())
+        (!keeps).then(|| line_end(self.text, node.span.start + written.len()))
     }
+}
+
+fn last_leaf<'n, 'a>(node: &'n Node<'a>) -> &'n Node<'a> {
+    let mut node = node;
+    while let Some(below) = node.items().last().or_else(|| node.entries().last().map(|(_, value)| value)) {
+        node = below;
+    }
+    node
 }
 
 fn item_step(item: &Node<'_>) -> Step {
@@ -150,4 +166,27 @@ fn item_step(item: &Node<'_>) -> Step {
 
 fn name<'n>(item: &'n Node<'_>) -> &'n str {
     item.get("name").and_then(Node::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::manifest::{FileKind, scan};
+
+    /// Blank lines that a text keeps are part of it: what is put before them would take them away.
+    #[test]
+    fn a_text_that_keeps_its_blank_lines_is_not_followed() {
+        let patch = |text: &str| {
+            let head = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  template:\n    spec:\n      containers:\n      - name: c\n        image: a:1\n        args:\n        - ";
+            scan(FileKind::Yaml, format!("{head}{text}---\n").as_bytes()).documents[0].room.is_some()
+        };
+        for (text, has_room) in [
+            ("plain\n", true),
+            ("|\n          a\n", true),
+            ("|\n          a\n\n\n", true),
+            ("|+\n          a\n\n\n", false),
+            ("|+\n\n", false),
+        ] {
+            assert_eq!(patch(text), has_room, "{text:?}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod additions;
 mod annotate;
 mod assign;
 mod attribution;
+mod downgrade;
 mod explain;
 mod facts;
 mod faults;

@@ -4,6 +4,7 @@ use super::{
     Change, Fact, Facts, Need, Planned, Scope, Skip, Snapshot,
     additions::{Added, addition, obstacle, written_together},
     attribution,
+    downgrade::Lower,
     history::{History, Stays, because, heed},
     shadow::{Choice, Shadowed, flux_v1, stands},
     times::with_times,
@@ -100,6 +101,7 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
     let mut settled = inputs.bindings.settled.take(inputs.bindings.lines.len());
     let mut rest = settled.as_mut_slice();
     let mut holding: Vec<&Binding> = Vec::new();
+    let mut lower = Lower::default();
     for bound in inputs.bindings.lines.chunk_by(|a, b| a.line == b.line && a.file == b.file) {
         let Some((settled, others)) = rest.split_at_mut_checked(bound.len()) else { break };
         rest = others;
@@ -123,9 +125,17 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
         if let ([binding], [settled], Ok(None)) = (bound, settled, &outcome) {
             *settled = choices.settle(binding, scan, line);
         }
+        let is_lower = match &outcome {
+            Ok(change) => change.as_ref().is_some_and(|change| change.downgrade),
+            Err(stays) => matches!(stays, Stays::Because("downgrade", _)),
+        };
+        if is_lower {
+            lower.note(scan.line_id(&binding.file, line), binding.key());
+        }
         let watched = choices.other_writer(binding).is_some();
         sort(outcome, watched, &binding.file, line.position, binding.key(), &mut plan);
     }
+    lower.hold(&mut plan, inputs.downgrade == Downgrade::Deny);
     let mut added: Vec<Added<'_>> = Vec::new();
     for bound in inputs.bindings.additions.chunk_by(|a, b| a.field.line_id() == b.field.line_id()) {
         let bound: Vec<&Addition> = bound.iter().filter(|added| added.holds_for(inputs.environment.name)).collect();

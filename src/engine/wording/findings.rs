@@ -11,6 +11,24 @@ pub struct CheckText {
     pub summary: String,
 }
 
+/// The longest list in a check run's summary, in bytes. GitHub takes 65,535 characters, of all of it.
+const LIST_MAX: usize = 20_000;
+
+/// The first `most` items, as far as they fit, and how many there are more. Each ends its line.
+pub(super) fn listed(items: impl Iterator<Item = String>, most: usize) -> String {
+    let (mut list, mut more) = (String::new(), 0);
+    for (at, item) in items.enumerate() {
+        match more == 0 && at < most && list.len() + item.len() <= LIST_MAX {
+            true => list.push_str(&item),
+            false => more += 1,
+        }
+    }
+    if more > 0 {
+        list.push_str(&format!("- and {more} more\n"));
+    }
+    list
+}
+
 /// butler.yaml cannot be used. `errors` are sentences with file, line and column.
 pub fn config_invalid(errors: &[String]) -> CheckText {
     let list: String = errors.iter().map(|error| format!("- {}\n", code(error))).collect();

@@ -1,6 +1,9 @@
 //! The check run `butler/update`: lines that are not updated although they follow a policy, and what to do about it.
 
-use super::{escape::code, findings::CheckText};
+use super::{
+    escape::code,
+    findings::{CheckText, listed},
+};
 use crate::engine::{
     dialect::Problem,
     lint::{Lint, Severity},
@@ -129,9 +132,7 @@ impl Finding {
 
 /// The check run's words; without findings, that all is well again.
 pub fn findings(findings: &[Finding]) -> CheckText {
-    let list: String = findings.iter().take(SHOWN).map(|finding| format!("- {}\n", finding.text)).collect();
-    let more = findings.len().saturating_sub(SHOWN);
-    let more = if more > 0 { format!("- and {more} more\n") } else { String::new() };
+    let list = listed(findings.iter().map(|finding| format!("- {}\n", finding.text)), SHOWN);
     CheckText {
         title: match findings {
             [] => "every line follows its policy".into(),
@@ -140,7 +141,7 @@ pub fn findings(findings: &[Finding]) -> CheckText {
         },
         summary: match findings {
             [] => "What was found here before is settled.\n".into(),
-            _ => format!("{list}{more}"),
+            _ => list,
         },
     }
 }

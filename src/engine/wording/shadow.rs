@@ -2,7 +2,7 @@
 
 use super::{
     escape::{code, time},
-    findings::CheckText,
+    findings::{CheckText, listed},
 };
 use crate::engine::plan::{Change, Shadowed, Stands};
 
@@ -100,10 +100,7 @@ pub fn agreement(agreement: &Agreement) -> CheckText {
             continue;
         }
         summary.push_str(&format!("\n{what}:\n\n"));
-        summary.extend(lines.iter().take(LISTED).map(|line| line.in_words()));
-        if lines.len() > LISTED {
-            summary.push_str(&format!("- and {} more\n", lines.len() - LISTED));
-        }
+        summary.push_str(&listed(lines.iter().map(|line| line.in_words()), LISTED));
     }
     if *uncompared > 0 {
         summary.push_str(&format!(

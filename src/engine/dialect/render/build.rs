@@ -14,6 +14,10 @@ use std::{
     sync::Arc,
 };
 
+/// The largest compiled program of a target's pattern, in bytes: it is compiled for each object.
+const PATTERN_MAX: usize = 64 << 10;
+/// How often components are applied, all together: one that includes itself twice would double at each level.
+const COMPONENTS_MAX: usize = 20_000;
 /// How deep components may nest.
 pub(super) const COMPONENT_DEPTH: usize = 16;
 
@@ -161,6 +165,8 @@ pub(super) struct Builder<'a> {
     /// The folders whose kustomizations bring such objects: nothing comes of the others.
     live: BTreeSet<&'a str>,
     built: HashMap<&'a str, Arc<Vec<Object<'a>>>>,
+    /// How often components may still be applied.
+    components_left: usize,
 }
 
 impl<'a> Builder<'a> {
@@ -189,7 +195,16 @@ impl<'a> Builder<'a> {
         }
         let paths = files.iter().map(|(file, _)| *file).collect();
         let files = files.into_iter().collect();
-        Builder { snapshot, kustomizations, files, paths, variables, live, built: HashMap::new() }
+        Builder {
+            snapshot,
+            kustomizations,
+            files,
+            paths,
+            variables,
+            live,
+            built: HashMap::new(),
+            components_left: COMPONENTS_MAX,
+        }
     }
 
     /// Whether objects that matter come of the folder's kustomization.
@@ -306,7 +321,9 @@ impl<'a> Builder<'a> {
             if let Some((file, kustomization)) =
                 join(here, component).and_then(|folder| self.kustomizations.in_folder(&folder))
                 && depth > 0
+                && self.components_left > 0
             {
+                self.components_left -= 1;
                 self.collect(file, kustomization, None, objects, depth - 1);
             }
         }
@@ -517,7 +534,10 @@ pub(in crate::engine::dialect) fn matches(pattern: &str, text: &str) -> bool {
         return true;
     }
     !pattern.chars().all(plain)
-        && regex::Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|pattern| pattern.is_match(text))
+        && regex::RegexBuilder::new(&format!("^(?:{pattern})$"))
+            .size_limit(PATTERN_MAX)
+            .build()
+            .is_ok_and(|pattern| pattern.is_match(text))
 }
 
 /// Kubernetes' selectors: `a=b,c!=d,e in (f,g),h notin (i),j,!k`.

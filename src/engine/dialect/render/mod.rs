@@ -22,7 +22,7 @@ use crate::engine::{
 pub(super) use build::matches;
 use build::{Applied, Builder, Object, label};
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
 use substitute::{Variables, has_expressions as changes};
@@ -88,6 +88,7 @@ impl Rendering {
             reached: BTreeMap::new(),
             applied: BTreeSet::new(),
             pending: VecDeque::new(),
+            rendered_maps: HashMap::new(),
         };
         renderer.sources();
         renderer.roots();
@@ -126,6 +127,8 @@ struct Renderer<'a> {
     applied: BTreeSet<(usize, &'a str, String, String)>,
     /// Flux Kustomizations of the present root that are still to be followed.
     pending: VecDeque<Pending<'a>>,
+    /// Indexes of the ConfigMaps among the objects rendered so far, by root and name.
+    rendered_maps: HashMap<usize, HashMap<String, Vec<usize>>>,
     /// The ConfigMaps that may be read, by file.
     maps: Vec<(&'a str, &'a Document)>,
 }
@@ -138,6 +141,16 @@ struct Pending<'a> {
     object: Object<'a>,
     folder: String,
     unit: usize,
+    /// The ConfigMaps that it reads.
+    maps: Vec<String>,
+}
+
+impl<'a> Pending<'a> {
+    fn of(object: Object<'a>, folder: String, unit: usize) -> Self {
+        let post_build = FluxKustomization::read(&object.content).post_build.unwrap_or_default();
+        let maps = post_build.substitute_from.into_iter().filter(|(kind, _)| kind == "ConfigMap");
+        Pending { object, folder, unit, maps: maps.map(|(_, name)| name).collect() }
+    }
 }
 
 impl<'a> Renderer<'a> {
@@ -278,7 +291,7 @@ impl<'a> Renderer<'a> {
             Some((object, folder)) => {
                 // The unit renders its own Flux Kustomization.
                 let unit = self.out.units.len();
-                self.apply(Pending { object, folder, unit }, root, own.as_deref());
+                self.apply(Pending::of(object, folder, unit), root, own.as_deref());
             }
             None => {
                 let unit = self.unit(None);
@@ -292,11 +305,8 @@ impl<'a> Renderer<'a> {
 
     /// The next Flux Kustomization to follow: one whose ConfigMaps have been rendered, where there is one.
     fn next(&mut self, root: usize) -> Option<Pending<'a>> {
-        let is_ready = |next: &Pending<'a>| {
-            let post_build = FluxKustomization::read(&next.object.content).post_build.unwrap_or_default();
-            let mut names = post_build.substitute_from.iter().filter(|(kind, _)| kind == "ConfigMap");
-            names.all(|(_, name)| self.config_map(name, &next.object, root, &[]).is_some())
-        };
+        let is_ready =
+            |next: &Pending<'a>| next.maps.iter().all(|name| self.config_map(name, &next.object, root, &[]).is_some());
         let at = self.pending.iter().position(is_ready).unwrap_or_default();
         self.pending.remove(at)
     }
@@ -308,7 +318,7 @@ impl<'a> Renderer<'a> {
 
     /// Renders what a Flux Kustomization applies.
     fn apply(&mut self, next: Pending<'a>, root: usize, own: Option<&str>) {
-        let Pending { object, folder: path, unit: rendered_by } = next;
+        let Pending { object, folder: path, unit: rendered_by, maps: _ } = next;
         if !self.applied.insert((root, object.file, object.name.clone(), path.clone())) {
             return;
         }
@@ -377,11 +387,12 @@ impl<'a> Renderer<'a> {
     ) -> Option<(Values, bool)> {
         let namespace = kustomization.namespace.as_str();
         let fits = |found: &str| found.is_empty() || namespace.is_empty() || found == namespace;
-        let mut rendered = self.out.objects.iter().filter(|object| object.root == root && object.kind == "ConfigMap");
+        let rendered = self.rendered_maps.get(&root).and_then(|maps| maps.get(name)).into_iter().flatten();
+        let mut rendered = rendered.filter_map(|at| self.out.objects.get(*at));
         let here =
             objects.iter().find(|object| object.kind == "ConfigMap" && object.name == name && fits(&object.namespace));
         rendered
-            .find(|object| object.name == name && fits(&object.namespace))
+            .find(|object| fits(&object.namespace))
             .map(|object| (values(&object.content), object.partial))
             .or_else(|| here.map(|object| (values(&object.content), object.partial)))
             .or_else(|| {
@@ -429,6 +440,10 @@ impl<'a> Renderer<'a> {
                 let is_group = |name: &str| groups.contains(&format!("<{name}>"));
                 left.retain(|name| unresolved.contains(name) || (unresolved.is_empty() && !is_group(name)));
             }
+            if object.kind == "ConfigMap" {
+                let maps = self.rendered_maps.entry(root).or_default().entry(object.name.clone()).or_default();
+                maps.push(self.out.objects.len());
+            }
             self.out.objects.push(Rendered {
                 file: object.file.to_owned(),
                 position: object.position,
@@ -444,7 +459,7 @@ impl<'a> Renderer<'a> {
         }
         for object in kustomizations {
             if let Some(folder) = self.applied_folder(&object, own) {
-                self.pending.push_back(Pending { object, folder, unit });
+                self.pending.push_back(Pending::of(object, folder, unit));
             }
         }
     }

@@ -14,6 +14,9 @@ pub(super) struct Variables {
     partly_unknown: bool,
 }
 
+/// How many expressions of a text may lack their brace; what stands behind more of them is no text that people write.
+const UNCLOSED: usize = 100;
+
 impl Variables {
     /// `config_map`: the values of a ConfigMap of the repository, as this Kustomization's cluster has it, and whether it
     /// has more than those.
@@ -59,6 +62,7 @@ impl Variables {
     fn text(&self, text: &str, unresolved: &mut BTreeSet<String>) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
+        let mut unclosed = 0;
         while let Some((before, after)) = rest.split_once('$') {
             out.push_str(before);
             rest = after;
@@ -70,6 +74,11 @@ impl Variables {
             }
             let Some((expression, behind)) = rest.strip_prefix('{').and_then(enclosed) else {
                 out.push('$');
+                // Each of them was looked for to the text's end.
+                unclosed += usize::from(rest.starts_with('{'));
+                if unclosed > UNCLOSED {
+                    break;
+                }
                 continue;
             };
             match self.expression(expression, DEFAULT_DEPTH) {

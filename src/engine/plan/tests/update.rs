@@ -363,6 +363,42 @@ fn a_downgrade_is_flagged_unless_it_is_allowed() {
     assert!(!World { downgrade: Downgrade::Allow, ..lower }.ready().changes[0].downgrade);
 }
 
+/// The digest of a lower version is that version, and the new name of an image has no use for the old one's tag.
+#[test]
+fn no_part_of_an_image_goes_down_alone() {
+    let entry = |lines: &str| {
+        let other = "- name: other\n  newTag: 1.0.0 # {\"$imagepolicy\": \"ns:app:tag\"}\n";
+        World::new().file("apps/dev/kustomization.yaml", &format!("images:\n- name: app\n{lines}{other}"))
+    };
+    let marker = |part: &str| format!("# {{\"$imagepolicy\": \"ns:app:{part}\"}}");
+    let tag = |value: &str| format!("  newTag: {value} {}\n", marker("tag"));
+    let digest = format!("  digest: {OLDER} {}\n", marker("digest"));
+    let name = format!("  newName: example.com/old {}\n", marker("name"));
+    #[rustfmt::skip]
+    let cases = [
+        // lines, which of them (and the other entry's) are a downgrade
+        (tag("1.9.0") + &digest, vec![true, true, false]),
+        (digest.clone() + &tag("1.9.0"), vec![true, true, false]),
+        (name + &tag("1.9.0"), vec![true, true, false]),
+        (tag("1.1.0") + &digest, vec![false, false, false]),
+        // Written as it is.
+        (tag("1.2.0") + &digest, vec![false, false]),
+    ];
+    for (lines, expected) in cases {
+        let world = entry(&lines).policy("  policy:", "  digestReflectionPolicy: Always\n  policy:");
+        let world = world.file("apps/dev/app.yaml", "");
+        let lower: Vec<bool> = world.ready().changes.iter().map(|change| change.downgrade).collect();
+        assert_eq!(lower, expected, "{lines}");
+        let denied = World { downgrade: Downgrade::Deny, ..world }.ready();
+        let skipped = denied.skipped.iter().filter(|skip| skip.code == "downgrade").count();
+        assert_eq!(
+            (skipped, denied.changes.len()),
+            (expected.iter().filter(|lower| **lower).count(), expected.iter().filter(|lower| !**lower).count(),),
+            "{lines}"
+        );
+    }
+}
+
 #[test]
 fn who_writes_a_line_beside_butler() {
     let flux = World::new().file("flux/automation.yaml", AUTOMATION);
