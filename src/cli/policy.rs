@@ -31,7 +31,8 @@ const FAILURE: u8 = 3;
 /// Try a tag policy: which tag would it choose, and why
 #[derive(Args, Debug)]
 #[command(override_usage = "butler policy [OPTIONS] --image <IMAGE>|--tags <FILE>
-    --semver <RANGE>|--numerical <asc|desc>|--alphabetical <asc|desc>|--newest|--flux1 <PATTERN>")]
+    --semver <RANGE>|--numerical <asc|desc>|--alphabetical <asc|desc>|--newest|
+    --flux1 <PATTERN>")]
 #[command(group = clap::ArgGroup::new("order").required(true))]
 #[command(group = clap::ArgGroup::new("source").required(true))]
 pub struct PolicyArgs {
