@@ -396,6 +396,9 @@ impl<'s, 'a> Walk<'s, 'a> {
             Some(Obstacle::MultiLine)
         } else if self.text.get(span.clone()) != Some(value) || value.contains('\n') {
             Some(Obstacle::Escaped)
+        } else if style == ScalarStyle::Plain && value.ends_with(['"', '\'']) {
+            // The quote closes nothing, and a comment may need it (`v1"# {…}`).
+            Some(Obstacle::Escaped)
         } else if node.tag.as_deref().is_some_and(|tag| tag != "!" && tag != "tag:yaml.org,2002:str") {
             Some(Obstacle::Tagged)
         } else {

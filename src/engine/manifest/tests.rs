@@ -242,6 +242,7 @@ fn markers_that_bind_nothing() {
         ("kind: H\na: v1\n  v2 %TAG", &["! marker-on-multiline-value 3:6"]),
         ("kind: H\na: \"v\\x31\" %TAG", &["! marker-on-escaped-value 2:12"]),
         ("kind: H\na: 'it''s' %TAG", &["! marker-on-escaped-value 2:12"]),
+        ("kind: H\na: v1\"%TAG", &["! marker-on-escaped-value 2:8"]),
         ("kind: H\na: !!int 5 %TAG", &["! marker-on-tagged-value 2:12"]),
         ("kind: H\na: !vault x %TAG", &["! marker-on-tagged-value 2:13"]),
         ("kind: H\nx: {a: b, tag: v1} %TAG", &["! marker-ambiguous 2:20"]),
