@@ -30,7 +30,7 @@ pub(super) fn read(snapshot: &Snapshot, included: &Inclusions<'_>, config: &Conf
     let prefix = config.dialects.annotations_prefix.as_deref().unwrap_or(DEFAULT_PREFIX);
     let mut reader = Reader { snapshot, region: configured_region(config), annotated: Annotated::default() };
     let mut scans = snapshot.scans.lookup();
-    for (file, scan) in included.outline.annotated.iter().filter_map(|file| scans.get(file)) {
+    for (file, scan) in included.outline.annotated.keys().filter_map(|file| scans.get(file)) {
         for document in &scan.documents {
             let Some(object) = &document.object else { continue };
             let own: Vec<(&str, &Annotation)> = document

@@ -118,12 +118,13 @@ impl Rules {
     }
 }
 
-pub(super) fn bind(snapshot: &Snapshot, included: &Inclusions<'_>, bindings: &mut Bindings) {
+/// `lines`: where what is bound is put.
+pub(super) fn bind(snapshot: &Snapshot, included: &Inclusions<'_>, bindings: &mut Bindings, lines: &mut Vec<Binding>) {
     let scopes = Scopes::of(snapshot, included, bindings);
     let builds = scopes.build(snapshot, included);
     // Patches can automate what does not say so itself, where somebody builds them.
     let all: Vec<&Arc<str>> = match scopes.is_empty() {
-        true => included.outline.annotated.iter().collect(),
+        true => included.outline.annotated.keys().collect(),
         false => snapshot.scans.keys().collect(),
     };
     if all.is_empty() {
@@ -139,10 +140,12 @@ pub(super) fn bind(snapshot: &Snapshot, included: &Inclusions<'_>, bindings: &mu
         }
         for base in (0..scan.documents.len()).filter_map(|number| Built::of(file, scan, number)) {
             match scopes.over(&base, &builds) {
-                Reach::Direct => Object { built: base, memo: &snapshot.memo }.bind(None, snapshot, included, bindings),
+                Reach::Direct => {
+                    Object { built: base, memo: &snapshot.memo }.bind(None, snapshot, included, bindings, lines)
+                }
                 Reach::Rendered(over) => {
                     for (scope, built) in over {
-                        Object { built, memo: &snapshot.memo }.bind(Some(scope), snapshot, included, bindings);
+                        Object { built, memo: &snapshot.memo }.bind(Some(scope), snapshot, included, bindings, lines);
                     }
                 }
                 Reach::LeftOut(scope) => {
@@ -174,6 +177,7 @@ impl<'a> Object<'a> {
         snapshot: &'a Snapshot,
         included: &Inclusions<'_>,
         bindings: &mut Bindings,
+        lines: &mut Vec<Binding>,
     ) {
         let file = self.built.file;
         let Some(id) = self.built.id() else { return };
@@ -224,14 +228,14 @@ impl<'a> Object<'a> {
             match (target, own) {
                 (Target::Line { file: written, line }, own) => {
                     let base = own.filter(|_| written != file).map(|line| BaseLine { file: file.into(), line });
-                    bindings.lines.push(bound(written, line, base));
+                    lines.push(bound(written, line, base));
                 }
                 (Target::Field(field), _) => {
                     let policy = policy.clone();
                     bindings.additions.push(Addition { field: *field, policy, environments: Vec::new() });
                 }
                 // Said at the line that would be patched.
-                (Target::Nowhere { .. }, Some(line)) => bindings.lines.push(bound(file, line, None)),
+                (Target::Nowhere { .. }, Some(line)) => lines.push(bound(file, line, None)),
                 (Target::Nowhere { .. }, None) => {}
             }
         }

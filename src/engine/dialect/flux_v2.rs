@@ -3,7 +3,7 @@
 
 use super::{
     Automation, Binding, Bindings, CommitStyle, DigestReflection, Policy, PolicyKey, PolicyState, Problem, Unresolved,
-    holding::Earlier,
+    holding::{Earlier, Kept},
     kustomize::{DEFAULT_NAMESPACE, Inclusions, folder, is_below, join},
     render::{Rendered, Rendering},
 };
@@ -11,7 +11,7 @@ use crate::engine::{
     image::Repository,
     manifest::{
         FluxObject, IMAGE_GROUP, ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject, LabelSelector,
-        Position, group_of,
+        Position, Scan, group_of,
     },
     policy::{Direction, Memo, Order, TagPolicy},
     snapshot::Snapshot,
@@ -68,41 +68,34 @@ pub(super) fn bind(
     let defined = objects.definitions.iter().map(|definition| Arc::new(definition.policy.clone()));
     let mut policies: Vec<Arc<Policy>> = defined.chain(annotated.iter().cloned()).collect();
     let automations: Vec<Automation> = objects.writers.iter().map(|writer| writer.automation.clone()).collect();
-    let mut known = earlier.and_then(|earlier| earlier.known(&mut policies, &automations));
+    let kept = earlier.and_then(|earlier| earlier.kept(&mut policies, &automations));
     let mut by_name: HashMap<Name<'_>, Vec<usize>> = HashMap::new();
     for (number, policy) in policies.iter().enumerate() {
         by_name.entry((&policy.key.namespace, &policy.key.name)).or_default().push(number);
     }
     let resolver = Resolver { rendering: &rendering, objects: &objects, policies: &policies, by_name };
-    let mut lines = Vec::new();
     let mut scans = snapshot.scans.lookup();
     // Most lines of a repository are written by the same ones.
     let mut writers: Arc<[usize]> = Arc::default();
-    for (file, scan) in included.outline.marked.iter().filter_map(|file| scans.get(file)) {
-        let same = known.as_mut().map(|known| known.of(file)).unwrap_or_default();
-        for (index, line) in scan.lines.iter().enumerate() {
-            let Some(marker) = &line.marker else { continue };
-            if let Some(same) = known.as_ref().and_then(|known| known.still(same, index)) {
-                lines.push(same.clone());
-                continue;
+    let marked = &included.outline.marked;
+    let mut bind = |file: &str| {
+        let (file, scan) = scans.get(file).filter(|(file, _)| marked.contains_key(file))?;
+        Some((file.clone(), resolver.bindings(file, scan, &mut writers)))
+    };
+    let lines = match kept {
+        None => marked.keys().filter_map(|file| bind(file)).collect(),
+        Some(Kept { mut lines, again }) => {
+            for file in again {
+                match bind(&file) {
+                    Some((file, bindings)) => lines.set(file, bindings),
+                    None => lines.remove(&file),
+                }
             }
-            let name = (marker.namespace.as_str(), marker.policy.as_str());
-            if !resolver.automations(name, file).eq(writers.iter().copied()) {
-                writers = resolver.automations(name, file).collect();
-            }
-            lines.push(Binding {
-                file: file.clone(),
-                line: index,
-                part: marker.part,
-                base: None,
-                policy: resolver.resolve(name, file, &writers),
-                automations: Some(writers.clone()),
-                environments: Vec::new(),
-            });
+            lines
         }
-    }
+    };
     let problems = objects.problems.into_values().collect();
-    Bindings { lines, policies, automations, problems, rendering, ..Bindings::default() }
+    Bindings { marked: lines, policies, automations, problems, rendering, ..Bindings::default() }
 }
 
 /// What the rendered objects say.
@@ -323,6 +316,27 @@ struct Resolver<'r> {
 }
 
 impl Resolver<'_> {
+    /// What the markers of a file bind. `writers`: the automations of the line before.
+    fn bindings(&self, file: &Arc<str>, scan: &Scan, writers: &mut Arc<[usize]>) -> Vec<Binding> {
+        let marked = scan.lines.iter().enumerate().filter_map(|(index, line)| Some((index, line.marker.as_ref()?)));
+        let bound = marked.map(|(line, marker)| {
+            let name = (marker.namespace.as_str(), marker.policy.as_str());
+            if !self.automations(name, file).eq(writers.iter().copied()) {
+                *writers = self.automations(name, file).collect();
+            }
+            Binding {
+                file: file.clone(),
+                line,
+                part: marker.part,
+                base: None,
+                policy: self.resolve(name, file, writers),
+                automations: Some(writers.clone()),
+                environments: Vec::new(),
+            }
+        });
+        bound.collect()
+    }
+
     /// The automations that write this policy's markers in `file`: of its namespace, over that path, and selecting it.
     fn automations<'n>(&'n self, name: Name<'n>, file: &'n str) -> impl Iterator<Item = usize> + 'n {
         let defined = self.by_name.get(&name).map(Vec::as_slice).unwrap_or_default();

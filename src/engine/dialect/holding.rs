@@ -1,7 +1,10 @@
 //! What holds of bindings for a later snapshot too: the usual push changes tags, or files that say nothing of what is
 //! automated, and then nothing has to be put together anew.
 
-use super::{Automation, Binding, Bindings, Policy, PolicyKey, bind_after};
+use super::{
+    Automation, Binding, Bindings, Policy, PolicyKey, bind_after,
+    lines::{FileLines, Lines},
+};
 use crate::engine::{
     config::Config,
     image::Reference,
@@ -9,7 +12,7 @@ use crate::engine::{
     snapshot::{EntryKind, Snapshot},
 };
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -28,9 +31,7 @@ impl Bindings {
         }
         let outline = self.rendering.outline.follow(before, after, changed.clone());
         let earlier = Earlier { bindings: self, changed: changed.collect() };
-        let bindings = bind_after(after, outline, config.1, Some(&earlier));
-        let settled = Arc::new(self.settled.carried(&self.lines, &bindings.lines));
-        Arc::new(Bindings { settled, ..bindings })
+        Arc::new(bind_after(after, outline, config.1, Some(&earlier)))
     }
 
     /// Whether [`super::bind`] would give these bindings again, when `before` is what they were made of, with the same
@@ -63,19 +64,17 @@ pub(super) struct Earlier<'b> {
 }
 
 /// Lines of markers that mean what they meant.
-pub(super) struct Known<'b> {
-    earlier: &'b Earlier<'b>,
-    /// Those that were not come by yet.
-    ahead: &'b [Binding],
-    /// Policies that are no more what they were, or of whose names there are several.
-    gone: HashSet<*const Policy>,
+pub(super) struct Kept {
+    pub lines: Lines,
+    /// The files whose lines are to be looked up again, or are gone.
+    pub again: BTreeSet<Arc<str>>,
 }
 
-impl<'b> Earlier<'b> {
+impl Earlier<'_> {
     /// `policies`, `automations`: what there is now. Policies that are what they were become the earlier ones; `None` where
     /// every marker is to be looked up.
-    pub fn known(&'b self, policies: &mut [Arc<Policy>], automations: &[Automation]) -> Option<Known<'b>> {
-        let Bindings { policies: before, automations: writers, lines, .. } = self.bindings;
+    pub fn kept(&self, policies: &mut [Arc<Policy>], automations: &[Automation]) -> Option<Kept> {
+        let Bindings { policies: before, automations: writers, marked, .. } = self.bindings;
         // Who is selected is told by labels, which policies do not keep.
         let same_names = before.len() == policies.len() && before.iter().zip(&*policies).all(|(a, b)| a.key == b.key);
         if writers != automations || automations.iter().any(|it| it.selector.is_some()) || !same_names {
@@ -83,6 +82,7 @@ impl<'b> Earlier<'b> {
         }
         let mut count: HashMap<&PolicyKey, usize> = HashMap::with_capacity(before.len());
         before.iter().for_each(|policy| *count.entry(&policy.key).or_default() += 1);
+        // Policies that are no more what they were, or of whose names there are several.
         let mut gone = HashSet::new();
         for (before, now) in before.iter().zip(policies) {
             match before.is_same_as(now) && count.get(&before.key) == Some(&1) {
@@ -90,28 +90,14 @@ impl<'b> Earlier<'b> {
                 false => drop(gone.insert(Arc::as_ptr(before))),
             }
         }
-        Some(Known { earlier: self, ahead: lines, gone })
-    }
-}
-
-impl<'b> Known<'b> {
-    /// The earlier bindings of a file; none of one that changed. Files are asked for in order.
-    pub fn of(&mut self, file: &Arc<str>) -> &'b [Binding] {
-        let behind = |binding: &Binding| !Arc::ptr_eq(&binding.file, file) && binding.file < *file;
-        let passed = self.ahead.iter().take_while(|binding| behind(binding)).count();
-        let ahead = self.ahead.get(passed..).unwrap_or_default();
-        let count = ahead.iter().take_while(|binding| binding.file == *file).count();
-        let (found, ahead) = ahead.split_at_checked(count).unwrap_or_default();
-        self.ahead = ahead;
-        if self.earlier.changed.contains(&**file) { &[] } else { found }
-    }
-
-    /// The binding of a line's marker, if it is what it was.
-    pub fn still(&self, found: &'b [Binding], line: usize) -> Option<&'b Binding> {
-        let from = found.get(found.partition_point(|binding| binding.line < line)..)?;
-        let marked = |binding: &&Binding| binding.automations.is_some();
-        let binding = from.iter().take_while(|binding| binding.line == line).find(marked)?;
-        binding.policy.as_ref().is_ok_and(|policy| !self.gone.contains(&Arc::as_ptr(policy))).then_some(binding)
+        let mut again: BTreeSet<Arc<str>> = self.changed.iter().map(|file| Arc::from(*file)).collect();
+        again.extend(marked.unresolved().cloned());
+        if !gone.is_empty() {
+            let is_gone = |binding: &Binding| binding.policy.as_ref().is_ok_and(|it| gone.contains(&Arc::as_ptr(it)));
+            let follow = |lines: &FileLines| lines.bindings().any(is_gone);
+            again.extend(marked.files().filter(|(_, lines)| follow(lines)).map(|(file, _)| file.clone()));
+        }
+        Some(Kept { lines: marked.clone(), again })
     }
 }
 
@@ -254,7 +240,7 @@ mod tests {
         let bindings = Arc::new(bind(&before, &config));
         assert_eq!((bindings.lines.len(), bindings.problems.len()), (6, 2), "{:?}", bindings.lines);
         let shown = |bindings: &Bindings| {
-            let Bindings { lines, additions, policies, automations, problems, settled: _, rendering: _, generated: _ } =
+            let Bindings { lines, marked: _, additions, policies, automations, problems, rendering: _, generated: _ } =
                 bindings;
             let renderers: Vec<_> = before.entries.keys().map(|file| bindings.renderers(file)).collect();
             format!("{lines:?} {additions:?} {policies:?} {automations:?} {problems:?} {renderers:?}")

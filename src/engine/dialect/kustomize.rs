@@ -66,24 +66,25 @@ impl<'a> Inclusions<'a> {
 
     /// The kustomizations that generate ConfigMaps, with their folders.
     pub(super) fn generating(&self) -> impl Iterator<Item = (&'a str, &'a Kustomization)> {
-        self.outline.generating.iter().filter_map(|file| self.in_file(file)).map(|(file, found)| (folder(file), found))
+        self.outline.generating.keys().filter_map(|file| self.in_file(file)).map(|(file, found)| (folder(file), found))
     }
 
     /// The kustomizations with patches of their own, and not in files.
     pub(super) fn patching(&self) -> impl Iterator<Item = &'a Kustomization> {
-        self.outline.patching.iter().filter_map(|file| self.in_file(file)).map(|(_, found)| found)
+        self.outline.patching.keys().filter_map(|file| self.in_file(file)).map(|(_, found)| found)
     }
 
     /// The folders with a kustomization whose path begins like this one, it among them.
     pub(super) fn folders_from(&self, path: &str) -> impl Iterator<Item = &'a str> {
-        let files = beginning_with(&self.outline.kustomizations, path, |file| folder(file)).iter();
-        files.filter_map(|file| Some(folder(self.snapshot.scans.get_key_value(file)?.0)))
+        self.outline
+            .kustomizations_from(path)
+            .filter_map(|file| Some(folder(self.snapshot.scans.get_key_value(file)?.0)))
     }
 
     /// The files that kustomizations name as patches.
     pub(super) fn patches(&self) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
-        for (file, kustomization) in self.outline.kustomizations.iter().filter_map(|file| self.in_file(file)) {
+        for (file, kustomization) in self.outline.kustomizations().filter_map(|file| self.in_file(file)) {
             found.extend(kustomization.patch_files().filter_map(|patch| join(folder(file), patch)));
         }
         found

@@ -6,15 +6,16 @@ mod flux_v1;
 mod flux_v2;
 mod holding;
 pub(crate) mod kustomize;
+mod lines;
 mod native;
 mod outline;
 mod render;
-mod settled;
 
 pub use addition::{Addition, MissingField, Spot};
 pub(crate) use flux_v1::{Generated, GeneratedTag, Target};
 pub use flux_v1::{PolicyChange, PolicyChangeError, is_release as is_flux_v1_release, with_policies};
-pub(crate) use settled::SettledLine;
+pub(crate) use lines::Bound;
+pub use lines::Lines;
 
 use super::{
     config::Config,
@@ -24,9 +25,9 @@ use super::{
     snapshot::Snapshot,
 };
 use kustomize::Inclusions;
+use lines::FileLines;
 use outline::Outline;
 use render::Rendering;
-use settled::Settled;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -165,14 +166,14 @@ pub struct BaseLine {
 /// What a snapshot's files mean together.
 #[derive(Clone, Debug, Default)]
 pub struct Bindings {
-    /// By file and line; a line may be bound more than once ([`conflict`]).
-    pub lines: Vec<Binding>,
+    pub lines: Lines,
+    /// Those of them that markers bind.
+    marked: Lines,
     /// By file and field: values that their policy puts into a document that is not there yet.
     pub additions: Vec<Addition>,
     pub policies: Vec<Arc<Policy>>,
     pub automations: Vec<Automation>,
     pub problems: Vec<Problem>,
-    pub(crate) settled: Arc<Settled>,
     /// What clusters get of the repository.
     rendering: Arc<Rendering>,
     /// A `.flux.yaml` is there: what its generators build, images included, decides what is bound.
@@ -205,17 +206,18 @@ fn bind_after(
     let annotated = annotations::read(snapshot, &included, config);
     let mut bindings = flux_v2::bind(snapshot, &included, &annotated.policies, earlier);
     bindings.problems.extend(annotated.problems);
-    let marked = bindings.lines.len();
-    flux_v1::bind(snapshot, &included, &mut bindings);
-    native::bind(snapshot, config, &mut bindings);
-    // Markers alone bind each line once, and in order.
-    let shared = if bindings.lines.len() == marked { &mut [][..] } else { &mut bindings.lines[..] };
-    shared.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    let mut unmarked = Vec::new();
+    flux_v1::bind(snapshot, &included, &mut bindings, &mut unmarked);
+    native::bind(snapshot, config, &mut bindings, &mut unmarked);
+    // Markers alone bind each line once.
+    let shared: BTreeSet<Arc<str>> = unmarked.iter().map(|binding| binding.file.clone()).collect();
+    bindings.lines.clone_from(&bindings.marked);
+    bindings.lines.extend(unmarked);
     bindings.additions.sort_by_cached_key(|addition| addition.field.line_id());
-    let lines = shared.chunk_by(|a, b| (&a.file, a.line) == (&b.file, b.line));
+    let lines = shared.iter().filter_map(|file| bindings.lines.of(file)).flat_map(FileLines::by_line);
     let lines = lines.filter_map(|bound| {
-        let message = conflicting(bound, Binding::claim)?;
-        let first = bound.first()?;
+        let message = conflicting(bound, |bound| bound.binding.claim())?;
+        let first = &bound.first()?.binding;
         let position = snapshot.scans.get(&first.file)?.lines.get(first.line)?.position;
         Some(Problem { code: "policy-conflict", file: first.file.to_string(), position, message })
     });
@@ -272,11 +274,6 @@ impl Binding {
     /// The name of the policy that it follows, or would.
     pub fn key(&self) -> &PolicyKey {
         self.claim().key()
-    }
-
-    /// Whether its line comes first, in the order of files and lines.
-    pub(crate) fn is_before(&self, other: &Binding) -> bool {
-        (&self.file, self.line) < (&other.file, other.line)
     }
 
     /// Whether it holds for an environment.
@@ -388,14 +385,15 @@ impl PolicyState {
 impl Bindings {
     /// These, with some of their lines and values.
     pub(crate) fn only(&self, line: impl Fn(&Binding) -> bool, addition: impl Fn(&Addition) -> bool) -> Bindings {
+        let mut lines = Lines::default();
+        lines.extend(self.lines.iter().filter(|binding| line(binding)).cloned().collect());
         Bindings {
-            lines: self.lines.iter().filter(|binding| line(binding)).cloned().collect(),
+            lines,
+            marked: Lines::default(),
             additions: self.additions.iter().filter(|added| addition(added)).cloned().collect(),
             policies: self.policies.clone(),
             automations: self.automations.clone(),
             problems: self.problems.clone(),
-            // Goes by the lines' places in the list.
-            settled: Arc::default(),
             rendering: self.rendering.clone(),
             generated: self.generated,
         }

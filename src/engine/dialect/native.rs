@@ -12,7 +12,8 @@ use std::{collections::BTreeSet, sync::Arc};
 /// The namespace of these policies' keys, wherever the file lies.
 pub(super) const NAMESPACE: &str = "butler.yaml";
 
-pub(super) fn bind(snapshot: &Snapshot, config: &Config, bindings: &mut Bindings) {
+/// `lines`: what annotations bind, and where what is bound is put.
+pub(super) fn bind(snapshot: &Snapshot, config: &Config, bindings: &mut Bindings, lines: &mut Vec<Binding>) {
     if config.images.is_empty() {
         return;
     }
@@ -20,7 +21,7 @@ pub(super) fn bind(snapshot: &Snapshot, config: &Config, bindings: &mut Bindings
     for native in &natives {
         bindings.policies.push(native.tags.clone());
     }
-    patches(snapshot, &natives, bindings);
+    patches(snapshot, &natives, bindings, lines);
     for (file, scan) in &snapshot.scans {
         let here: Vec<&Native<'_>> = natives.iter().filter(|native| native.reaches(file)).collect();
         if here.is_empty() {
@@ -30,29 +31,29 @@ pub(super) fn bind(snapshot: &Snapshot, config: &Config, bindings: &mut Bindings
             let Some(image) = image_of(line) else { continue };
             for native in here.iter().filter(|native| *native.repository == image.repository) {
                 let policy = if image.digest.is_some() { &native.digests } else { &native.tags };
-                bindings.lines.push(native.binding(file, index, line.part, None, policy));
+                lines.push(native.binding(file, index, line.part, None, policy));
             }
         }
     }
 }
 
 /// Tags that Flux v1 writes into a patch file: which image they are of, only the object tells that is patched.
-fn patches(snapshot: &Snapshot, natives: &[Native<'_>], bindings: &mut Bindings) {
+fn patches(snapshot: &Snapshot, natives: &[Native<'_>], bindings: &mut Bindings, lines: &mut Vec<Binding>) {
     let meant = |file: &str, policy: &Policy| {
         let image = Repository::parse(&policy.image).ok();
         let follows = |native: &&Native<'_>| image.as_ref() == Some(native.repository) && native.reaches(file);
         natives.iter().filter(follows).collect::<Vec<_>>()
     };
-    let mut lines = Vec::new();
-    for Binding { file, line: index, base, policy, .. } in &bindings.lines {
+    let mut bound = Vec::new();
+    for Binding { file, line: index, base, policy, .. } in &*lines {
         let Some(line) = snapshot.scans.get(file).and_then(|scan| scan.lines.get(*index)) else { continue };
         if let (None, Part::Tag, None, Ok(policy)) = (&line.image, line.part, &line.marker, policy) {
             let natives = meant(file, policy);
-            let bound = |native: &Native<'_>| native.binding(file, *index, line.part, base.clone(), &native.tags);
-            lines.extend(natives.into_iter().map(bound));
+            let bind = |native: &Native<'_>| native.binding(file, *index, line.part, base.clone(), &native.tags);
+            bound.extend(natives.into_iter().map(bind));
         }
     }
-    bindings.lines.extend(lines);
+    lines.extend(bound);
     let mut additions = Vec::new();
     for Addition { field, policy, .. } in &bindings.additions {
         additions.extend(meant(&field.file, policy).into_iter().map(|native| Addition {

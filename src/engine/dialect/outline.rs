@@ -4,36 +4,40 @@
 use super::kustomize::{KUSTOMIZATION_FILES, folder, is_kustomization_file, join};
 use crate::engine::{
     manifest::{Document, Kustomization, PatchSource, Scan},
-    snapshot::Snapshot,
+    snapshot::{Files, Shards, Snapshot},
 };
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 /// A file's path, or the path of a folder or file that is named somewhere.
 type Path = Arc<str>;
 
-/// Of one snapshot, or of several that say the same of it. All lists are in the order of the files' paths.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Files, each once.
+type Paths = Files<()>;
+
+/// Of one snapshot, or of several that say the same of it. All lists are in the order of the files' paths; a clone shares
+/// what it does not change.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Outline {
-    /// Files with kustomizations, in the order of their folders: the first one of each.
-    pub kustomizations: Vec<Path>,
-    /// By folder: the file of its kustomization.
-    folders: HashMap<Box<str>, Path>,
+    /// By folder, in order: the file of its kustomization, which is the first one there.
+    kustomizations: Files<Path>,
+    /// The same, to be looked up.
+    folders: Shards<Path>,
     /// Those that generate ConfigMaps.
-    pub generating: Vec<Path>,
+    pub generating: Paths,
     /// Those with inline patches.
-    pub patching: Vec<Path>,
+    pub patching: Paths,
     /// By included path (a file, or a folder with a kustomization): the kustomizations' files that name it.
-    parents: HashMap<Box<str>, Vec<Path>>,
+    parents: Shards<Vec<Path>>,
     /// By path of a file or folder: the files whose objects bring it along (charts, values files).
-    brought: HashMap<Box<str>, Vec<Path>>,
+    brought: Shards<Vec<Path>>,
     /// Files with objects that are rendered, or with operations that change them.
-    pub rendered: Vec<Path>,
+    pub rendered: Paths,
     /// Files with lines that have a marker.
-    pub marked: Vec<Path>,
+    pub marked: Paths,
     /// Files with annotated objects.
-    pub annotated: Vec<Path>,
+    pub annotated: Paths,
     /// `.flux.yaml`s.
-    pub generators: Vec<Path>,
+    pub generators: Paths,
 }
 
 /// What a file has of what is listed.
@@ -69,8 +73,7 @@ impl Outline {
         for (file, scan) in &snapshot.scans {
             outline.add(file, scan);
         }
-        outline.kustomizations = outline.folders.values().cloned().collect();
-        outline.kustomizations.sort_unstable_by(|a, b| folder(a).cmp(folder(b)));
+        outline.kustomizations = outline.folders.iter().map(|(folder, file)| (folder.into(), file.clone())).collect();
         outline
     }
 
@@ -99,7 +102,7 @@ impl Outline {
     }
 
     /// The lists that name a file for what it holds.
-    fn lists(&mut self, scan: &Scan) -> impl Iterator<Item = &mut Vec<Path>> {
+    fn lists(&mut self, scan: &Scan) -> impl Iterator<Item = &mut Paths> {
         let Holds { rendered, marked, annotated, generator, generates, patches } = Holds::of(scan);
         let lists = [
             (rendered, &mut self.rendered),
@@ -113,25 +116,27 @@ impl Outline {
     }
 
     fn add(&mut self, file: &Path, scan: &Scan) {
-        self.lists(scan).for_each(|list| insert(list, file));
+        self.lists(scan).for_each(|list| {
+            list.insert(file.clone(), ());
+        });
         for document in &scan.documents {
-            for brought in brought_by(file, document) {
-                insert(self.brought.entry(brought.into_boxed_str()).or_default(), file);
-            }
+            brought_by(file, document).for_each(|brought| insert(&mut self.brought, &brought, file));
             let Some(kustomization) = kustomization_of(file, document) else { continue };
-            self.folders.entry(folder(file).into()).or_insert_with(|| file.clone());
-            for included in included_by(file, kustomization) {
-                insert(self.parents.entry(included.into_boxed_str()).or_default(), file);
+            if self.folders.get(folder(file)).is_none() {
+                self.folders.insert(folder(file), file.clone());
             }
+            included_by(file, kustomization).for_each(|included| insert(&mut self.parents, &included, file));
         }
     }
 
     fn remove(&mut self, file: &str, scan: &Scan) {
-        self.lists(scan).for_each(|list| remove(list, file));
+        self.lists(scan).for_each(|list| {
+            list.remove(file);
+        });
         for document in &scan.documents {
-            brought_by(file, document).for_each(|brought| remove_from(&mut self.brought, &brought, file));
+            brought_by(file, document).for_each(|brought| remove(&mut self.brought, &brought, file));
             if let Some(kustomization) = kustomization_of(file, document) {
-                included_by(file, kustomization).for_each(|path| remove_from(&mut self.parents, &path, file));
+                included_by(file, kustomization).for_each(|included| remove(&mut self.parents, &included, file));
             }
         }
     }
@@ -142,17 +147,26 @@ impl Outline {
             let (file, scan) = snapshot.scans.get_key_value(&join(of, name)?)?;
             scan.documents.iter().any(|document| kustomization_of(file, document).is_some()).then_some(file)
         });
-        let at = self.kustomizations.binary_search_by(|file| folder(file).cmp(of));
-        match (found, at) {
-            (Some(file), Ok(at)) => self.kustomizations[at] = file.clone(),
-            (Some(file), Err(at)) => self.kustomizations.insert(at, file.clone()),
-            (None, Ok(at)) => drop(self.kustomizations.remove(at)),
-            (None, Err(_)) => {}
-        }
         match found {
-            Some(file) => drop(self.folders.insert(of.into(), file.clone())),
-            None => drop(self.folders.remove(of)),
+            Some(file) => {
+                self.kustomizations.insert(of.into(), file.clone());
+                self.folders.insert(of, file.clone());
+            }
+            None => {
+                self.kustomizations.remove(of);
+                self.folders.remove(of);
+            }
         }
+    }
+
+    /// The files of all folders' kustomizations, in the order of the folders.
+    pub fn kustomizations(&self) -> impl Iterator<Item = &Path> {
+        self.kustomizations.values()
+    }
+
+    /// Those of the folders whose path begins like this one.
+    pub fn kustomizations_from(&self, path: &str) -> impl Iterator<Item = &Path> {
+        self.kustomizations.range(path).take_while(move |(folder, _)| folder.starts_with(path)).map(|(_, file)| file)
     }
 
     /// The file of a folder's kustomization.
@@ -187,31 +201,23 @@ fn says_the_same(file: &str, before: Option<&Scan>, after: Option<&Scan>) -> boo
         && brings(before) == brings(after)
 }
 
-/// Lists are in order, and name a file once. Most often the file comes last.
-fn insert(list: &mut Vec<Path>, file: &Path) {
-    match list.last() {
-        Some(last) if last >= file => {
-            if let Err(at) = list.binary_search(file) {
-                list.insert(at, file.clone());
-            }
+/// Lists are in order, and name a file once.
+fn insert(lists: &mut Shards<Vec<Path>>, named: &str, file: &Path) {
+    let insert = |list: &mut Vec<Path>| {
+        if let Err(at) = list.binary_search(file) {
+            list.insert(at, file.clone());
         }
-        _ => list.push(file.clone()),
-    }
+    };
+    lists.change(named, insert, |_| true);
 }
 
-fn remove(list: &mut Vec<Path>, file: &str) {
-    if let Ok(at) = list.binary_search_by(|other| (**other).cmp(file)) {
-        list.remove(at);
-    }
-}
-
-fn remove_from(map: &mut HashMap<Box<str>, Vec<Path>>, named: &str, file: &str) {
-    if let Some(files) = map.get_mut(named) {
-        remove(files, file);
-        if files.is_empty() {
-            map.remove(named);
+fn remove(lists: &mut Shards<Vec<Path>>, named: &str, file: &str) {
+    let remove = |list: &mut Vec<Path>| {
+        if let Ok(at) = list.binary_search_by(|other| (**other).cmp(file)) {
+            list.remove(at);
         }
-    }
+    };
+    lists.change(named, remove, |list| !list.is_empty());
 }
 
 /// What the objects of a document bring along.

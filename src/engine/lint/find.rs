@@ -12,7 +12,7 @@ use crate::engine::{
 /// What is wrong with manifests, markers and policies: sorted by place, each once.
 pub fn findings(snapshot: &Snapshot, bindings: &Bindings, config: &Config) -> Vec<Finding> {
     let mut found = Vec::new();
-    for (file, scan) in &snapshot.scans {
+    for (file, scan) in snapshot.scans.noted() {
         found.extend(scan.findings.iter().map(|of| finding(&of.code, file, of.position, &of.message)));
     }
     let here = |file: &str| {
@@ -22,7 +22,7 @@ pub fn findings(snapshot: &Snapshot, bindings: &Bindings, config: &Config) -> Ve
     let unread = snapshot.unread().filter(|skip| here(&skip.file));
     found.extend(unread.map(|skip| finding(&skip.code, &skip.file, skip.position, skip.reason)));
     found.extend(bindings.problems.iter().map(|of| finding(of.code, &of.file, of.position, &of.message)));
-    for binding in &bindings.lines {
+    for binding in bindings.lines.iter() {
         let line = snapshot.scans.get(&binding.file).and_then(|scan| Some((scan, scan.lines.get(binding.line)?)));
         if let Some((scan, line)) = line {
             found.extend(of_binding(bindings, config, binding, scan, line));

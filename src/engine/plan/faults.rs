@@ -11,7 +11,7 @@ impl Snapshot {
             finding.code.starts_with("marker-")
                 || matches!(finding.code.as_str(), "duplicate-key" | "not-utf8" | "file-too-large")
         };
-        self.scans.iter().flat_map(move |(file, scan)| {
+        self.scans.noted().flat_map(move |(file, scan)| {
             scan.findings.iter().filter(hides_a_line).map(|finding| Skip {
                 file: file.to_string(),
                 position: finding.position,
@@ -36,7 +36,7 @@ impl Snapshot {
                 "expected a path in UTF-8, found other bytes (shown as \\xNN): the file is skipped; rename it",
             )),
         };
-        self.entries.iter().filter_map(move |(file, entry)| {
+        self.entries.noted().filter_map(move |(file, entry)| {
             let (code, reason) = why(entry.kind)?;
             if FileKind::of(file).is_none() || self.scans.contains_key(file) {
                 return None;

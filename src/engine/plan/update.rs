@@ -13,8 +13,8 @@ use super::{
 use crate::engine::{
     config::Downgrade,
     dialect::{
-        Addition, Automation, Binding, Bindings, DigestReflection, Policy, PolicyKey, PolicyState, SettledLine,
-        Unresolved, conflict,
+        Addition, Automation, Binding, Bindings, Bound, DigestReflection, Policy, PolicyKey, PolicyState, Unresolved,
+        conflict,
     },
     image::{Reference, Repository, Tag},
     manifest::{ImageLine, Part, Position, Scan},
@@ -96,44 +96,43 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
             }
         }
     };
-    // Lines are bound in the order of their files.
+    // Files are bound in their order.
     let mut scans = inputs.snapshot.scans.lookup();
-    let mut settled = inputs.bindings.settled.take(inputs.bindings.lines.len());
-    let mut rest = settled.as_mut_slice();
     let mut holding: Vec<&Binding> = Vec::new();
     let mut lower = Lower::default();
-    for bound in inputs.bindings.lines.chunk_by(|a, b| a.line == b.line && a.file == b.file) {
-        let Some((settled, others)) = rest.split_at_mut_checked(bound.len()) else { break };
-        rest = others;
-        holding.clear();
-        holding.extend(bound.iter().filter(|binding| binding.holds_for(inputs.environment.name)));
-        let Some(binding) = holding.first().filter(|binding| ours(&binding.file)) else { continue };
-        let Some((_, scan)) = scans.get(&binding.file) else { continue };
-        if let ([binding], [settled]) = (bound, &mut *settled)
-            && choices.is_settled(binding, scan, settled.as_ref())
-        {
-            plan.current += 1;
-            plan.agree += usize::from(choices.other_writer(binding).is_some());
-            continue;
+    for (file, lines) in inputs.bindings.lines.files().filter(|(file, _)| ours(file)) {
+        let Some((_, scan)) = scans.get(file) else { continue };
+        for bound in lines.by_line() {
+            holding.clear();
+            holding.extend(bound.iter().map(|bound| &bound.binding));
+            holding.retain(|binding| binding.holds_for(inputs.environment.name));
+            let Some(binding) = holding.first() else { continue };
+            if let [bound] = bound
+                && choices.is_settled(bound, scan)
+            {
+                plan.current += 1;
+                plan.agree += usize::from(choices.other_writer(binding).is_some());
+                continue;
+            }
+            let Some(line) = scan.lines.get(binding.line) else { continue };
+            let outcome = match (conflict(holding.iter().map(|binding| binding.claim())), encrypted(scan)) {
+                (Some(why), _) => because("policy-conflict", why),
+                (None, Some((code, reason))) => because(code, reason),
+                (None, None) => decide(&choices, binding, scan, line),
+            };
+            if let ([bound], Ok(None)) = (bound, &outcome) {
+                choices.settle(bound, scan, line);
+            }
+            let is_lower = match &outcome {
+                Ok(change) => change.as_ref().is_some_and(|change| change.downgrade),
+                Err(stays) => matches!(stays, Stays::Because("downgrade", _)),
+            };
+            if is_lower {
+                lower.note(scan.line_id(file, line), binding.key());
+            }
+            let watched = choices.other_writer(binding).is_some();
+            sort(outcome, watched, file, line.position, binding.key(), &mut plan);
         }
-        let Some(line) = scan.lines.get(binding.line) else { continue };
-        let outcome = match (conflict(holding.iter().map(|binding| binding.claim())), encrypted(scan)) {
-            (Some(why), _) => because("policy-conflict", why),
-            (None, Some((code, reason))) => because(code, reason),
-            (None, None) => decide(&choices, binding, scan, line),
-        };
-        if let ([binding], [settled], Ok(None)) = (bound, settled, &outcome) {
-            *settled = choices.settle(binding, scan, line);
-        }
-        let is_lower = match &outcome {
-            Ok(change) => change.as_ref().is_some_and(|change| change.downgrade),
-            Err(stays) => matches!(stays, Stays::Because("downgrade", _)),
-        };
-        if is_lower {
-            lower.note(scan.line_id(&binding.file, line), binding.key());
-        }
-        let watched = choices.other_writer(binding).is_some();
-        sort(outcome, watched, &binding.file, line.position, binding.key(), &mut plan);
     }
     lower.hold(&mut plan, inputs.downgrade == Downgrade::Deny);
     let mut added: Vec<Added<'_>> = Vec::new();
@@ -153,7 +152,6 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
             }
         }
     }
-    inputs.bindings.settled.put_back(settled);
     if !needs.is_empty() {
         return Planned::Needs(needs);
     }
@@ -431,22 +429,28 @@ impl Choices<'_> {
     }
 
     /// Whether the line is known to hold what its policy wants.
-    fn is_settled(&self, binding: &Binding, scan: &Arc<Scan>, known: Option<&SettledLine>) -> bool {
-        let (Some(known), Ok(policy)) = (known, &binding.policy) else { return false };
+    fn is_settled(&self, Bound { binding, settled }: &Bound, scan: &Arc<Scan>) -> bool {
+        let Ok(policy) = &binding.policy else { return false };
         let PolicyState::Usable { repository, policy: tags } = &policy.state else { return false };
         // The choice is the same where the policy wants its digest now.
         policy.digest == DigestReflection::Never
+            && settled.is_of(scan, |choice| {
+                self.of(policy, repository, tags).is_ok_and(|chosen| Arc::ptr_eq(&chosen.reason, choice))
+            })
             && automation(self.inputs, binding).is_ok()
-            && self.of(policy, repository, tags).is_ok_and(|chosen| known.is_of(scan, &chosen.reason))
     }
 
-    /// To be remembered of a line that holds what its policy wants.
-    fn settle(&self, binding: &Binding, scan: &Arc<Scan>, line: &ImageLine) -> Option<SettledLine> {
-        let policy = binding.policy.as_ref().ok()?;
-        let PolicyState::Usable { repository, policy: tags } = &policy.state else { return None };
-        let chosen = self.of(policy, repository, tags).ok().filter(|_| goes_by_value(policy, tags, line));
+    /// Remembers a line that holds what its policy wants.
+    fn settle(&self, Bound { binding, settled }: &Bound, scan: &Arc<Scan>, line: &ImageLine) {
+        let Ok(policy) = &binding.policy else { return };
+        let PolicyState::Usable { repository, policy: tags } = &policy.state else { return };
         // Whether such a line is edited is a setting.
-        chosen.filter(|_| !line.unparsed).map(|chosen| SettledLine::new(scan, &chosen.reason))
+        if goes_by_value(policy, tags, line)
+            && !line.unparsed
+            && let Ok(chosen) = self.of(policy, repository, tags)
+        {
+            settled.set(scan, &chosen.reason);
+        }
     }
 }
 

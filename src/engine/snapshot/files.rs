@@ -78,11 +78,16 @@ impl<T> Files<T> {
 impl<T: Clone> Files<T> {
     /// Sets a path's value and gives back the one that it had.
     pub fn insert(&mut self, path: Arc<str>, value: T) -> Option<T> {
-        let index = self.run_of(&path);
-        let Some(run) = self.runs.get_mut(index) else {
-            self.runs.push(Arc::new(vec![(path, value)]));
+        // What comes in order is put behind the others.
+        if self.runs.last().and_then(|run| run.last()).is_none_or(|(last, _)| *last < path) {
+            match self.runs.last_mut().filter(|run| run.len() < RUN) {
+                Some(run) => Arc::make_mut(run).push((path, value)),
+                None => self.runs.push(Arc::new(vec![(path, value)])),
+            }
             return None;
-        };
+        }
+        let index = self.run_of(&path);
+        let run = self.runs.get_mut(index)?;
         let run = Arc::make_mut(run);
         match place(run, &path) {
             Ok(at) => Some(std::mem::replace(&mut run[at].1, value)),
@@ -178,6 +183,12 @@ impl<'a, T> IntoIterator for &'a Files<T> {
 
     fn into_iter(self) -> Iter<'a, T> {
         self.iter()
+    }
+}
+
+impl<T: PartialEq> PartialEq for Files<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
     }
 }
 

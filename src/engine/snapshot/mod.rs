@@ -1,8 +1,12 @@
 //! A tree of the config repository at one commit, materialised: its entries, and the scans of the files that can matter.
 
 mod files;
+mod noted;
+mod shards;
 
 pub use files::Files;
+pub use noted::{Notable, Noted};
+pub(crate) use shards::Shards;
 
 use super::{
     manifest::{ImageLine, LineId, Scan},
@@ -39,15 +43,27 @@ pub struct Entry {
     pub kind: EntryKind,
 }
 
+impl Notable for Entry {
+    fn is_noted(&self) -> bool {
+        self.kind != EntryKind::File
+    }
+}
+
+impl Notable for Arc<Scan> {
+    fn is_noted(&self) -> bool {
+        !self.findings.is_empty()
+    }
+}
+
 /// Pure data: planning never reads a file. A clone shares what it holds.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// `None` for a working tree that is no commit.
     pub commit: Option<String>,
-    /// By path in the repository, `/`-separated.
-    pub entries: Files<Entry>,
-    /// Of the files that passed the byte search, by path.
-    pub scans: Files<Arc<Scan>>,
+    /// By path in the repository, `/`-separated. Noted are those that are no plain files.
+    pub entries: Noted<Entry>,
+    /// Of the files that passed the byte search, by path. Noted are those with findings.
+    pub scans: Noted<Arc<Scan>>,
     /// What was worked out for the snapshots that this one followed, so that it need not be again.
     pub memo: Arc<Memo>,
 }

@@ -49,7 +49,7 @@ pub(super) struct Scopes {
 
 impl Scopes {
     pub fn of(snapshot: &Snapshot, included: &Inclusions<'_>, bindings: &mut Bindings) -> Self {
-        let generators = included.outline.generators.iter();
+        let generators = included.outline.generators.keys();
         let files: Vec<(&Arc<str>, &Document, &Generator)> = generators
             .filter_map(|file| snapshot.scans.get_key_value(file))
             .flat_map(|(file, scan)| scan.documents.iter().map(move |document| (file, document)))

@@ -172,7 +172,7 @@ pub(super) struct Builder<'a> {
 impl<'a> Builder<'a> {
     pub fn new(snapshot: &'a Snapshot, kustomizations: &'a Inclusions<'a>) -> Self {
         let mut scans = snapshot.scans.lookup();
-        let rendered = kustomizations.outline.rendered.iter();
+        let rendered = kustomizations.outline.rendered.keys();
         let rendered: Vec<(&str, &Scan)> =
             rendered.filter_map(|file| scans.get(file).map(|(file, scan)| (&**file, &**scan))).collect();
         let variables = VariableSources::of(&rendered, kustomizations);

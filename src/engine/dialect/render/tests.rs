@@ -384,10 +384,15 @@ fn automations_cover_paths_namespaces_and_selected_policies() {
             ("apps/p.yaml", &policy(NS, "1.x")),
         ];
         let bindings = bind_alone(&repository(&files));
-        assert_eq!(bindings.lines[0].automations.as_ref().unwrap().len(), usize::from(covers), "{spec}");
+        assert_eq!(
+            bindings.lines.iter().next().unwrap().automations.as_ref().unwrap().len(),
+            usize::from(covers),
+            "{spec}"
+        );
     }
     let files = [("a.yaml", &*automation(", namespace: other", "{}")), ("d.yaml", &marked("ns:app"))];
-    assert_eq!(bind_alone(&repository(&files)).lines[0].automations, Some([].into()));
+    let unwritten = bind_alone(&repository(&files));
+    assert_eq!(unwritten.lines.iter().next().unwrap().automations, Some([].into()));
 }
 
 #[test]

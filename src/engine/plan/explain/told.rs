@@ -243,12 +243,14 @@ impl<'i, 'a> Told<'i, 'a> {
                 Planned::Needs(needs) => self.needs.extend(needs),
             }
         }
-        for bound in asked.lines.chunk_by(|a, b| (&a.file, a.line) == (&b.file, b.line)) {
-            let Some(Binding { file, line, .. }) = bound.first() else { continue };
+        for (file, lines) in asked.lines.files() {
             let Some(scan) = self.inputs.snapshot.scans.get(file) else { continue };
-            let Some(line) = scan.lines.get(*line) else { continue };
-            let keys: Vec<String> = bound.iter().map(|binding| binding.key().to_string()).collect();
-            self.outcome(&plans, (file, scan, line), &keys, |change| change.position == line.position);
+            for bound in lines.by_line() {
+                let line = bound.first().and_then(|bound| scan.lines.get(bound.binding.line));
+                let Some(line) = line else { continue };
+                let keys: Vec<String> = bound.iter().map(|bound| bound.binding.key().to_string()).collect();
+                self.outcome(&plans, (file, scan, line), &keys, |change| change.position == line.position);
+            }
         }
         for bound in asked.additions.chunk_by(|a, b| a.field.line_id() == b.field.line_id()) {
             let Some(Addition { field, .. }) = bound.first() else { continue };

@@ -1,0 +1,141 @@
+//! A map by name that shares what it has in common with the map that it was cloned from: in no order, and so quicker to
+//! look up than [`super::Files`].
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
+
+/// A write copies one of so many.
+const SHARDS: usize = 256;
+
+type Shard<V> = HashMap<Box<str>, V, RandomState>;
+
+/// Values by name. A clone shares all of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Shards<V> {
+    hasher: RandomState,
+    shards: Vec<Arc<Shard<V>>>,
+}
+
+impl<V> Default for Shards<V> {
+    fn default() -> Self {
+        let hasher = RandomState::new();
+        let empty = Arc::new(Shard::with_hasher(hasher.clone()));
+        Shards { hasher, shards: vec![empty; SHARDS] }
+    }
+}
+
+impl<V> Shards<V> {
+    pub fn get(&self, name: &str) -> Option<&V> {
+        self.shards.get(self.shard_of(name))?.get(name)
+    }
+
+    /// The names and their values, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
+        self.shards.iter().flat_map(|shard| shard.iter()).map(|(name, value)| (&**name, value))
+    }
+
+    fn shard_of(&self, name: &str) -> usize {
+        // The low bits tell places within a shard.
+        (self.hasher.hash_one(name) >> 32) as usize % SHARDS
+    }
+}
+
+impl<V: Clone> Shards<V> {
+    pub fn insert(&mut self, name: &str, value: V) -> Option<V> {
+        self.shard(name)?.insert(name.into(), value)
+    }
+
+    pub fn remove(&mut self, name: &str) -> Option<V> {
+        self.get(name)?;
+        self.shard(name)?.remove(name)
+    }
+
+    /// Changes a name's value, which is made where there is none; then drops it where `keep` says so.
+    pub fn change(&mut self, name: &str, change: impl FnOnce(&mut V), keep: impl FnOnce(&V) -> bool)
+    where
+        V: Default,
+    {
+        let Some(shard) = self.shard(name) else { return };
+        match shard.get_mut(name) {
+            Some(value) => {
+                change(value);
+                if !keep(value) {
+                    shard.remove(name);
+                }
+            }
+            None => {
+                let mut value = V::default();
+                change(&mut value);
+                if keep(&value) {
+                    shard.insert(name.into(), value);
+                }
+            }
+        }
+    }
+
+    fn shard(&mut self, name: &str) -> Option<&mut Shard<V>> {
+        let at = self.shard_of(name);
+        self.shards.get_mut(at).map(Arc::make_mut)
+    }
+}
+
+impl<V: PartialEq> PartialEq for Shards<V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().count() == other.iter().count() && self.iter().all(|(name, value)| other.get(name) == Some(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever is done to both, it holds what a `HashMap` holds, and clones made before do not change.
+        #[test]
+        fn holds_what_a_map_holds(writes in proptest::collection::vec((0u16..400, 0u8..3, any::<u8>()), 0..600)) {
+            let mut shards: Shards<Vec<u8>> = Shards::default();
+            let mut map: HashMap<String, Vec<u8>> = HashMap::new();
+            let mut earlier = Vec::new();
+            for (name, what, value) in writes {
+                let name = name.to_string();
+                match what {
+                    0 => prop_assert_eq!(shards.insert(&name, vec![value]), map.insert(name, vec![value])),
+                    1 => prop_assert_eq!(shards.remove(&name), map.remove(&name)),
+                    _ => {
+                        shards.change(&name, |values| values.push(value), |values| values.len() < 3);
+                        let values = map.entry(name.clone()).or_default();
+                        values.push(value);
+                        if values.len() >= 3 {
+                            map.remove(&name);
+                        }
+                    }
+                }
+                earlier.push((shards.clone(), map.clone()));
+                earlier.truncate(10);
+            }
+            earlier.push((shards, map));
+            for (shards, map) in &earlier {
+                let found: HashMap<String, Vec<u8>> = shards.iter().map(|(name, value)| (name.to_owned(), value.clone())).collect();
+                prop_assert_eq!(&found, map);
+                prop_assert!((0..400).all(|n| shards.get(&n.to_string()) == map.get(&n.to_string())));
+                prop_assert!(shards == shards && (map.is_empty() || *shards != Shards::default()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_write_copies_one_shard() {
+        let mut shards: Shards<u32> = Shards::default();
+        for n in 0..10_000 {
+            shards.insert(&n.to_string(), n);
+        }
+        let mut after = shards.clone();
+        after.insert("5000", 0);
+        let copied = shards.shards.iter().zip(&after.shards).filter(|(a, b)| !Arc::ptr_eq(a, b)).count();
+        assert_eq!((copied, shards.shards.len()), (1, SHARDS));
+    }
+}
