@@ -126,6 +126,7 @@ fn object(text: &str) -> Result<AssignmentTarget, String> {
     if container.as_ref().is_some_and(|container| container.is_empty() || container.contains(':')) {
         return Err(expected());
     }
+    let [namespace, kind, name] = [namespace, kind, name].map(String::from);
     Ok(AssignmentTarget::Object { namespace, kind, name, container })
 }
 

@@ -10,7 +10,7 @@ pub struct Addition {
     pub field: MissingField,
     pub policy: Arc<Policy>,
     /// The environments that it holds for; empty: all of them.
-    pub environments: Vec<String>,
+    pub environments: Arc<[String]>,
 }
 
 /// A field that has yet to be written, with what it stands in: mappings, the document, the file.
@@ -108,7 +108,8 @@ impl MissingField {
             }
         }
         let steps = &self.patched.path.0;
-        let same = |before: &MissingField| before.patched.path.0.iter().zip(steps).take_while(|(a, b)| a == b).count();
+        let same =
+            |before: &MissingField| before.patched.path.0.iter().zip(steps.iter()).take_while(|(a, b)| a == b).count();
         let shared = together.map_or(depth, same);
         for (at, step) in steps.iter().enumerate().skip(depth) {
             let next = steps.get(at + 1);

@@ -223,16 +223,17 @@ impl<'a> Object<'a> {
                 base,
                 policy: Ok(policy.clone()),
                 automations: None,
-                environments: Vec::new(),
+                environments: Arc::default(),
             };
             match (target, own) {
                 (Target::Line { file: written, line }, own) => {
-                    let base = own.filter(|_| written != file).map(|line| BaseLine { file: file.into(), line });
+                    let base = own.filter(|_| written != file);
+                    let base = base.map(|line| Box::new(BaseLine { file: file.into(), line }));
                     lines.push(bound(written, line, base));
                 }
                 (Target::Field(field), _) => {
                     let policy = policy.clone();
-                    bindings.additions.push(Addition { field: *field, policy, environments: Vec::new() });
+                    bindings.additions.push(Addition { field: *field, policy, environments: Arc::default() });
                 }
                 // Said at the line that would be patched.
                 (Target::Nowhere { .. }, Some(line)) => lines.push(bound(file, line, None)),

@@ -329,9 +329,9 @@ impl Resolver<'_> {
                 line,
                 part: marker.part,
                 base: None,
-                policy: self.resolve(name, file, writers),
+                policy: self.resolve(name, file, writers).map_err(Box::new),
                 automations: Some(writers.clone()),
-                environments: Vec::new(),
+                environments: Arc::default(),
             }
         });
         bound.collect()

@@ -145,13 +145,13 @@ pub struct Binding {
     pub line: usize,
     pub part: Part,
     /// The line of a generated object that this line of its patch file takes the place of.
-    pub base: Option<BaseLine>,
-    pub policy: Result<Arc<Policy>, Unresolved>,
+    pub base: Option<Box<BaseLine>>,
+    pub policy: Result<Arc<Policy>, Box<Unresolved>>,
     /// Indexes into [`Bindings::automations`]: those that follow this line's policy, in this file. `None` for dialects
     /// that know no automations.
     pub automations: Option<Arc<[usize]>>,
     /// The environments that it holds for; empty: all of them.
-    pub environments: Vec<String>,
+    pub environments: Arc<[String]>,
 }
 
 /// A line whose value is written elsewhere.
@@ -281,9 +281,12 @@ impl Binding {
         self.environments.is_empty() || self.environments.iter().any(|name| name == environment)
     }
 
+    pub fn policy(&self) -> Result<&Arc<Policy>, &Unresolved> {
+        self.policy.as_ref().map_err(AsRef::as_ref)
+    }
+
     pub fn claim(&self) -> Claim<'_> {
-        let Binding { part, policy, environments, .. } = self;
-        Claim { part: *part, policy: policy.as_ref(), environments }
+        Claim { part: self.part, policy: self.policy(), environments: &self.environments }
     }
 }
 

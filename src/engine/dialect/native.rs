@@ -69,7 +69,7 @@ struct Native<'c> {
     repository: &'c Repository,
     environments: Vec<&'c Environment>,
     /// As the file has them: empty for all.
-    names: Vec<String>,
+    names: Arc<[String]>,
     tags: Arc<Policy>,
     /// For lines that pin a digest: it goes with the tag.
     digests: Arc<Policy>,
@@ -77,7 +77,7 @@ struct Native<'c> {
 
 impl<'c> Native<'c> {
     fn new(image: &'c ImagePolicy, config: &'c Config) -> Self {
-        let names: Vec<String> = image.environments.iter().map(|name| name.value.clone()).collect();
+        let names: Arc<[String]> = image.environments.iter().map(|name| name.value.clone()).collect();
         let environments =
             config.environments.iter().filter(|environment| names.is_empty() || names.contains(&environment.name));
         let environments = environments.filter(|environment| environment.repository.is_none());
@@ -101,7 +101,7 @@ impl<'c> Native<'c> {
         file: &Arc<str>,
         line: usize,
         part: Part,
-        base: Option<BaseLine>,
+        base: Option<Box<BaseLine>>,
         policy: &Arc<Policy>,
     ) -> Binding {
         Binding {

@@ -46,7 +46,7 @@ fn of_binding(bindings: &Bindings, config: &Config, binding: &Binding, scan: &Sc
         let policy = binding.key();
         push("sops", &format!("the file is encrypted with SOPS and never edited: this line does not follow {policy}"));
     }
-    match &binding.policy {
+    match binding.policy() {
         Err(Unresolved { code, why, .. }) => push(code, why),
         Ok(policy) => {
             if let PolicyState::Suspended(why) = &policy.state {

@@ -130,7 +130,7 @@ fn right_part(text: &str, scan: &Scan, finding: &ScanFinding) -> Option<Vec<Repl
     let part = match (lines.next(), lines.next()) {
         (Some(line), None) => part_of(line.path.0.last()?)?,
         // The field alone is no image line.
-        (None, _) => part_of(&Step::Key(key_before(&text[line_start..comment.start])?.to_owned()))?,
+        (None, _) => part_of(&Step::Key(key_before(&text[line_start..comment.start])?.into()))?,
         (Some(_), Some(_)) => return None,
     };
     let marker = Marker::alone(&text[comment.clone()])?;

@@ -266,7 +266,7 @@ fn registry(fields: &Fields<'_, '_>, path: &[&str], index: &LineIndex) -> Option
     let keys = ["spec", "values"].into_iter().chain(path.iter().copied());
     Some(Box::new(ImageLine {
         document: 0,
-        path: FieldPath(keys.map(|key| Step::Key(key.to_owned())).collect()),
+        path: FieldPath(keys.map(|key| Step::Key(key.into())).collect()),
         position: index.position(span.start),
         span,
         value: value.to_owned(),

@@ -2,7 +2,8 @@
 
 use super::ObjectId;
 use serde::{Deserialize, Serialize};
-use std::{fmt, ops::Range};
+use smol_str::SmolStr;
+use std::{fmt, ops::Range, sync::Arc};
 
 /// A place in a file for people: from 1, the column in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -14,18 +15,18 @@ pub struct Position {
 /// One step from a document's root to a field. List items are named by a key where they have one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Step {
-    Key(String),
+    Key(SmolStr),
     /// `containers[name=app]`
     Item {
-        key: String,
-        value: String,
+        key: SmolStr,
+        value: SmolStr,
     },
     Index(usize),
 }
 
 /// A field's path: `spec.template.spec.containers[name=app].image`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct FieldPath(pub Vec<Step>);
+pub struct FieldPath(pub Arc<[Step]>);
 
 /// A line's identity: it stays the same when lines move within the file, or other fields change. Not its number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -61,8 +62,8 @@ pub enum ScalarStyle {
 /// `# {"$imagepolicy": "ns:policy[:tag|:name|:digest]"}`
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Marker {
-    pub namespace: String,
-    pub policy: String,
+    pub namespace: SmolStr,
+    pub policy: SmolStr,
     /// What the marker's suffix says: none is [`Part::Reference`].
     pub part: Part,
 }

@@ -2,15 +2,16 @@
 
 use super::{Data, ImageLine, Position, Room};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// A Kubernetes object's identity as far as the file tells it: `Deployment/prod/app`, `Deployment//app`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObjectId {
-    pub kind: String,
+    pub kind: SmolStr,
     /// As written in the object; empty where it is not.
-    pub namespace: String,
-    pub name: String,
+    pub namespace: SmolStr,
+    pub name: SmolStr,
 }
 
 impl fmt::Display for ObjectId {
@@ -22,10 +23,10 @@ impl fmt::Display for ObjectId {
 /// One document of a file (or one item of a `kind: List`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Document {
-    pub api_version: String,
+    pub api_version: SmolStr,
     /// `None` for a document that is no named object (Helm values, an unnamed kustomization).
     pub object: Option<ObjectId>,
-    pub kind: String,
+    pub kind: SmolStr,
     /// Of the document's first node.
     pub position: Position,
     /// How many documents of the file before this one have the same identity; 0 for all but the second of two.

@@ -132,7 +132,7 @@ impl Page<'_> {
         let entries = mapping.entries().iter().filter_map(|(key, value)| Some((key.as_str()?, value)));
         let entry = |(key, value): (&str, &Node<'_>)| {
             let room = goes_on(key).then(|| self.room(value, orders.remove(key))).flatten();
-            (Step::Key(key.to_owned()), room.map(Box::new))
+            (Step::Key(key.into()), room.map(Box::new))
         };
         entries.map(entry).collect()
     }
@@ -161,7 +161,7 @@ fn last_leaf<'n, 'a>(node: &'n Node<'a>) -> &'n Node<'a> {
 }
 
 fn item_step(item: &Node<'_>) -> Step {
-    Step::Item { key: "name".to_owned(), value: name(item).to_owned() }
+    Step::Item { key: "name".into(), value: name(item).into() }
 }
 
 fn name<'n>(item: &'n Node<'_>) -> &'n str {

@@ -187,7 +187,11 @@ impl<'s, 'a> Walk<'s, 'a> {
         self.extras = found.extras;
         self.scan.documents.push(Document {
             api_version: api_version.into(),
-            object: object.map(|name| ObjectId { kind: kind.into(), namespace: metadata("namespace"), name }),
+            object: object.map(|name| ObjectId {
+                kind: kind.into(),
+                namespace: metadata("namespace").into(),
+                name: name.into(),
+            }),
             kind: kind.into(),
             position: self.index.position(root.span.start),
             occurrence: 0,
@@ -514,7 +518,7 @@ impl<'s, 'a> Walk<'s, 'a> {
         for found in found {
             let marker = found.marker.to_string();
             let count = seen.entry((found.key, marker.clone())).or_default();
-            let mut path = vec![Step::Key(found.key.into()), Step::Item { key: "marker".into(), value: marker }];
+            let mut path = vec![Step::Key(found.key.into()), Step::Item { key: "marker".into(), value: marker.into() }];
             if *count > 0 {
                 path.push(Step::Index(*count));
             }
@@ -522,7 +526,7 @@ impl<'s, 'a> Walk<'s, 'a> {
             let bytes = span.start + found.span.start..span.start + found.span.end;
             self.scan.lines.push(ImageLine {
                 document,
-                path: FieldPath(path),
+                path: FieldPath(path.into()),
                 position: self.index.position(bytes.start),
                 value: self.text[bytes.clone()].into(),
                 span: bytes,

@@ -20,9 +20,9 @@ fn now() -> Timestamp {
 fn line(name: &str) -> LineId {
     LineId {
         file: "apps/app.yaml".into(),
-        object: Some(ObjectId { kind: "Deployment".into(), namespace: String::new(), name: name.into() }),
+        object: Some(ObjectId { kind: "Deployment".into(), namespace: "".into(), name: name.into() }),
         document: 0,
-        path: FieldPath(vec![Step::Key("image".into())]),
+        path: FieldPath([Step::Key("image".into())].into()),
     }
 }
 

@@ -20,7 +20,7 @@ pub fn annotatable<'a>(snapshot: &'a Snapshot, object: &ObjectId) -> Result<(&'a
             if document.object.as_ref().is_some_and(|own| {
                 own.kind.eq_ignore_ascii_case(kind)
                     && own.name == *name
-                    && inclusions.namespaces(file, &own.namespace).contains(namespace)
+                    && inclusions.namespaces(file, &own.namespace).contains(namespace.as_str())
             }) {
                 found.push((&**file, scan, number, document));
             }

@@ -2,7 +2,10 @@
 //! alone.
 
 use super::{Skip, UpdatePlan};
-use crate::engine::{dialect::PolicyKey, manifest::LineId};
+use crate::engine::{
+    dialect::PolicyKey,
+    manifest::{FieldPath, LineId},
+};
 use std::collections::BTreeSet;
 
 /// Images of which a part would go down: what their lines stand in, and the policy that they follow.
@@ -43,6 +46,8 @@ impl Lower {
 
 /// What a line stands in: the entry of `images`, the mapping of values.
 fn around(mut line: LineId) -> LineId {
-    line.path.0.pop();
+    let steps = &line.path.0;
+    let around = steps.split_last().map_or(&[][..], |(_, around)| around);
+    line.path = FieldPath(around.into());
     line
 }

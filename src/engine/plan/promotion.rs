@@ -18,6 +18,7 @@ use crate::engine::{
     policy,
 };
 use jiff::Timestamp;
+use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One side of an edge.
@@ -72,8 +73,8 @@ pub struct PromotionPlan {
 /// Where a line stands, without its file.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
-    kind: String,
-    name: String,
+    kind: SmolStr,
+    name: SmolStr,
     path: FieldPath,
 }
 
@@ -274,7 +275,7 @@ pub fn component_of(id: &LineId, line: &ImageLine) -> String {
         && kind != "Kustomization"
         && kind != "ConfigMap"
     {
-        return name.clone();
+        return name.to_string();
     }
     let image = image_of(line).map(|image| image.path().rsplit('/').next().unwrap_or_default().to_owned());
     image.unwrap_or_else(|| {

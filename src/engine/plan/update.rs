@@ -1,7 +1,7 @@
 //! Updates: for each line that follows a policy, the newest version that the policy allows, or why the line stays.
 
 use super::{
-    Change, Fact, Facts, Need, Planned, Scope, Skip, Snapshot,
+    Change, Entry, Fact, Facts, Need, Planned, Scope, Skip, Snapshot,
     additions::{Added, addition, obstacle, written_together},
     attribution,
     downgrade::Lower,
@@ -20,6 +20,7 @@ use crate::engine::{
     manifest::{ImageLine, Part, Position, Scan},
     memory::{Decline, Memory, Way, line_key},
     policy::TagPolicy,
+    snapshot::Lookup,
 };
 use jiff::Timestamp;
 use std::{
@@ -75,7 +76,7 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
         needs.insert(need);
         None
     });
-    let choices = Choices { inputs, flux_v1, made: RefCell::default() };
+    let choices = Choices::new(inputs, flux_v1);
     let ours = |file: &str| (inputs.environment.contains)(file);
     let mut sort = |outcome, watched: bool, file: &str, position, key: &PolicyKey, plan: &mut UpdatePlan| {
         match &outcome {
@@ -172,13 +173,13 @@ fn decide(choices: &Choices<'_>, binding: &Binding, scan: &Scan, line: &ImageLin
     if line.unparsed && !inputs.edit_unparsed {
         return because("unparsed-file", UNPARSED);
     }
-    let policy = match &binding.policy {
+    let policy = match binding.policy() {
         Ok(policy) => policy,
         Err(Unresolved { code, why, .. }) => return because(code, why),
     };
     let automation = automation(inputs, binding)?;
     let Some(wanted) = wanted(choices, policy, binding.part, line)? else { return Ok(None) };
-    let entry = inputs.snapshot.entries.get(&binding.file);
+    let entry = choices.entries.borrow_mut().get(&binding.file).map(|(_, entry)| entry);
     if let Some((code, reason)) = untouchable(entry, scan) {
         return because(code, reason);
     }
@@ -349,8 +350,14 @@ struct Choices<'a> {
     inputs: &'a UpdateInputs<'a>,
     /// Flux v1, where it still writes.
     flux_v1: Option<String>,
-    made: RefCell<HashMap<*const Policy, Result<Rc<Chosen>, Stays>>>,
+    made: RefCell<HashMap<*const Policy, Made>>,
+    /// The one that was asked for last: lines that stand together mostly follow one policy.
+    last: RefCell<Option<(*const Policy, Made)>>,
+    /// Lines are looked at in the order of their files.
+    entries: RefCell<Lookup<'a, Entry>>,
 }
+
+type Made = Result<Rc<Chosen>, Stays>;
 
 /// What a policy chose.
 struct Chosen {
@@ -395,9 +402,18 @@ impl Chosen {
     }
 }
 
-impl Choices<'_> {
+impl<'a> Choices<'a> {
+    fn new(inputs: &'a UpdateInputs<'a>, flux_v1: Option<String>) -> Self {
+        let entries = RefCell::new(inputs.snapshot.entries.lookup());
+        Choices { inputs, flux_v1, made: RefCell::default(), last: RefCell::default(), entries }
+    }
+
     /// The choice of a policy whose order does not look at what stands on a line.
-    fn of(&self, policy: &Arc<Policy>, repository: &Repository, tags: &Arc<TagPolicy>) -> Result<Rc<Chosen>, Stays> {
+    fn of(&self, policy: &Arc<Policy>, repository: &Repository, tags: &Arc<TagPolicy>) -> Made {
+        let key = Arc::as_ptr(policy);
+        if let Some((_, made)) = self.last.borrow().as_ref().filter(|(last, _)| *last == key) {
+            return made.clone();
+        }
         let choose = || {
             let known = known_tags(self.inputs.facts, repository)?;
             let choice = self.inputs.snapshot.memo.select(tags, known);
@@ -406,7 +422,9 @@ impl Choices<'_> {
                 None => because("no-match", &*choice.reason),
             }
         };
-        self.made.borrow_mut().entry(Arc::as_ptr(policy)).or_insert_with(choose).clone()
+        let made = self.made.borrow_mut().entry(key).or_insert_with(choose).clone();
+        *self.last.borrow_mut() = Some((key, made.clone()));
+        made
     }
 }
 

@@ -4,7 +4,7 @@ mod files;
 mod noted;
 mod shards;
 
-pub use files::Files;
+pub use files::{Files, Lookup};
 pub use noted::{Notable, Noted};
 pub(crate) use shards::Shards;
 

@@ -93,10 +93,10 @@ fn described(snapshot: &Snapshot, bindings: &Bindings, change: &Change) -> Commi
     let object = change.line.object.clone();
     CommitChange {
         file: change.line.file.clone(),
-        api_version: document.map(|document| document.api_version.clone()).unwrap_or_default(),
-        kind: document.map(|document| document.kind.clone()).unwrap_or_default(),
-        namespace: object.as_ref().map(|object| object.namespace.clone()).unwrap_or_default(),
-        name: object.map(|object| object.name).unwrap_or_default(),
+        api_version: document.map(|document| document.api_version.to_string()).unwrap_or_default(),
+        kind: document.map(|document| document.kind.to_string()).unwrap_or_default(),
+        namespace: object.as_ref().map(|object| object.namespace.to_string()).unwrap_or_default(),
+        name: object.map(|object| object.name.to_string()).unwrap_or_default(),
         old: change.old.clone(),
         new: change.new.clone(),
         setter: format!("{policy}{suffix}"),

@@ -22,7 +22,7 @@ fn change(component: &str, old: &str, new: &str) -> Change {
         file: format!("apps/{component}.yaml"),
         object: Some(ObjectId { kind: "Deployment".into(), namespace: "prod".into(), name: component.into() }),
         document: 0,
-        path: FieldPath(vec![Step::Key("image".into())]),
+        path: FieldPath([Step::Key("image".into())].into()),
     };
     Change {
         line: line.clone(),

@@ -74,8 +74,8 @@ impl<'a> Built<'a> {
             scan,
             number,
             document,
-            namespace: object.namespace.clone(),
-            name: object.name.clone(),
+            namespace: object.namespace.to_string(),
+            name: object.name.to_string(),
             annotations,
             images: document.containers.iter().map(|container| container.image.clone()).collect(),
             unclear: None,
@@ -365,7 +365,7 @@ fn has_directive(data: &Data) -> bool {
 /// Whether a JSON pointer leads to the field or to something that it stands in. `index`: the place of the field's item.
 fn overlaps(pointer: &[String], field: &FieldPath, index: Option<usize>) -> bool {
     pointer.len() <= field.0.len()
-        && pointer.iter().zip(&field.0).all(|(step, own)| match own {
+        && pointer.iter().zip(field.0.iter()).all(|(step, own)| match own {
             Step::Key(key) => key == step,
             Step::Item { .. } => step.parse::<usize>().is_ok_and(|at| index.is_none_or(|index| index == at)),
             Step::Index(own) => step.parse() == Ok(*own),

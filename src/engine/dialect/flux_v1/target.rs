@@ -61,7 +61,7 @@ impl<'a> Built<'a> {
     /// The object as it is built.
     pub fn id(&self) -> Option<ObjectId> {
         let kind = self.document.object.as_ref()?.kind.clone();
-        Some(ObjectId { kind, namespace: self.namespace.clone(), name: self.name.clone() })
+        Some(ObjectId { kind, namespace: self.namespace.as_str().into(), name: self.name.as_str().into() })
     }
 
     /// Where it lands.
@@ -180,7 +180,7 @@ impl<'a> Built<'a> {
             end,
             spot,
             part,
-            api_version: self.document.api_version.clone(),
+            api_version: self.document.api_version.to_string(),
             object,
             base: self.file.to_owned(),
             patched: running(line, part, image),

@@ -158,7 +158,7 @@ impl<'a> Renderer<'a> {
         for (_, document) in self.builder.documents() {
             let (Some(object), Some(content)) = (&document.object, &document.content) else { continue };
             let (name, url) = match document.kind.as_str() {
-                "GitRepository" => (object.name.clone(), content.text(&["spec", "url"])),
+                "GitRepository" => (object.name.to_string(), content.text(&["spec", "url"])),
                 "FluxInstance" => {
                     let Some(source) = FluxKustomization::read(content).source else { continue };
                     (source.name, content.text(&["spec", "sync", "url"]))

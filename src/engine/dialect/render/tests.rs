@@ -63,7 +63,7 @@ const NS: &str = ", namespace: ns";
 fn show(files: &[(&str, &str)]) -> Vec<String> {
     let bindings = bind_alone(&repository(files));
     let line = |binding: &Binding| {
-        let policy = match &binding.policy {
+        let policy = match binding.policy() {
             Ok(policy) => match &policy.state {
                 PolicyState::Usable { policy: tags, .. } => {
                     let allowed: Vec<&str> =

@@ -43,7 +43,7 @@ fn resolved(files: &[(&str, &str)]) -> String {
     assert!(snapshot.entries.values().all(|entry| entry.kind == EntryKind::File));
     let Bindings { lines, .. } = bind(&snapshot, &Config::whole_repository());
     let [line] = lines.iter().collect::<Vec<_>>()[..] else { panic!("one line: {lines:?}") };
-    match &line.policy {
+    match line.policy() {
         Err(Unresolved { code, why, .. }) => format!("{}: {why}", code.trim_start_matches("policy-")),
         Ok(policy) => match &policy.state {
             PolicyState::Usable { repository, .. } => format!("{}: {repository}", policy.file),

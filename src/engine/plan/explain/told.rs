@@ -110,7 +110,7 @@ impl<'i, 'a> Told<'i, 'a> {
     /// A policy that is not there, and the lines that name it.
     pub fn undefined(&mut self, namespace: &str, name: &str) {
         let is_it = |unresolved: &Unresolved| unresolved.key.namespace == namespace && unresolved.key.name == name;
-        let bound = Bound::of(self.inputs.bindings, |binding| binding.policy.as_ref().is_err_and(is_it), |_| false);
+        let bound = Bound::of(self.inputs.bindings, |binding| binding.policy().is_err_and(is_it), |_| false);
         if let Some(binding) = bound.lines.first() {
             self.unresolved(binding);
         }
@@ -137,7 +137,7 @@ impl<'i, 'a> Told<'i, 'a> {
     }
 
     fn unresolved(&mut self, binding: &Binding) {
-        if let Err(Unresolved { code, why, .. }) = &binding.policy {
+        if let Err(Unresolved { code, why, .. }) = binding.policy() {
             self.steps.push(ExplainStep::Blocked { code, why: why.clone() });
         }
     }

@@ -2,7 +2,7 @@
 
 use super::update::World;
 use crate::engine::{
-    manifest::Position,
+    manifest::{FieldPath, Position},
     memory::PullRecord,
     plan::{Change, PullAction, PullState, decide_pull, plan_hash},
 };
@@ -62,7 +62,7 @@ fn a_plans_hash_is_its_lines_and_values() {
         told(|c| c.line.file = "x".into()),
         told(|c| c.line.document = 7),
         told(|c| c.line.object = None),
-        told(|c| c.line.path.0.clear()),
+        told(|c| c.line.path = FieldPath::default()),
         hash(&[]),
         hash(&[change.clone(), change.clone()]),
     ] {
