@@ -30,6 +30,10 @@ impl<'a> Number<'a> {
     /// Reads a number; `None` where `text` is none, is NaN (which has no place in an order), or has an exponent that
     /// exceeds 64 bits.
     pub fn parse(text: &'a str) -> Option<Self> {
+        // What most tags hold.
+        if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+            return Some(Number { negative: false, size: whole(text) });
+        }
         let negative = text.starts_with('-');
         let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
         let size = if unsigned.eq_ignore_ascii_case("inf") || unsigned.eq_ignore_ascii_case("infinity") {
@@ -93,11 +97,18 @@ fn exponent(text: &str) -> Option<i64> {
     Some(if text.starts_with('-') { -value } else { value })
 }
 
-fn decimal(text: &str) -> Option<Size<'_>> {
-    // What most tags hold.
-    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        return significant(Cow::Borrowed(text), text.len(), 0);
+/// Of digits alone.
+fn whole(text: &str) -> Size<'_> {
+    let digits = text.trim_start_matches('0');
+    match i64::try_from(digits.len()) {
+        Ok(exponent) if exponent > 0 => {
+            Size::Finite { exponent, digits: Cow::Borrowed(digits.trim_end_matches('0')) }
+        }
+        _ => Size::Zero,
     }
+}
+
+fn decimal(text: &str) -> Option<Size<'_>> {
     let Parts { mantissa, whole, exponent } = parts(text, u8::is_ascii_digit, b'e', false)?;
     significant(Cow::Borrowed(mantissa), whole, exponent.unwrap_or(0))
 }

@@ -62,7 +62,7 @@ impl TagPolicy {
 
     pub(super) fn candidates<'a>(&self, tags: &'a [Tag]) -> Tally<'a> {
         let mut excluded = 0;
-        let mut candidates = Vec::with_capacity(if self.filter.is_some() { 0 } else { tags.len() });
+        let mut candidates = Vec::with_capacity(tags.len());
         let mut filter = self.filter.as_ref().map(|filter| (filter, filter.locations()));
         for tag in tags {
             if self.exclusions.exclude(&tag.name) {
