@@ -30,10 +30,11 @@ struct Source {
 }
 
 /// A policy as some roots have it.
+#[derive(Debug)]
 struct Definition {
     object: ImagePolicyObject,
     source: Option<ImageRepositoryObject>,
-    policy: Policy,
+    policy: Arc<Policy>,
 }
 
 impl Definition {
@@ -45,6 +46,7 @@ impl Definition {
 }
 
 /// An automation, and the roots that have it.
+#[derive(Debug)]
 struct Writer {
     automation: Automation,
     roots: BTreeSet<usize>,
@@ -57,15 +59,10 @@ pub(super) fn bind(
     annotated: &[Arc<Policy>],
     earlier: Option<&Earlier<'_>>,
 ) -> Bindings {
-    let rendering = Arc::new(Rendering::of(snapshot, included));
-    let mut objects = Objects::default();
-    for object in &rendering.objects {
-        objects.read(snapshot, &rendering, object);
-    }
-    objects.define(&snapshot.memo);
-
+    let objects = earlier.and_then(|earlier| earlier.objects(snapshot));
+    let objects = objects.unwrap_or_else(|| Arc::new(Objects::of(snapshot, included)));
     // Indexes into definitions count here too; what has none comes after them.
-    let defined = objects.definitions.iter().map(|definition| Arc::new(definition.policy.clone()));
+    let defined = objects.definitions.iter().map(|definition| definition.policy.clone());
     let mut policies: Vec<Arc<Policy>> = defined.chain(annotated.iter().cloned()).collect();
     let automations: Vec<Automation> = objects.writers.iter().map(|writer| writer.automation.clone()).collect();
     let kept = earlier.and_then(|earlier| earlier.kept(&mut policies, &automations));
@@ -73,7 +70,7 @@ pub(super) fn bind(
     for (number, policy) in policies.iter().enumerate() {
         by_name.entry((&policy.key.namespace, &policy.key.name)).or_default().push(number);
     }
-    let resolver = Resolver { rendering: &rendering, objects: &objects, policies: &policies, by_name };
+    let resolver = Resolver { objects: &objects, policies: &policies, by_name };
     let mut scans = snapshot.scans.lookup();
     // Most lines of a repository are written by the same ones.
     let mut writers: Arc<[usize]> = Arc::default();
@@ -94,22 +91,52 @@ pub(super) fn bind(
             lines
         }
     };
-    let problems = objects.problems.into_values().collect();
-    Bindings { marked: lines, policies, automations, problems, rendering, ..Bindings::default() }
+    let problems = objects.problems.values().cloned().collect();
+    let outline = included.outline.clone();
+    Bindings { marked: lines, policies, automations, problems, outline, objects, ..Bindings::default() }
 }
 
-/// What the rendered objects say.
+/// What Flux's objects of a repository say, as its clusters get them.
+#[derive(Debug, Default)]
+pub(super) struct Objects {
+    pub rendering: Rendering,
+    definitions: Vec<Definition>,
+    writers: Vec<Writer>,
+    problems: Problems,
+}
+
+/// Several roots may have one problem: it is said once.
+type Problems = BTreeMap<(String, Position, String), Problem>;
+
+impl Objects {
+    fn of(snapshot: &Snapshot, included: &Inclusions<'_>) -> Self {
+        let rendering = Rendering::of(snapshot, included);
+        let mut reading = Reading::default();
+        for object in &rendering.objects {
+            reading.read(snapshot, &rendering, object);
+        }
+        reading.define(&snapshot.memo);
+        let Reading { definitions, writers, problems, .. } = reading;
+        Objects { rendering, definitions, writers, problems }
+    }
+
+    /// Whether some automation is confined to this path.
+    pub fn is_update_path(&self, path: &str) -> bool {
+        self.writers.iter().any(|writer| writer.automation.path == path)
+    }
+}
+
+/// What was read of the rendered objects so far.
 #[derive(Default)]
-struct Objects<'r> {
+struct Reading<'r> {
     sources: BTreeMap<PolicyKey, Vec<Source>>,
     policies: Vec<(PolicyKey, &'r Rendered, ImagePolicyObject)>,
     definitions: Vec<Definition>,
     writers: Vec<Writer>,
-    /// Several roots may have one problem: it is said once.
-    problems: BTreeMap<(String, Position, String), Problem>,
+    problems: Problems,
 }
 
-impl<'r> Objects<'r> {
+impl<'r> Reading<'r> {
     fn read(&mut self, snapshot: &Snapshot, rendering: &Rendering, object: &'r Rendered) {
         let is_image_object = group_of(object.content.text(&["apiVersion"])) == IMAGE_GROUP;
         let Some(read) = is_image_object.then(|| FluxObject::read(&object.kind, &object.content)).flatten() else {
@@ -222,7 +249,7 @@ impl<'r> Objects<'r> {
                 |known: &Definition| known.policy.file == object.file && known.object == read && known.source == source;
             let of_key = by_key.entry(key.clone()).or_default();
             if let Some(&number) = of_key.iter().find(|number| same(&self.definitions[**number])) {
-                self.definitions[number].policy.roots.insert(object.root);
+                Arc::make_mut(&mut self.definitions[number].policy).roots.insert(object.root);
                 continue;
             }
             of_key.push(self.definitions.len());
@@ -230,7 +257,7 @@ impl<'r> Objects<'r> {
             if let PolicyState::Invalid(why) = &policy.state {
                 self.problem("policy-invalid", object, format!("policy {key}: {why}"));
             }
-            self.definitions.push(Definition { object: read, source, policy });
+            self.definitions.push(Definition { object: read, source, policy: Arc::new(policy) });
         }
     }
 
@@ -309,8 +336,7 @@ type Name<'n> = (&'n str, &'n str);
 
 /// What markers mean.
 struct Resolver<'r> {
-    rendering: &'r Rendering,
-    objects: &'r Objects<'r>,
+    objects: &'r Objects,
     policies: &'r [Arc<Policy>],
     by_name: HashMap<Name<'r>, Vec<usize>>,
 }
@@ -368,7 +394,7 @@ impl Resolver<'_> {
         let writers = automations.iter().filter_map(|number| self.objects.writers.get(*number));
         let mut candidates = of_roots(&writers.flat_map(|writer| writer.roots.iter().copied()).collect());
         if candidates.is_empty() {
-            candidates = of_roots(&self.rendering.reach(file).roots);
+            candidates = of_roots(&self.objects.rendering.reach(file).roots);
         }
         if candidates.is_empty() {
             candidates.clone_from(found);
@@ -398,7 +424,7 @@ impl Resolver<'_> {
         let (first, other) = (&self.policies[first], &self.policies[other]);
         let key = &first.key;
         if first.file == other.file {
-            let roots = self.rendering.reach(file).roots;
+            let roots = self.objects.rendering.reach(file).roots;
             let who = match first.roots.is_disjoint(&roots) {
                 true => "clusters, and none of them is seen to render this file",
                 false => "clusters that all render this file",

@@ -3,6 +3,8 @@
 
 use super::{
     Automation, Binding, Bindings, Policy, PolicyKey, bind_after,
+    flux_v2::Objects,
+    kustomize::folder,
     lines::{FileLines, Lines},
 };
 use crate::engine::{
@@ -29,8 +31,8 @@ impl Bindings {
         if config.0 == config.1 && self.hold_for(before, after, changed.clone()) {
             return self.clone();
         }
-        let outline = self.rendering.outline.follow(before, after, changed.clone());
-        let earlier = Earlier { bindings: self, changed: changed.collect() };
+        let outline = self.outline.follow(before, after, changed.clone());
+        let earlier = Earlier { bindings: self, before, changed: changed.collect() };
         Arc::new(bind_after(after, outline, config.1, Some(&earlier)))
     }
 
@@ -60,6 +62,7 @@ impl Bindings {
 /// anew only where something of it changed.
 pub(super) struct Earlier<'b> {
     bindings: &'b Bindings,
+    before: &'b Snapshot,
     changed: HashSet<&'b str>,
 }
 
@@ -71,6 +74,37 @@ pub(super) struct Kept {
 }
 
 impl Earlier<'_> {
+    /// What Flux's objects say, where the changed files have no part in it. `after`: the snapshot to be bound.
+    pub fn objects(&self, after: &Snapshot) -> Option<Arc<Objects>> {
+        let objects = &self.bindings.objects;
+        let has_no_part = |scan: Option<&Arc<Scan>>| {
+            scan.is_none_or(|scan| {
+                scan.documents
+                    .iter()
+                    .all(|it| it.content.is_none() && it.kustomization.is_none() && it.brings.is_empty())
+            })
+        };
+        let same = |file: &&str| {
+            has_no_part(self.before.scans.get(file))
+                && has_no_part(after.scans.get(file))
+                // Which files and folders there are decides what a path means.
+                && match (self.before.entries.contains_key(file), after.entries.contains_key(file)) {
+                    (true, true) => true,
+                    (false, true) => !objects.is_update_path(file) && self.has_others(after, folder(file)),
+                    (true, false) => !objects.is_update_path(file) && self.has_others(self.before, folder(file)),
+                    (false, false) => true,
+                }
+        };
+        self.changed.iter().all(same).then(|| objects.clone())
+    }
+
+    /// Whether a folder has more than the changed files.
+    fn has_others(&self, snapshot: &Snapshot, folder: &str) -> bool {
+        let from = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let mut below = snapshot.entries.range(&from).take_while(|(file, _)| file.starts_with(&from));
+        below.any(|(file, _)| !self.changed.contains(&**file))
+    }
+
     /// `policies`, `automations`: what there is now. Policies that are what they were become the earlier ones; `None` where
     /// every marker is to be looked up.
     pub fn kept(&self, policies: &mut [Arc<Policy>], automations: &[Automation]) -> Option<Kept> {
@@ -240,8 +274,17 @@ mod tests {
         let bindings = Arc::new(bind(&before, &config));
         assert_eq!((bindings.lines.len(), bindings.problems.len()), (6, 2), "{:?}", bindings.lines);
         let shown = |bindings: &Bindings| {
-            let Bindings { lines, marked: _, additions, policies, automations, problems, rendering: _, generated: _ } =
-                bindings;
+            let Bindings {
+                lines,
+                marked: _,
+                additions,
+                policies,
+                automations,
+                problems,
+                outline: _,
+                objects: _,
+                generated: _,
+            } = bindings;
             let renderers: Vec<_> = before.entries.keys().map(|file| bindings.renderers(file)).collect();
             format!("{lines:?} {additions:?} {policies:?} {automations:?} {problems:?} {renderers:?}")
         };
@@ -303,6 +346,63 @@ mod tests {
         let bindings = bind(&files.snapshot(), &config::Config::whole_repository());
         let after = files.clone().with([("README.md", "another")]);
         assert!(!bindings.hold_for(&files.snapshot(), &after.snapshot(), ["README.md"].into_iter()));
+    }
+
+    /// What Flux's objects say stays the very same over a push that has no part in it, and is what it would be anew.
+    #[test]
+    fn objects_are_read_again_where_something_has_a_part_in_them() {
+        let automation = |path: &str| {
+            format!(
+                "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {{name: {path}}}\nspec: {{sourceRef: {{kind: GitRepository, name: a}}, update: {{path: ./{path}}}}}\n"
+            )
+        };
+        let applied = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: team}\nspec: {path: ./team, sourceRef: {kind: GitRepository, name: a}, targetNamespace: team}\n";
+        let files = Files::default().with([
+            ("apps/app.yaml", MARKED),
+            ("apps/kustomization.yaml", LISTED),
+            ("clusters/apps.yaml", &automation("apps")),
+            ("clusters/later.yaml", &automation("later")),
+            ("clusters/one.yaml", &automation("one.yaml")),
+            ("clusters/team.yaml", applied),
+            ("policy.yaml", POLICY),
+        ]);
+        let config = config::Config::whole_repository();
+        let before = files.snapshot();
+        let bindings = Arc::new(bind(&before, &config));
+        #[rustfmt::skip]
+        let pushes = [
+            // the files that the push adds or changes (without a text: removes), whether the objects stay
+            (vec![("apps/new.yaml", MARKED)], true),
+            (vec![("apps/app.yaml", "")], true),
+            (vec![("apps/app.yaml", "image: other:1 # {\"$imagepolicy\": \"default:app\"}\n")], true),
+            (vec![("top.yaml", MARKED)], true),
+            (vec![("apps/kustomization.yaml", "namespace: a\n")], false),
+            (vec![("apps/policy.yaml", POLICY)], false),
+            (vec![("policy.yaml", "")], false),
+            (vec![("later/app.yaml", MARKED)], false),
+            (vec![("later/app.yaml", MARKED), ("later/README.md", "text")], false),
+            (vec![("team/app.yaml", MARKED)], false),
+            (vec![("one.yaml", MARKED)], false),
+            (vec![("apps/chart.yaml", "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: a}\nspec: {chart: {spec: {chart: ./a, sourceRef: {kind: GitRepository, name: a}}}}\n")], false),
+        ];
+        for (changes, stays) in pushes {
+            let mut after = files.clone();
+            for (file, text) in &changes {
+                match *text {
+                    "" => drop(after.0.remove(*file)),
+                    text => drop(after.0.insert((*file).to_owned(), text.to_owned())),
+                }
+            }
+            let after = Snapshot { memo: before.memo.clone(), ..after.snapshot() };
+            let changed = changes.iter().map(|(file, _)| *file);
+            let followed = bindings.follow(&before, &after, changed, (&config, &config));
+            assert_eq!(Arc::ptr_eq(&followed.objects, &bindings.objects), stays, "{changes:?}");
+            let shown = |bindings: &Bindings| {
+                let renderers: Vec<_> = after.entries.keys().map(|file| bindings.renderers(file)).collect();
+                format!("{:?} {:?} {:?} {renderers:?}", bindings.lines, bindings.policies, bindings.problems)
+            };
+            assert_eq!(shown(&followed), shown(&bind(&after, &config)), "{changes:?}");
+        }
     }
 
     /// Pushes one after the other: what follows from the one before is what would be made anew, and what nothing of was

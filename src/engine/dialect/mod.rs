@@ -27,7 +27,6 @@ use super::{
 use kustomize::Inclusions;
 use lines::FileLines;
 use outline::Outline;
-use render::Rendering;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -174,8 +173,10 @@ pub struct Bindings {
     pub policies: Vec<Arc<Policy>>,
     pub automations: Vec<Automation>,
     pub problems: Vec<Problem>,
+    /// What the files say.
+    outline: Arc<Outline>,
     /// What clusters get of the repository.
-    rendering: Arc<Rendering>,
+    objects: Arc<flux_v2::Objects>,
     /// A `.flux.yaml` is there: what its generators build, images included, decides what is bound.
     generated: bool,
 }
@@ -397,7 +398,8 @@ impl Bindings {
             policies: self.policies.clone(),
             automations: self.automations.clone(),
             problems: self.problems.clone(),
-            rendering: self.rendering.clone(),
+            outline: self.outline.clone(),
+            objects: self.objects.clone(),
             generated: self.generated,
         }
     }
@@ -424,7 +426,7 @@ impl Bindings {
 
     /// The file itself, and every file that brings it into a cluster: kustomizations, Flux Kustomizations, HelmReleases.
     pub fn renderers(&self, file: &str) -> BTreeSet<String> {
-        self.rendering.reach(file).owners
+        self.objects.rendering.reach(file).owners
     }
 
     /// Another policy of this name, with another meaning, that some cluster which renders `file` follows instead.
@@ -432,7 +434,7 @@ impl Bindings {
         let differs = |other: &&Arc<Policy>| other.key == policy.key && !other.means_as(policy);
         let mut others = self.policies.iter().filter(differs).peekable();
         others.peek()?;
-        let roots = self.rendering.reach(file).roots;
+        let roots = self.objects.rendering.reach(file).roots;
         others.find(|other| !other.roots.is_disjoint(&roots)).map(AsRef::as_ref)
     }
 }

@@ -101,9 +101,7 @@ fn exponent(text: &str) -> Option<i64> {
 fn whole(text: &str) -> Size<'_> {
     let digits = text.trim_start_matches('0');
     match i64::try_from(digits.len()) {
-        Ok(exponent) if exponent > 0 => {
-            Size::Finite { exponent, digits: Cow::Borrowed(digits.trim_end_matches('0')) }
-        }
+        Ok(exponent) if exponent > 0 => Size::Finite { exponent, digits: Cow::Borrowed(digits.trim_end_matches('0')) },
         _ => Size::Zero,
     }
 }
