@@ -40,7 +40,10 @@ impl ImageLine {
             ScalarStyle::DoubleQuoted => escaped(),
             ScalarStyle::Plain => {
                 let gap = if self.span.is_empty() { " " } else { "" };
-                if is_plain_string(new_value) { format!("{gap}{new_value}") } else { format!("{gap}\"{}\"", escaped()) }
+                match is_plain_string(new_value) {
+                    true => [gap, new_value].concat(),
+                    false => format!("{gap}\"{}\"", escaped()),
+                }
             }
         };
         Some(Edit { blob: blob.clone(), span: self.span.clone(), old: self.value.clone(), new })

@@ -287,7 +287,7 @@ fn permitted(
         heed(&History { branch, memory, facts, now, automatic: true }, &planned, &line_key(&planned.line))?;
     }
     Ok(Change {
-        policy: Some(policy.key.to_string()),
+        policy: Some(wanted.chosen.key.clone()),
         image: Some(wanted.chosen.image.repository.clone()),
         reason: wanted.chosen.reason.to_string(),
         downgrade,
@@ -361,6 +361,8 @@ type Made = Result<Rc<Chosen>, Stays>;
 
 /// What a policy chose.
 struct Chosen {
+    /// The policy's name.
+    key: String,
     /// The policy's image with the tag.
     image: Reference,
     tag: Tag,
@@ -398,7 +400,13 @@ impl Chosen {
             Err(error) => return because("policy-invalid", error.to_string()),
         };
         image.tag = Some(tag.name.clone());
-        Ok(Rc::new(Chosen { image, tag: tag.clone(), reason, replacements: Replacements::default() }))
+        Ok(Rc::new(Chosen {
+            key: policy.key.to_string(),
+            image,
+            tag: tag.clone(),
+            reason,
+            replacements: Replacements::default(),
+        }))
     }
 }
 

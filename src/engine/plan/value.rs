@@ -36,7 +36,7 @@ pub(super) fn item_name(step: &Step) -> Option<&str> {
 ///
 /// The name keeps its author's spelling where it means the same repository. Without a marker a line may hold only the
 /// rest of a name whose registry has a key of its own.
-pub fn value_for(line: &ImageLine, part: Part, image: &Reference) -> Option<String> {
+pub fn value_for<'i>(line: &ImageLine, part: Part, image: &'i Reference) -> Option<String> {
     let split = line.marker.is_none() && image_of(line).is_some_and(|whole| whole == image.repository);
     match part {
         Part::Tag => image.tag.clone(),
@@ -49,9 +49,9 @@ pub fn value_for(line: &ImageLine, part: Part, image: &Reference) -> Option<Stri
             let written =
                 Reference::parse(&line.value).ok().filter(|current| split || current.repository == image.repository);
             let name = written.map_or(image.name.clone(), |current| current.name);
-            let tag = image.tag.as_deref().map(|tag| format!(":{tag}")).unwrap_or_default();
-            let digest = image.digest.as_deref().map(|digest| format!("@{digest}")).unwrap_or_default();
-            Some(format!("{name}{tag}{digest}"))
+            let part = |mark, part: &'i Option<String>| part.as_deref().map_or(["", ""], |part| [mark, part]);
+            let ([colon, tag], [at, digest]) = (part(":", &image.tag), part("@", &image.digest));
+            Some([&name, colon, tag, at, digest].concat())
         }
     }
 }
