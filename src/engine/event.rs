@@ -19,9 +19,11 @@ pub struct RepoName {
 pub struct RepoNameError(pub String);
 
 impl RepoName {
+    /// The user or organisation.
     pub fn owner(&self) -> &str {
         &self.owner
     }
+    /// Without the owner.
     pub fn name(&self) -> &str {
         &self.name
     }

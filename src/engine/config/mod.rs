@@ -132,10 +132,12 @@ impl Config {
         FILES
     }
 
+    /// The environment of that name.
     pub fn environment(&self, name: &str) -> Option<&Environment> {
         self.environments.iter().find(|environment| environment.name == name)
     }
 
+    /// The promotion of that name.
     pub fn promotion(&self, name: &str) -> Option<&Promotion> {
         self.promotions.iter().find(|promotion| promotion.name == name)
     }

@@ -45,6 +45,7 @@ impl Addition {
         self.environments.is_empty() || self.environments.iter().any(|name| name == environment)
     }
 
+    /// What it wants of the value.
     pub fn claim(&self) -> Claim<'_> {
         let Addition { field, policy, environments } = self;
         Claim { part: field.part, policy: Ok(policy), environments }
@@ -52,6 +53,7 @@ impl Addition {
 }
 
 impl MissingField {
+    /// The identity that its line will have.
     pub fn line_id(&self) -> LineId {
         LineId {
             file: self.file.clone(),

@@ -82,6 +82,7 @@ impl Lines {
         self.0.values().flat_map(|lines| lines.bindings())
     }
 
+    /// How many bindings there are.
     pub fn len(&self) -> usize {
         self.0.values().map(|lines| lines.0.len()).sum()
     }

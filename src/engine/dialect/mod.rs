@@ -52,6 +52,7 @@ pub enum DigestReflection {
 }
 
 impl DigestReflection {
+    /// As butler.yaml and outputs spell it.
     pub fn word(self) -> &'static str {
         match self {
             DigestReflection::Never => "never",
@@ -76,6 +77,7 @@ pub struct Policy {
     pub(crate) roots: BTreeSet<usize>,
 }
 
+/// Whether a policy can be followed, or what keeps it from that.
 #[derive(Clone, Debug)]
 pub enum PolicyState {
     Usable {
@@ -282,10 +284,12 @@ impl Binding {
         self.environments.is_empty() || self.environments.iter().any(|name| name == environment)
     }
 
+    /// The policy that it follows, or why it cannot be told.
     pub fn policy(&self) -> Result<&Arc<Policy>, &Unresolved> {
         self.policy.as_ref().map_err(AsRef::as_ref)
     }
 
+    /// What it wants of its line.
     pub fn claim(&self) -> Claim<'_> {
         Claim { part: self.part, policy: self.policy(), environments: &self.environments }
     }

@@ -12,6 +12,7 @@ pub struct Data {
     pub value: Value,
 }
 
+/// What a node holds, without comments and styles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     Null,
@@ -92,10 +93,12 @@ impl Data {
         self.at(path).and_then(Data::as_str).unwrap_or_default()
     }
 
+    /// Whether it is written out as none, or left empty.
     pub fn is_null(&self) -> bool {
         self.value == Value::Null
     }
 
+    /// A mapping's, in the order of the file; none of anything else.
     pub fn entries(&self) -> &[(String, Data)] {
         match &self.value {
             Value::Mapping(entries) => entries,
@@ -103,6 +106,7 @@ impl Data {
         }
     }
 
+    /// A sequence's; none of anything else.
     pub fn items(&self) -> &[Data] {
         match &self.value {
             Value::Sequence(items) => items,

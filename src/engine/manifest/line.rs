@@ -52,6 +52,7 @@ pub enum Part {
     Digest,
 }
 
+/// How a value is quoted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ScalarStyle {
     Plain,

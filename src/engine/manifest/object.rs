@@ -124,6 +124,7 @@ pub enum FluxObject {
     ImageUpdateAutomation(ImageUpdateAutomationObject),
 }
 
+/// Flux's `ImageRepository`: <https://fluxcd.io/flux/components/image/imagerepositories/>
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageRepositoryObject {
     /// `spec.image`, as written.
@@ -133,6 +134,7 @@ pub struct ImageRepositoryObject {
     pub suspend: bool,
 }
 
+/// Flux's `ImagePolicy`: <https://fluxcd.io/flux/components/image/imagepolicies/>
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImagePolicyObject {
     /// `metadata.labels`: automations select policies by them.
@@ -150,6 +152,7 @@ pub struct ImagePolicyObject {
     pub suspend: bool,
 }
 
+/// Flux's `ImageUpdateAutomation`: <https://fluxcd.io/flux/components/image/imageupdateautomations/>
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageUpdateAutomationObject {
     /// `spec.sourceRef`: the GitRepository that is updated.
@@ -262,6 +265,7 @@ pub struct KustomizePatch {
     pub renames: bool,
 }
 
+/// Where a kustomization has a patch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PatchSource {
     /// As written.
@@ -309,6 +313,7 @@ pub struct PostBuild {
     pub substitute_from: Vec<(String, String)>,
 }
 
+/// An entry of a kustomization's `images`: <https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/images/>
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KustomizeImage {
     pub name: String,

@@ -135,6 +135,7 @@ pub struct Verdict {
     pub why: String,
 }
 
+/// A promotion that somebody asked for by a comment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requested {
     pub by: String,
@@ -145,6 +146,7 @@ pub struct Requested {
     pub components: Vec<String>,
 }
 
+/// A merge that somebody asked for by a comment, of what the pull request's head and plan were then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergeIntent {
     pub by: String,
@@ -195,6 +197,7 @@ pub fn line_file(what: &str) -> &str {
 }
 
 impl Memory {
+    /// Nothing is remembered yet.
     pub fn new() -> Self {
         Memory { version: 1, ..Memory::default() }
     }

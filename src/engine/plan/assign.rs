@@ -20,6 +20,7 @@ pub struct Assignment {
     pub image: Reference,
 }
 
+/// Which lines an assignment is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AssignmentTarget {
     /// The lines that carry a marker of this policy.

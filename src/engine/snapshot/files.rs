@@ -20,6 +20,7 @@ impl<T> Default for Files<T> {
 }
 
 impl<T> Files<T> {
+    /// A path's value.
     pub fn get(&self, path: &str) -> Option<&T> {
         self.get_key_value(path).map(|(_, value)| value)
     }
@@ -32,10 +33,12 @@ impl<T> Files<T> {
         Some((path, value))
     }
 
+    /// Whether a path has a value.
     pub fn contains_key(&self, path: &str) -> bool {
         self.get(path).is_some()
     }
 
+    /// How many paths there are; costs a look at each run.
     pub fn len(&self) -> usize {
         self.runs.iter().map(|run| run.len()).sum()
     }
@@ -57,14 +60,17 @@ impl<T> Files<T> {
         Iter { runs, run: run.iter() }
     }
 
+    /// The paths, in order.
     pub fn keys(&self) -> impl Iterator<Item = &Arc<str>> {
         self.iter().map(|(path, _)| path)
     }
 
+    /// The values, in the order of their paths.
     pub fn values(&self) -> impl Iterator<Item = &T> {
         self.iter().map(|(_, value)| value)
     }
 
+    /// For paths that are asked for in their order.
     pub fn lookup(&self) -> Lookup<'_, T> {
         Lookup { files: self, run: 0, at: 0 }
     }

@@ -36,6 +36,7 @@ pub fn shown_name(name: &[u8]) -> Cow<'_, str> {
     }
 }
 
+/// A file of a tree, or what stands in a file's place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The blob's id; what a scan is cached by.

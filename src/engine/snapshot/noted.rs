@@ -5,6 +5,7 @@ use std::{ops::Deref, sync::Arc};
 
 /// What tells whether it stands out.
 pub trait Notable {
+    /// Told by the value alone.
     fn is_noted(&self) -> bool;
 }
 

@@ -74,6 +74,7 @@ pub struct Node<'a> {
     pub kind: NodeKind<'a>,
 }
 
+/// What a node is, with what it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NodeKind<'a> {
     /// The value after escapes and folding.

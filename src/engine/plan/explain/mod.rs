@@ -93,6 +93,7 @@ pub struct Outcome {
     pub result: OutcomeResult,
 }
 
+/// What an environment's update makes of a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "result", rename_all = "kebab-case")]
 pub enum OutcomeResult {
