@@ -564,7 +564,8 @@ pub(super) fn current_tag(line: &ImageLine) -> Option<&str> {
     }
 }
 
-fn tag_of(text: &str) -> Option<&str> {
+/// The tag of a reference, without its digest.
+pub(super) fn tag_of(text: &str) -> Option<&str> {
     let name = Reference::parse(text).ok()?.name;
     text.get(name.len()..)?.strip_prefix(':')?.split('@').next()
 }
