@@ -15,6 +15,9 @@ pub enum FileKind {
     Kustomization,
     /// `.flux.yaml`, Flux v1's file of generators.
     FluxYaml,
+    /// `flux-patch.yaml`, as Flux v1's documents call the patch file of a `.flux.yaml`: what it has is edited, and what it
+    /// lacks is put into it, whether it speaks of an image yet or not.
+    FluxPatch,
 }
 
 impl FileKind {
@@ -24,6 +27,7 @@ impl FileKind {
         match name {
             "kustomization.yaml" | "kustomization.yml" | "Kustomization" => Some(FileKind::Kustomization),
             ".flux.yaml" => Some(FileKind::FluxYaml),
+            "flux-patch.yaml" => Some(FileKind::FluxPatch),
             _ if name.ends_with(".yaml") || name.ends_with(".yml") => Some(FileKind::Yaml),
             _ if name.ends_with(".json") => Some(FileKind::Json),
             _ => None,
@@ -64,7 +68,7 @@ pub fn is_candidate(kind: FileKind, bytes: &[u8]) -> bool {
     const CONFIG_MAP: &str = "ConfigMap";
     let small = bytes.len() <= CONFIG_MAP_LIMIT;
     let sought = FINDERS.iter().zip(NEEDLES).filter(|(_, needle)| small || *needle != CONFIG_MAP);
-    matches!(kind, FileKind::Kustomization | FileKind::FluxYaml)
+    matches!(kind, FileKind::Kustomization | FileKind::FluxYaml | FileKind::FluxPatch)
         || (is_utf16(bytes) && memmem::find(bytes, b"i\0m\0a\0g\0e").is_some())
         || sought.into_iter().any(|(finder, _)| finder.find(bytes).is_some())
         || (kind == FileKind::Yaml && is_blank(bytes))
@@ -95,6 +99,8 @@ mod tests {
             ("a/b.json", Some(FileKind::Json)),
             ("a/.flux.yaml", Some(FileKind::FluxYaml)),
             ("a/my.flux.yaml", Some(FileKind::Yaml)),
+            ("a/flux-patch.yaml", Some(FileKind::FluxPatch)),
+            ("a/my-flux-patch.yaml", Some(FileKind::Yaml)),
             ("a/kustomization.yaml", Some(FileKind::Kustomization)),
             ("kustomization.yml", Some(FileKind::Kustomization)),
             ("a/Kustomization", Some(FileKind::Kustomization)),
@@ -143,6 +149,7 @@ mod tests {
             (FileKind::Yaml, "kind: Deployment\nmetadata: {annotations: {fluxcd.io/locked: 'true'}}", true),
             (FileKind::Yaml, "kind: Deployment\n$patch: delete", true),
             (FileKind::Yaml, "kind: Namespace\nmetadata:\n  name: a\n", false),
+            (FileKind::FluxPatch, "kind: Namespace\nmetadata:\n  name: a\n", true),
             (FileKind::Yaml, "", true),
             (FileKind::Yaml, "# filled by a robot\n---\n", true),
             (FileKind::Yaml, "# none\na: b\n", false),

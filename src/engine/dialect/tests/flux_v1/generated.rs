@@ -29,6 +29,7 @@ fn generated(files: &[(&str, &str)]) -> (Repo, Outcome) {
 #[test]
 fn updates_go_to_the_patch_file() {
     let other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: image}";
+    let plain = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec:\n  replicas: 2\n";
     let new = PATCH.replace("TAG", "master-2");
     #[rustfmt::skip]
     let cases = [
@@ -37,6 +38,7 @@ fn updates_go_to_the_patch_file() {
         ("edited, the annotation of the patch counts", Some(PATCH.replace("TAG", "master-0").replace("  namespace: ns\n", "  namespace: ns\n  annotations: {fluxcd.io/locked: \"true\"}\n")), String::new()),
         ("as it is", Some(new.clone()), new.clone()),
         ("grown", Some(other.to_owned()), format!("{other}\n{new}")),
+        ("grown, without a word of images", Some(plain.to_owned()), format!("{plain}{new}")),
         ("filled, empty", Some(String::new()), new.clone()),
         ("filled, with a comment", Some("# by robots".to_owned()), format!("# by robots\n{new}")),
         ("filled, with a separator", Some("---\n".to_owned()), format!("---\n{new}")),
@@ -70,6 +72,8 @@ fn patches_grow() {
         )
     };
     let (workload, chart) = (head("Deployment"), head("HelmRelease"));
+    let automated = deployment.replace("{name: d,", "{name: d, annotations: {fluxcd.io/automated: 'true'},");
+    let bare = workload.replace("  annotations:\n    fluxcd.io/automated: \"true\"\n", "");
     let pod = "spec:\n  template:\n    spec:\n";
     let item = |indent: &str, name: &str| format!("{indent}- image: r.io/app:master-2\n{indent}  name: {name}\n");
     let (none, init) = ("      ", format!("      initContainers:\n{}", item("      ", "i")));
@@ -86,6 +90,7 @@ fn patches_grow() {
         ("before another object", deployment, format!("{workload}{other}"), format!("{workload}{all}{other}")),
         ("behind a comment, without a line break", release, format!("{other}{chart}# end\n").replace("  namespace: ns\n# end\n", "  namespace: ns # end"), format!("{other}{chart}{whole}").replace("  namespace: ns\nspec", "  namespace: ns # end\nspec")),
         ("its own line breaks", release, chart.replace('\n', "\r\n"), format!("{chart}{whole}").replace('\n', "\r\n")),
+        ("another field of the spec, and no word of images", &automated, format!("{bare}spec:\n  replicas: 2\n"), format!("{bare}spec:\n  replicas: 2\n{}", &all["spec:\n".len()..])),
         ("another field of the spec", deployment, format!("{workload}spec:\n  replicas: 2 # two\n\n# end\n"), format!("{workload}spec:\n  replicas: 2 # two\n{}\n# end\n", &all["spec:\n".len()..])),
         ("one of its containers", deployment, format!("{workload}{pod}      containers:\n{}", item(none, "a")), format!("{workload}{pod}      containers:\n{}{}{init}", item(none, "a"), item(none, "b"))),
         ("containers further in", deployment, format!("{workload}{pod}      containers:\n{}", item("        ", "a")), format!("{workload}{pod}      containers:\n{}{}{init}", item("        ", "a"), item("        ", "b"))),
@@ -121,6 +126,17 @@ fn patches_grow() {
             outcome.files["dev/flux-patch.yaml"]
         );
     }
+}
+
+/// A patch file of another name is read where it speaks of images.
+#[test]
+fn what_is_not_read_is_not_written() {
+    let plain = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec:\n  replicas: 2\n";
+    let generator = GENERATED.replace("flux-patch.yaml", "mine.yaml");
+    let (repo, outcome) = generated(&[("dev/.flux.yaml", &generator), ("dev/mine.yaml", plain)]);
+    assert_eq!((outcome.codes(), outcome.files == repo.files), (vec!["patch-incomplete"], true));
+    let told = "dev/mine.yaml is not read, for it speaks of no image: call it flux-patch.yaml, or write the patch of";
+    assert!(outcome.skipped()[0].contains(told), "{:?}", outcome.skipped());
 }
 
 #[test]
