@@ -2,14 +2,40 @@
 
 use super::{
     Change, Snapshot, component_of,
+    update::tag_of,
     value::{not_read, untouchable},
 };
 use crate::engine::{dialect::MissingField, manifest::Edit};
+use std::collections::{HashMap, HashSet};
 
 /// A value for a field that is not there yet.
 pub(super) struct Added<'a> {
     pub field: &'a MissingField,
     pub change: Change,
+}
+
+/// Values of lines that a plan changes: of each file, the tags that go.
+pub(super) struct Moving(HashMap<String, HashSet<String>>);
+
+impl Moving {
+    pub fn of(changes: &[Change]) -> Self {
+        let mut moving: HashMap<String, HashSet<String>> = HashMap::new();
+        for change in changes {
+            moving.entry(change.line.file.clone()).or_default().insert(tag_in(&change.old).to_owned());
+        }
+        Moving(moving)
+    }
+
+    /// The file that changes the value which holds where the field is not there yet.
+    pub fn source_of<'f>(&self, field: &'f MissingField) -> Option<&'f str> {
+        let moves = |file: &&String| self.0.get(*file).is_some_and(|tags| tags.contains(tag_in(&field.patched.value)));
+        field.sources.iter().find(moves).map(String::as_str)
+    }
+}
+
+/// The tag of a line's value: it is one, or has one.
+fn tag_in(value: &str) -> &str {
+    tag_of(value).unwrap_or(value)
 }
 
 /// Why a field's file cannot be written.

@@ -2,7 +2,7 @@
 
 use super::{
     Change, Fact, Facts, Need, Planned, Scope, Skip, Snapshot,
-    additions::{Added, addition, obstacle, written_together},
+    additions::{Added, Moving, addition, obstacle, written_together},
     attribution,
     downgrade::Lower,
     history::{History, Stays, because, heed},
@@ -137,12 +137,13 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
     }
     lower.hold(&mut plan, inputs.downgrade == Downgrade::Deny);
     let mut added: Vec<Added<'_>> = Vec::new();
+    let moving = Moving::of(if inputs.bindings.additions.is_empty() { &[] } else { &plan.changes });
     for bound in inputs.bindings.additions.chunk_by(|a, b| a.field.line_id() == b.field.line_id()) {
         let bound: Vec<&Addition> = bound.iter().filter(|added| added.holds_for(inputs.environment.name)).collect();
         let Some(addition) = bound.first().filter(|addition| ours(&addition.field.file)) else { continue };
         let outcome = match conflict(bound.iter().map(|addition| addition.claim())) {
             Some(why) => because("policy-conflict", why),
-            None => decide_addition(&choices, addition),
+            None => decide_addition(&choices, addition, &moving),
         };
         let (field, key) = (&addition.field, &addition.policy.key);
         match outcome {
@@ -297,21 +298,42 @@ fn permitted(
     })
 }
 
-fn decide_addition(choices: &Choices<'_>, added: &Addition) -> Result<Option<Change>, Stays> {
+/// A value that is not written yet. `moving`: what changes of what holds until then.
+fn decide_addition(choices: &Choices<'_>, added: &Addition, moving: &Moving) -> Result<Option<Change>, Stays> {
     let inputs = choices.inputs;
     let field = &added.field;
     if let Some((code, reason)) = obstacle(inputs.snapshot, field) {
         return because(code, reason);
     }
-    let Some(wanted) = wanted(choices, &added.policy, field.part, &field.patched)? else { return Ok(None) };
+    let found = wanted(choices, &added.policy, field.part, &field.patched)?;
+    // What runs is what is wanted, and no longer is with what another policy makes of that.
+    let moved = if found.is_none() { moving.source_of(field) } else { None };
+    let found = if moved.is_some() { kept(choices, added)? } else { found };
+    let Some(wanted) = found else { return Ok(None) };
     let planned = addition(inputs.snapshot, field, wanted.value.clone());
     let follows = |environment: &str| added.holds_for(environment);
     let shadowed = choices
         .flux_v1
         .as_ref()
         .map(|by| Shadowed { by: by.clone(), stands: stands(&wanted.choice(), field.part, &field.patched) });
-    let change = permitted(inputs, &added.policy, &follows, wanted, planned)?;
+    let mut change = permitted(inputs, &added.policy, &follows, wanted, planned)?;
+    if let Some(moved) = moved {
+        change.reason = format!("{}; {moved} has it until now, and changes", change.reason);
+    }
     Ok(Some(Change { shadowed, ..change }))
+}
+
+/// What a policy wants where it holds already.
+fn kept(choices: &Choices<'_>, added: &Addition) -> Result<Option<Wanted>, Stays> {
+    let (policy, line) = (&added.policy, &added.field.patched);
+    let PolicyState::Usable { repository, policy: tags } = &policy.state else { return Ok(None) };
+    let selected = select(choices, policy, repository, tags, line)?;
+    Ok(selected.map(|Selected { chosen, .. }| Wanted {
+        policy: tags.clone(),
+        chosen,
+        value: line.value.clone(),
+        step: Step::Up,
+    }))
 }
 
 /// The Flux automation whose rules the line is written by; a skip where the branch has automations and all of them

@@ -16,6 +16,7 @@ use crate::engine::{
     },
     snapshot::Snapshot,
 };
+use std::collections::BTreeSet;
 
 /// An object with containers, as far as it is built.
 #[derive(Clone)]
@@ -30,6 +31,8 @@ pub(super) struct Built<'a> {
     pub annotations: Annotations<'a>,
     /// The whole references that the document's containers run, in its order.
     pub images: Vec<Option<String>>,
+    /// The files that say what these are.
+    pub sources: BTreeSet<&'a str>,
     /// A change that cannot be followed.
     pub unclear: Option<String>,
 }
@@ -53,6 +56,7 @@ impl<'a> Built<'a> {
             name: object.name.clone(),
             annotations,
             images: document.containers.iter().map(|container| container.image.clone()).collect(),
+            sources: BTreeSet::from([file]),
             unclear: None,
         })
     }
@@ -91,6 +95,7 @@ impl<'a> Built<'a> {
                 let Ok(parsed) = Reference::parse(image) else { continue };
                 if let Some(change) = kustomization.images.iter().find(|change| change.name == parsed.name) {
                     *image = renamed(&parsed, change);
+                    self.sources.insert(file);
                 }
             }
         }
@@ -293,7 +298,10 @@ impl<'a> Built<'a> {
             _ => None,
         };
         match new {
-            Some(_) => self.images[at] = new,
+            Some(_) => {
+                self.images[at] = new;
+                self.sources.insert(file);
+            }
             None => self.unclear_by(file, &format!("it changes the image of {}", container.name)),
         }
     }

@@ -190,6 +190,7 @@ impl<'a> Built<'a> {
             object,
             base: self.file.to_owned(),
             patched: running(line, part, image),
+            sources: self.sources.iter().map(|file| (*file).to_owned()).collect(),
         }))
     }
 }

@@ -482,3 +482,37 @@ fn one_flux_yaml_above_several_targets() {
         assert!(again.plan.changes.is_empty(), "{what}: planned again on its own output");
     }
 }
+
+/// Another dialect may change what a patch file has not taken the place of yet: one plan writes both.
+#[test]
+fn markers_on_what_is_patched() {
+    let policy = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageRepository\nmetadata: {name: app, namespace: ns}\nspec: {image: r.io/app}\n---\napiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: {name: app, namespace: ns}\nspec:\n  imageRepositoryRef: {name: app}\n  filterTags: {pattern: '^master-(?P<n>[0-9])$', extract: $n}\n  policy: {numerical: {order: ORDER}}\n";
+    let marker = " # {\"$imagepolicy\": \"ns:app:tag\"}\n";
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, namespace: ns, annotations: {fluxcd.io/automated: 'true', fluxcd.io/tag.c: 'glob:master-*'}}\nspec: {template: {spec: {containers: [{name: c, image: 'r.io/app:x'}]}}}\n";
+    let images = |tag: &str| format!("resources: [../base]\nimages:\n- name: r.io/app\n  newTag: {tag}{marker}");
+    let release = |tag: &str| RELEASE.replace("tag: master-1\n", &format!("tag: {tag}{marker}"));
+    let (base, kustomization) = ("base/a.yaml", "dev/kustomization.yaml");
+    #[rustfmt::skip]
+    let cases = [
+        // The marker's order, what is there, and the files that change.
+        ("both want one value", "asc", vec![(base, release("master-1"))], vec![base, "dev/flux-patch.yaml"]),
+        ("it holds", "asc", vec![(base, release("master-2"))], vec![]),
+        ("the marker wants another", "desc", vec![(base, release("master-1"))], vec![base, "dev/flux-patch.yaml"]),
+        ("and takes away what holds", "desc", vec![(base, release("master-2"))], vec![base, "dev/flux-patch.yaml"]),
+        ("which a patch has", "desc", vec![(base, release("master-2")), ("dev/flux-patch.yaml", PATCH.replace("TAG", "master-2"))], vec![base]),
+        ("by images", "desc", vec![(base, deployment.into()), (kustomization, images("master-2"))], vec!["dev/flux-patch.yaml", kustomization]),
+    ];
+    for (what, order, files, expected) in cases {
+        let policy = policy.replace("ORDER", order);
+        let mut given: Vec<(&str, &str)> = files.iter().map(|(file, text)| (*file, text.as_str())).collect();
+        given.push(("flux/p.yaml", &policy));
+        let (repo, outcome) = generated(&given);
+        let mut changed = outcome.files.clone();
+        changed.retain(|file, text| repo.files.get(file) != Some(text));
+        assert_eq!(changed.keys().collect::<Vec<_>>(), expected, "{what}: {:?}", outcome.skipped());
+        let patched = outcome.files.get("dev/flux-patch.yaml").map_or("", String::as_str);
+        assert!(expected.is_empty() || patched.contains("master-2"), "{what}: {patched}");
+        let again = Repo { files: outcome.files, ..repo }.plan();
+        assert!(again.plan.changes.is_empty(), "{what}: planned again on its own output");
+    }
+}
