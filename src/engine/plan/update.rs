@@ -2,7 +2,7 @@
 
 use super::{
     Change, Fact, Facts, Need, Planned, Scope, Skip, Snapshot,
-    additions::{Added, Moving, addition, obstacle, written_together},
+    additions::{Added, Moving, addition, obstacle, with_tag_of, written_together},
     attribution,
     downgrade::Lower,
     history::{History, Stays, because, heed},
@@ -137,7 +137,8 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
     }
     lower.hold(&mut plan, inputs.downgrade == Downgrade::Deny);
     let mut added: Vec<Added<'_>> = Vec::new();
-    let moving = Moving::of(if inputs.bindings.additions.is_empty() { &[] } else { &plan.changes });
+    let changes = std::mem::take(&mut plan.changes);
+    let moving = Moving::of(if inputs.bindings.additions.is_empty() { &[] } else { &changes });
     for bound in inputs.bindings.additions.chunk_by(|a, b| a.field.line_id() == b.field.line_id()) {
         let bound: Vec<&Addition> = bound.iter().filter(|added| added.holds_for(inputs.environment.name)).collect();
         let Some(addition) = bound.first().filter(|addition| ours(&addition.field.file)) else { continue };
@@ -158,6 +159,7 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
     if !needs.is_empty() {
         return Planned::Needs(needs);
     }
+    plan.changes = changes;
     plan.changes.extend(written_together(added));
     let others = inputs.snapshot.faults().chain(inputs.snapshot.unread());
     plan.skipped.extend(others.filter(|skip| (inputs.environment.contains)(&skip.file)));
@@ -299,16 +301,23 @@ fn permitted(
 }
 
 /// A value that is not written yet. `moving`: what changes of what holds until then.
-fn decide_addition(choices: &Choices<'_>, added: &Addition, moving: &Moving) -> Result<Option<Change>, Stays> {
+fn decide_addition(choices: &Choices<'_>, added: &Addition, moving: &Moving<'_>) -> Result<Option<Change>, Stays> {
     let inputs = choices.inputs;
     let field = &added.field;
     if let Some((code, reason)) = obstacle(inputs.snapshot, field) {
         return because(code, reason);
     }
-    let found = wanted(choices, &added.policy, field.part, &field.patched)?;
-    // What runs is what is wanted, and no longer is with what another policy makes of that.
-    let moved = if found.is_none() { moving.source_of(field) } else { None };
-    let found = if moved.is_some() { kept(choices, added)? } else { found };
+    let moved = moving.of_field(field);
+    let found = match (wanted(choices, &added.policy, field.part, &field.patched), moved) {
+        // What runs is what is wanted, and no longer is with what another policy makes of that.
+        (Ok(None), Some(_)) => kept(choices, added)?,
+        // Nor does it keep from it then.
+        (Err(Stays::Because(code, why)), Some((_, value))) => match with_tag_of(&field.patched, value) {
+            Some(line) => wanted(choices, &added.policy, field.part, &line)?,
+            None => return Err(Stays::Because(code, why)),
+        },
+        (found, _) => found?,
+    };
     let Some(wanted) = found else { return Ok(None) };
     let planned = addition(inputs.snapshot, field, wanted.value.clone());
     let follows = |environment: &str| added.holds_for(environment);
@@ -317,8 +326,8 @@ fn decide_addition(choices: &Choices<'_>, added: &Addition, moving: &Moving) -> 
         .as_ref()
         .map(|by| Shadowed { by: by.clone(), stands: stands(&wanted.choice(), field.part, &field.patched) });
     let mut change = permitted(inputs, &added.policy, &follows, wanted, planned)?;
-    if let Some(moved) = moved {
-        change.reason = format!("{}; {moved} has it until now, and changes", change.reason);
+    if let Some((file, _)) = moved.filter(|_| change.old == change.new) {
+        change.reason = format!("{}; {file} has it until now, and changes", change.reason);
     }
     Ok(Some(Change { shadowed, ..change }))
 }
