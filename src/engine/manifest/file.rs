@@ -41,15 +41,16 @@ pub fn is_candidate(kind: FileKind, bytes: &[u8]) -> bool {
     // `image` covers markers, Flux's image group, workloads, kustomize's and most charts' images; the others are
     // chart values without that word (`repository: a/b:v1`), objects known by annotations, patches (JSON6902
     // ones have an `op`), what objects follow, sources, and charts that depend on others of the repository.
-    const NEEDLES: [&str; 18] = [
+    const NEEDLES: [&str; 19] = [
         "image",
         "Image",
         "tag",
         "HelmRelease",
         "kustomize",
-        " op:",
-        "{op:",
+        "op:",
+        "op :",
         "\"op\"",
+        "'op'",
         "fluxcd.io/",
         "fluxcd.controlplane.io",
         "flux.weave.works/",
@@ -89,7 +90,13 @@ fn is_utf16(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{Annotation, Document, Scan, scan},
+        *,
+    };
+    use crate::engine::testing::at_least;
+    use proptest::prelude::*;
+    use regex::{Captures, Regex};
 
     #[test]
     fn kinds() {
@@ -157,6 +164,78 @@ mod tests {
         ];
         for (kind, text, expected) in cases {
             assert_eq!(is_candidate(kind, text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    /// Documents of all that the engine knows, with a line for each thing that it reads.
+    const DOCUMENTS: [&str; 15] = [
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: a\n  annotations:\n    fluxcd.io/automated: 'true'\nspec:\n  template:\n    spec:\n      containers:\n      - name: c\n        image: a/b:1\n",
+        "kind: CronJob\nmetadata: {name: a, annotations: {flux.weave.works/ignore: x}}\nspec:\n  jobTemplate:\n    spec:\n      template:\n        spec:\n          initContainers:\n          - image: a/b:1\n            name: c\n",
+        "kind: HelmRelease\nspec:\n  chart:\n    git: x\n    path: charts/a\n  values:\n    repository: a/b:1\n    x:\n      tag: 'b'\n",
+        "kind: FluxHelmRelease\nmetadata: {name: a}\nspec:\n  values:\n    image: a/b\n    tag: '1'\n",
+        "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: {name: a}\nspec:\n  policy: {semver: {range: x}}\n",
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: a}\nspec:\n  path: ./a\n",
+        "apiVersion: fluxcd.controlplane.io/v1\nkind: FluxInstance\nmetadata: {name: a}\nspec: {sync: {path: a}}\n",
+        "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: a}\nspec: {url: x}\n",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  range: 1.x\n  app: a/b:1 # {\"$imagepolicy\": \"a:b\"}\n",
+        "- op: replace\n  path: /spec/x\n  value: a\n- path: /spec/y\n  op: remove\n",
+        "- {path: /spec/x, op: add, value: a}\n",
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nspec:\n  source: {path: charts/a, helm: {valueFiles: [x]}}\n",
+        "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmChart\nspec:\n  chart: ./a\n  sourceRef: {kind: GitRepository}\n",
+        "apiVersion: v2\ndependencies:\n- name: a\n  repository: file://../b\n",
+        "kind: Namespace\nmetadata: {name: a}\n$patch: delete\n",
+    ];
+
+    /// What of a scan would be missed by who has not read the file.
+    fn held(scan: &Scan) -> Vec<String> {
+        let prefixes = ["fluxcd.io/", "flux.weave.works/", "filter.fluxcd.io/"];
+        let known = |annotation: &Annotation| prefixes.iter().any(|prefix| annotation.key.starts_with(prefix));
+        let of = |document: &Document| {
+            let holds = [
+                ("content", document.content.is_some()),
+                ("kustomization", document.kustomization.is_some()),
+                ("generator", document.generator.is_some()),
+                ("directives", document.has_directives),
+                ("annotations", document.annotations.iter().any(known)),
+                ("containers", !document.containers.is_empty()),
+                ("brings", !document.brings.is_empty()),
+            ];
+            holds.into_iter().filter(|(_, holds)| *holds).map(|(what, _)| what.to_owned()).collect::<Vec<_>>()
+        };
+        let lines = scan.lines.iter().map(|line| line.value.clone());
+        // That a file is no YAML matters where something was to be read.
+        let findings = scan.findings.iter().map(|finding| finding.code.clone()).filter(|code| code != "unparsed-file");
+        scan.documents.iter().flat_map(of).chain(lines).chain(findings).collect()
+    }
+
+    proptest! {
+        #![proptest_config(at_least(3000))]
+
+        /// What the byte search passes over holds nothing: whatever lines documents lack, and however keys are spelled.
+        #[test]
+        fn what_is_no_candidate_holds_nothing(
+            drawn in prop::collection::vec((prop::sample::select(&DOCUMENTS[..]), any::<u32>(), any::<u32>()), 1..3),
+            quote in prop::sample::select(&["", "", "\"", "'"]),
+            colon in prop::sample::select(&[": ", ": ", " : "]),
+            comma in prop::sample::select(&[", ", ","]),
+            marked in any::<bool>(),
+        ) {
+            let key = Regex::new(r"(?m)(^ *(?:- )?|[{ ])([a-zA-Z$.]+): ").unwrap();
+            let mut text = if marked { "\u{feff}".to_owned() } else { String::new() };
+            for (document, lacks, otherwise) in drawn {
+                let kept = document.lines().enumerate().filter(|(at, _)| lacks >> at & 1 == 0);
+                for (at, line) in kept {
+                    let spelled = key.replace_all(line, |found: &Captures<'_>| format!("{}{quote}{}{quote}{colon}", &found[1], &found[2]));
+                    let spelled = if otherwise >> at & 1 == 0 { line.to_owned() } else { spelled.replace(", ", comma) };
+                    text += &format!("{spelled}\n");
+                }
+                text += "---\n";
+            }
+            for kind in [FileKind::Yaml, FileKind::Json] {
+                if !is_candidate(kind, text.as_bytes()) {
+                    prop_assert_eq!(held(&scan(kind, text.as_bytes())), [""; 0], "{}", text);
+                }
+            }
         }
     }
 }

@@ -195,7 +195,7 @@ impl<'s, 'a> Walk<'s, 'a> {
             content: content.map(Arc::new),
             kustomization: (place == Place::Kustomize)
                 .then(|| Box::new(kustomization::kustomization(&Data::of(meant, self.index)))),
-            brings: brings(kind, meant),
+            brings: brings(group, kind, meant),
             containers: found.containers,
             has_directives: self.text.get(root.span.clone()).is_some_and(|text| text.contains("$patch")),
             room: room::room(kind, root, self.text, self.index).map(Box::new),
