@@ -64,15 +64,43 @@ pub fn is_candidate(kind: FileKind, bytes: &[u8]) -> bool {
     ];
     static FINDERS: LazyLock<[memmem::Finder<'static>; NEEDLES.len()]> =
         LazyLock::new(|| NEEDLES.map(memmem::Finder::new));
-    // Only small ones hold values for substitutions; dashboards and scripts are not worth reading.
+    // Of large ones only those hold values for substitutions that write some on their keys' lines: dashboards and scripts
+    // are not worth reading.
     const CONFIG_MAP_LIMIT: usize = 16 << 10;
     const CONFIG_MAP: &str = "ConfigMap";
     let small = bytes.len() <= CONFIG_MAP_LIMIT;
-    let sought = FINDERS.iter().zip(NEEDLES).filter(|(_, needle)| small || *needle != CONFIG_MAP);
+    let found = |(finder, needle): (&memmem::Finder<'_>, &str)| {
+        finder.find(bytes).is_some() && (small || needle != CONFIG_MAP || has_values(bytes))
+    };
     matches!(kind, FileKind::Kustomization | FileKind::FluxYaml | FileKind::FluxPatch)
         || (is_utf16(bytes) && memmem::find(bytes, b"i\0m\0a\0g\0e").is_some())
-        || sought.into_iter().any(|(finder, _)| finder.find(bytes).is_some())
+        || FINDERS.iter().zip(NEEDLES).any(found)
         || (kind == FileKind::Yaml && is_blank(bytes))
+}
+
+/// Whether something below a line `data:` stands on the line of its key.
+fn has_values(bytes: &[u8]) -> bool {
+    // The indent of `data:`, and that of what is below it.
+    let mut data: Option<(usize, Option<usize>)> = None;
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let text = line.trim_ascii();
+        if matches!(text, [] | [b'#', ..]) {
+            continue;
+        }
+        let indent = line.iter().take_while(|byte| **byte == b' ').count();
+        data = match data {
+            Some((own, below)) if indent > own => {
+                let below = below.unwrap_or(indent);
+                let value = memmem::find(text, b": ").and_then(|at| text.get(at + 2..)).map(<[u8]>::trim_ascii_start);
+                if indent == below && value.is_some_and(|value| !matches!(value, [] | [b'|' | b'>' | b'#', ..])) {
+                    return true;
+                }
+                Some((own, Some(below)))
+            }
+            _ => (text == b"data:" || text.starts_with(b"data: #")).then_some((indent, None)),
+        };
+    }
+    false
 }
 
 /// Whether a file holds no document yet: a patch file that is to be filled may begin so.
@@ -164,6 +192,24 @@ mod tests {
         ];
         for (kind, text, expected) in cases {
             assert_eq!(is_candidate(kind, text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn large_config_maps() {
+        let text = "    x: y\n".repeat(4 << 10);
+        let script = |data: &str| format!("kind: ConfigMap\nmetadata: {{name: a}}\n{data}");
+        #[rustfmt::skip]
+        let cases = [
+            (script(&format!("data:\n  a.json: |\n{text}")), false),
+            (script(&format!("data:\n  a.json: |\n{text}  b.sh: >-\n{text}---\nkind: Namespace\na: b\n")), false),
+            (script(&format!("data: # all\n\n  # zone\n  zone: dev\n  a.json: |\n{text}")), true),
+            (script(&format!("data:\n  a.json: |\n{text}  zone: \"dev\"\n")), true),
+            (format!("kind: List\nitems:\n- kind: ConfigMap\n  data:\n    a.json: |\n  {text}\n    zone: dev\n"), true),
+            (format!("kind: Secret\ndata:\n  zone: dev\nx: |\n{text}"), false),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(is_candidate(FileKind::Yaml, text.as_bytes()), expected, "{}", &text[..80]);
         }
     }
 
