@@ -100,7 +100,7 @@ mod tests {
             (other, replaced(image)[2..].replace("\n  ", "\n"), "4:31"),
             (other, format!("apiVersion: builtin\nkind: ReplacementTransformer\nmetadata: {{name: a}}\nreplacements:\n{}", replaced(image)), "8:33"),
             (other, format!("kind: ConfigMap\nreplacements:\n{}", replaced(image)), ""),
-            (other, format!("- source: a\n  targets: [{{fieldPaths: [{image}]}}]\n"), ""),
+            (other, format!("- source: a\n  targets: [{{fieldPaths: ['{image}']}}]\n"), ""),
         ];
         for (kind, text, expected) in cases {
             let found = scan(kind, text.as_bytes()).findings;
