@@ -27,6 +27,8 @@ pub struct MissingField {
     pub base: String,
     /// The line there that the field takes the place of: the value that holds until then.
     pub patched: ImageLine,
+    /// The files that make this value what it is: the object's own, and those of patches and kustomizations.
+    pub sources: Vec<String>,
 }
 
 /// Where a field that is not there is put.

@@ -4,7 +4,9 @@
 
 mod annotate;
 mod build;
+mod builder;
 mod generated;
+mod given;
 mod release;
 mod target;
 
@@ -22,10 +24,11 @@ use crate::engine::{
     policy::{Memo, Order},
     snapshot::Snapshot,
 };
-use build::{Built, Given, annotate};
+use build::Built;
 use generated::{Reach, Scope, Scopes};
+use given::{Annotations, Given};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 use target::Tag;
@@ -48,11 +51,12 @@ struct Rules {
 
 impl Rules {
     /// In the order in which they are put over each other.
-    fn read(annotations: &[Given<'_>]) -> Self {
+    fn read(annotations: &Annotations<'_>) -> Self {
+        let annotations = annotations.in_order();
         let mut rules = Rules::default();
         let mut known: BTreeMap<String, (usize, &Given<'_>)> = BTreeMap::new();
         for prefix in ANNOTATION_PREFIXES {
-            for (at, found) in annotations.iter().enumerate() {
+            for (at, found) in annotations.iter().copied().enumerate() {
                 let Given { file, annotation } = found;
                 let Some(name) = annotation.key.strip_prefix(prefix).filter(|name| !name.is_empty()) else { continue };
                 let name = if prefix == FILTER_PREFIX { format!("tag.{name}") } else { name.to_owned() };
@@ -120,6 +124,15 @@ impl Rules {
 
 /// `lines`: where what is bound is put.
 pub(super) fn bind(snapshot: &Snapshot, included: &Inclusions<'_>, bindings: &mut Bindings, lines: &mut Vec<Binding>) {
+    let before = bindings.problems.len();
+    bind_all(snapshot, included, bindings, lines);
+    // A finding is told once, however many environments have it.
+    let mut told = HashSet::new();
+    let found = bindings.problems.split_off(before);
+    bindings.problems.extend(found.into_iter().filter(|problem| told.insert(problem.clone())));
+}
+
+fn bind_all(snapshot: &Snapshot, included: &Inclusions<'_>, bindings: &mut Bindings, lines: &mut Vec<Binding>) {
     let scopes = Scopes::of(snapshot, included, bindings);
     let builds = scopes.build(snapshot, included);
     // Patches can automate what does not say so itself, where somebody builds them.
@@ -184,18 +197,18 @@ impl<'a> Object<'a> {
         let patched = self.built.patched_by(scope, snapshot);
         let mut annotations = self.built.annotations.clone();
         if let Some(patched) = &patched {
-            annotate(&mut annotations, patched.file, &patched.document.annotations);
+            annotations.put(patched.file, &patched.document.annotations);
         }
         let rules = Rules::read(&annotations);
         for (code, file, position, message) in &rules.problems {
             let (file, message) = (file.clone(), format!("{id}: {message}"));
-            report(bindings, Problem { code, file, position: *position, message });
+            bindings.problems.push(Problem { code, file, position: *position, message });
         }
         if !rules.has("automated") {
             return;
         }
         if let Some(problem) = scope.and_then(|scope| scope.problem.clone()) {
-            report(bindings, problem);
+            bindings.problems.push(problem);
         }
         for Tag { container, image, own, part, target } in self.built.tags(scope, patched.as_ref(), snapshot) {
             // What a patch file says of the image counts.
@@ -261,7 +274,7 @@ impl<'a> Object<'a> {
         let (pattern, place) = rules.pattern(&container.name);
         let (file, position) = place.unwrap_or((self.built.file, self.built.document.position));
         let mut problem = |code, message: String| {
-            report(bindings, Problem { code, file: file.to_owned(), position, message });
+            bindings.problems.push(Problem { code, file: file.to_owned(), position, message });
         };
         let mut image = String::new();
         let state = match current {
@@ -306,13 +319,6 @@ impl<'a> Object<'a> {
             digest: DigestReflection::Never,
             roots: BTreeSet::new(),
         }
-    }
-}
-
-/// A finding is told once, however many environments have it.
-fn report(bindings: &mut Bindings, problem: Problem) {
-    if !bindings.problems.contains(&problem) {
-        bindings.problems.push(problem);
     }
 }
 

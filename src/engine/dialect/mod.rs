@@ -2,6 +2,7 @@
 
 mod addition;
 mod annotations;
+mod extent;
 mod flux_v1;
 mod flux_v2;
 mod holding;
@@ -184,7 +185,7 @@ pub struct Bindings {
 }
 
 /// A finding about a policy or an automation itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Problem {
     /// Stable, kebab-case.
     pub code: &'static str,

@@ -105,6 +105,12 @@ pub const LINTS: &[Lint] = &[
         fixable: false,
         summary: "an annotation says that the object is to be left alone",
     },
+    Lint {
+        code: "image-replaced",
+        severity: Notice,
+        fixable: false,
+        summary: "a replacement or transformer of kustomize sets an image",
+    },
     Lint { code: "locked", severity: Notice, fixable: false, summary: "a person locked the object for Flux v1" },
     Lint { code: "marker-above-value", severity: Warning, fixable: false, summary: "a marker on a line of its own" },
     Lint { code: "marker-ambiguous", severity: Warning, fixable: false, summary: "a marker behind several values" },

@@ -4,7 +4,7 @@ use super::yaml::Node;
 
 /// Paths in the repository that an object brings along: a chart (HelmRelease of both Fluxes, HelmChart, Argo CD's
 /// Application, `file://` dependencies of a chart) and its values files.
-pub(super) fn brings(kind: &str, root: &Node<'_>) -> Vec<String> {
+pub(super) fn brings(group: &str, kind: &str, root: &Node<'_>) -> Vec<String> {
     let mut found = Vec::new();
     let mut add = |folder: Option<&str>, path: Option<&str>| {
         let local = |path: &&str| !path.is_empty() && !path.contains("://");
@@ -19,8 +19,8 @@ pub(super) fn brings(kind: &str, root: &Node<'_>) -> Vec<String> {
         let items = node.at(path).map(Node::items).unwrap_or_default();
         items.iter().filter_map(Node::as_str).map(String::from).collect()
     };
-    match kind {
-        "HelmRelease" | "HelmChart" => {
+    match (group, kind) {
+        (_, "HelmRelease") | ("source.toolkit.fluxcd.io", "HelmChart") => {
             let chart: &[&str] = if kind == "HelmChart" { &["spec"] } else { &["spec", "chart", "spec"] };
             let kind = text(root, &[chart, &["sourceRef", "kind"]].concat());
             if matches!(kind.as_deref(), Some("GitRepository" | "Bucket")) {
@@ -35,7 +35,7 @@ pub(super) fn brings(kind: &str, root: &Node<'_>) -> Vec<String> {
                 add(None, text(root, &["spec", "chart", "path"]).as_deref());
             }
         }
-        "Application" => {
+        ("argoproj.io", "Application") => {
             let several = root.at(&["spec", "sources"]).map(Node::items).unwrap_or_default();
             for source in root.at(&["spec", "source"]).into_iter().chain(several) {
                 let path = text(source, &["path"]);
@@ -45,7 +45,7 @@ pub(super) fn brings(kind: &str, root: &Node<'_>) -> Vec<String> {
                 }
             }
         }
-        "" if root.get("apiVersion").is_some() && root.get("dependencies").is_some() => {
+        (_, "") if root.get("apiVersion").is_some() && root.get("dependencies").is_some() => {
             for dependency in root.get("dependencies").map(Node::items).unwrap_or_default() {
                 let repository = text(dependency, &["repository"]);
                 add(Some("."), repository.as_deref().and_then(|text| text.strip_prefix("file://")));

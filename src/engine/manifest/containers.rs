@@ -6,7 +6,7 @@ use super::{
     yaml::{LineIndex, Node, NodeKind, Style},
 };
 use crate::engine::image::Reference;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The name of the image at the top of a HelmRelease's values.
 const CHART_IMAGE: &str = "chart-image";
@@ -87,12 +87,28 @@ impl Found {
             let name = [REPOSITORY, TAG].iter().find_map(|prefix| annotation.key.strip_prefix(prefix))?;
             (!name.is_empty()).then_some(name)
         });
-        let mut aliases: Vec<&str> = aliases.collect();
-        aliases.sort_unstable();
-        aliases.dedup();
-        for alias in aliases {
-            self.mapped(alias, values, annotations, index);
+        let aliases: BTreeSet<&str> = aliases.collect();
+        if aliases.is_empty() {
+            return;
         }
+        let mut named: HashMap<&str, &str> = HashMap::with_capacity(annotations.len());
+        for annotation in annotations {
+            named.entry(&annotation.key).or_insert(&annotation.value);
+        }
+        let top = values.entries().iter().filter_map(|(key, value)| Some((key.as_str()?, value)));
+        let mut values: HashMap<&str, &Node<'_>> = HashMap::new();
+        for (key, value) in top {
+            values.entry(key).or_insert(value);
+        }
+        let laid_out = std::mem::take(&mut self.containers);
+        for alias in aliases {
+            self.mapped(alias, &values, &named, index);
+        }
+        let mapped: HashSet<&str> = self.containers.iter().map(|container| container.name.as_str()).collect();
+        let mut containers: Vec<Container> =
+            laid_out.into_iter().filter(|container| !mapped.contains(container.name.as_str())).collect();
+        containers.append(&mut self.containers);
+        self.containers = containers;
     }
 
     /// `image: a` beside `tag` and `registry`, or `image: {registry, repository, tag}`.
@@ -127,15 +143,24 @@ impl Found {
         self.add(name, whole, fields, registry);
     }
 
-    /// An image whose values annotations name.
-    fn mapped(&mut self, name: &str, values: &Node<'_>, annotations: &[Annotation], index: &LineIndex) {
+    /// An image whose values annotations name. `values`: by their first key; `named`: annotations by key.
+    fn mapped(
+        &mut self,
+        name: &str,
+        values: &HashMap<&str, &Node<'_>>,
+        named: &HashMap<&str, &str>,
+        index: &LineIndex,
+    ) {
         let path = |prefix: &str| {
-            let found = annotations.iter().find(|annotation| annotation.key.strip_prefix(prefix) == Some(name))?;
-            Some(found.value.split('.').collect::<Vec<&str>>())
+            let found = named.get(format!("{prefix}{name}").as_str())?;
+            Some(found.split('.').collect::<Vec<&str>>())
+        };
+        let at = |path: &Vec<&str>| -> Option<&Node<'_>> {
+            let (first, rest) = path.split_first()?;
+            values.get(first)?.at(rest)
         };
         let paths = [REGISTRY, REPOSITORY, TAG].map(path);
-        let [registry_at, repository, tag] =
-            [&paths[0], &paths[1], &paths[2]].map(|path| path.as_ref().and_then(|path| values.at(path)));
+        let [registry_at, repository, tag] = [&paths[0], &paths[1], &paths[2]].map(|path| path.as_ref().and_then(at));
         let fields = Fields { registry: registry_at, repository, tag };
         // Every value that is named has to be a string, and the repository has to be named.
         let named = |path: &Option<Vec<&str>>, node: Option<&Node<'_>>| {
@@ -152,7 +177,6 @@ impl Found {
             return;
         }
         let registry = registry(&fields, paths[0].as_deref().unwrap_or_default(), index);
-        self.containers.retain(|container| container.name != name);
         self.add(name, whole, fields, registry);
     }
 

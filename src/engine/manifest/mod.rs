@@ -22,6 +22,7 @@ mod place;
 mod plain;
 mod read;
 mod repeated;
+mod replaced;
 mod room;
 mod scan;
 mod sites;
@@ -95,6 +96,7 @@ impl Scan {
 /// | `marker-in-unparsed-file` | in a document that is no YAML, not behind a plain value |
 /// | `marker-wrong-kind` | it would write a reference into a tag, or the like |
 /// | `value-not-a-string` | an unquoted value, of an image's field or behind a marker, is a number, boolean or date: `newTag: 1.10` |
+/// | `image-replaced` | kustomize puts another image there by a replacement or transformer |
 /// | `duplicate-key` | a field is there twice; which one counts depends on the reader |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScanFinding {

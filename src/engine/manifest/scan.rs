@@ -9,6 +9,7 @@ use super::{
     place::{FLUX_KUSTOMIZE, Fields, Place},
     plain::boolean,
     repeated::{count_occurrences, drop_duplicates, repeats},
+    replaced::replaced,
     room,
     sites::{Obstacle, Sites},
     unparsed,
@@ -199,7 +200,7 @@ impl<'s, 'a> Walk<'s, 'a> {
             content: content.map(Arc::new),
             kustomization: (place == Place::Kustomize)
                 .then(|| Box::new(kustomization::kustomization(&Data::of(meant, self.index)))),
-            brings: brings(kind, meant),
+            brings: brings(group, kind, meant),
             containers: found.containers,
             has_directives: self.text.get(root.span.clone()).is_some_and(|text| text.contains("$patch")),
             room: room::room(kind, root, self.text, self.index).map(Box::new),
@@ -209,6 +210,14 @@ impl<'s, 'a> Walk<'s, 'a> {
                 None
             },
         });
+        for (at, what) in replaced(place == Place::Kustomize, api_version, kind, meant) {
+            let message = format!(
+                "{what} sets an image, which butler does not follow: what it writes elsewhere may not be what runs; use \
+                 `images`, or a patch"
+            );
+            let position = self.index.position(at);
+            self.scan.findings.push(ScanFinding { code: "image-replaced".into(), position, message });
+        }
         let sops = root.get("sops");
         self.scan.sops |= sops.is_some_and(|sops| sops.get("mac").is_some() || sops.get("version").is_some());
         if kind.ends_with("List") && root.get("items").is_some_and(|items| matches!(items.kind, NodeKind::Sequence(_)))

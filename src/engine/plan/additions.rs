@@ -2,14 +2,54 @@
 
 use super::{
     Change, Snapshot, component_of,
+    update::tag_of,
     value::{not_read, untouchable},
 };
-use crate::engine::{dialect::MissingField, manifest::Edit};
+use crate::engine::{
+    dialect::MissingField,
+    manifest::{Edit, ImageLine},
+};
+use std::collections::HashMap;
 
 /// A value for a field that is not there yet.
 pub(super) struct Added<'a> {
     pub field: &'a MissingField,
     pub change: Change,
+}
+
+/// Values of lines that a plan changes: of each file, by the tag that goes, what comes.
+pub(super) struct Moving<'c>(HashMap<&'c str, HashMap<&'c str, &'c str>>);
+
+impl<'c> Moving<'c> {
+    pub fn of(changes: &'c [Change]) -> Self {
+        let mut moving: HashMap<&str, HashMap<&str, &str>> = HashMap::new();
+        for change in changes {
+            moving.entry(&change.line.file).or_default().insert(tag_in(&change.old), &change.new);
+        }
+        Moving(moving)
+    }
+
+    /// The file that changes the value which holds where the field is not there yet, and what comes there.
+    pub fn of_field(&self, field: &MissingField) -> Option<(&'c str, &'c str)> {
+        let held = tag_in(&field.patched.value);
+        field.sources.iter().find_map(|file| {
+            let (file, values) = self.0.get_key_value(file.as_str())?;
+            Some((*file, *values.get(held)?))
+        })
+    }
+}
+
+/// The line that a field takes the place of, with another value's tag; `None` where that is pinned by a digest.
+pub(super) fn with_tag_of(line: &ImageLine, value: &str) -> Option<ImageLine> {
+    let held = tag_in(&line.value).len();
+    let name =
+        line.value.get(..line.value.len() - held).filter(|_| !line.value.contains('@') && !value.contains('@'))?;
+    Some(ImageLine { value: format!("{name}{}", tag_in(value)), ..line.clone() })
+}
+
+/// The tag of a line's value: it is one, or has one.
+fn tag_in(value: &str) -> &str {
+    tag_of(value).unwrap_or(value)
 }
 
 /// Why a field's file cannot be written.

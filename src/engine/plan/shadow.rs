@@ -1,7 +1,10 @@
 //! Lines that somebody else writes: what stands there now, beside what butler would have put there. Nothing is
 //! remembered: the plan itself says at every look what is wanted now, and what stands there tells the rest.
 
-use super::{Fact, Need, UpdateInputs, update::current_tag};
+use super::{
+    Fact, Need, UpdateInputs,
+    update::{current_tag, tag_of},
+};
 use crate::engine::{
     image::{Reference, Repository, Tag},
     manifest::{ImageLine, Part},
@@ -74,8 +77,16 @@ pub(super) struct Choice<'a> {
 /// What stands on a line whose part the policy wants to be something else.
 pub(super) fn stands(choice: &Choice<'_>, part: Part, line: &ImageLine) -> Stands {
     let Choice { policy, repository, tag, lower } = *choice;
+    let current = match part {
+        // What it is the digest of, where that is written beside it.
+        Part::Digest => line.image.as_deref().and_then(tag_of),
+        _ => current_tag(line),
+    };
     // A field without a value has nothing yet.
-    let current = current_tag(line).filter(|tag| !tag.is_empty());
+    let current = current.filter(|tag| !tag.is_empty());
+    let order = current.and_then(|current| policy.compare(&tag.name, current));
+    // The line of a digest says nothing of that itself.
+    let lower = lower || (part == Part::Digest && order == Some(Ordering::Less));
     if matches!(part, Part::Reference | Part::Name) {
         let image = line.image.as_deref().unwrap_or(&line.value);
         match Reference::parse(image) {
@@ -95,7 +106,7 @@ pub(super) fn stands(choice: &Choice<'_>, part: Part, line: &ImageLine) -> Stand
             let than = if policy.by_time() { "newer" } else { "higher" };
             return Stands::Differs(format!("{current} is {than} than {}", tag.name));
         }
-        Some(current) if policy.compare(&tag.name, current) == Some(Ordering::Equal) => {
+        Some(current) if order == Some(Ordering::Equal) => {
             return Stands::Differs(format!("{current} ranks with {}, which is chosen of the two", tag.name));
         }
         _ => {}
@@ -120,6 +131,7 @@ mod tests {
         let semver = || Order::Semver { range: "1.x".into(), three_part: true };
         let build = || Order::Numerical(Direction::Ascending);
         let digest = format!("sha256:{}", "a".repeat(64));
+        let beside = |tag: &str| format!("image:\n  repository: acme/app\n  tag: {tag}\n  digest: {digest}");
         #[rustfmt::skip]
         let cases = [
             (semver(), "image: acme/app:1.0.0", "", "1.2.0", false, WAITS),
@@ -131,6 +143,12 @@ mod tests {
             // The version is the same, the build behind it another.
             (semver(), &format!("image: acme/app:1.2.0@{digest}"), "", "1.2.0", false, WAITS),
             (semver(), &format!("digest: {digest}"), ":digest", "1.2.0", false, WAITS),
+            // A digest is as its tag is, where the image has one.
+            (semver(), &beside("1.0.0"), ":digest", "1.2.0", false, WAITS),
+            (semver(), &beside("1.2.0"), ":digest", "1.2.0", false, WAITS),
+            (semver(), &beside("1.3.0"), ":digest", "1.2.0", false, "1.3.0 is higher than 1.2.0"),
+            (semver(), &beside("2.0.0"), ":digest", "1.2.0", false, "2.0.0 is none that semver 1.x takes"),
+            (semver(), &beside("v1.2.0"), ":digest", "1.2.0", false, "v1.2.0 ranks with 1.2.0, which is chosen of the two"),
             (semver(), "image: acme/app:1.3.0", "", "1.2.0", true, "1.3.0 is higher than 1.2.0"),
             (semver(), "image: acme/app:2.0.0", "", "1.2.0", true, "2.0.0 is none that semver 1.x takes"),
             (semver(), "image: acme/app:0.9.0", "", "1.2.0", false, "0.9.0 is none that semver 1.x takes"),
@@ -152,7 +170,8 @@ mod tests {
             let tag = Tag { pushed_at: since, ..Tag::named(tag) };
             let text = format!("{field} # {{\"$imagepolicy\": \"ns:app{suffix}\"}}\n");
             let scan = scan(FileKind::Yaml, text.as_bytes());
-            let [line] = &scan.lines[..] else { panic!("{text}: {:?}", scan.findings) };
+            let marked = scan.lines.iter().find(|line| line.marker.is_some());
+            let Some(line) = marked else { panic!("{text}: {:?}", scan.findings) };
             let choice = Choice { policy: &policy, repository: &repository, tag: &tag, lower };
             let found = stands(&choice, line.part, line);
             let why = Shadowed { by: String::new(), stands: found.clone() }.differs().unwrap_or(WAITS).to_owned();

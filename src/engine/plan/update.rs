@@ -2,7 +2,7 @@
 
 use super::{
     Change, Entry, Fact, Facts, Need, Planned, Scope, Skip, Snapshot,
-    additions::{Added, addition, obstacle, written_together},
+    additions::{Added, Moving, addition, obstacle, with_tag_of, written_together},
     attribution,
     downgrade::Lower,
     history::{History, Stays, because, heed},
@@ -137,12 +137,14 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
     }
     lower.hold(&mut plan, inputs.downgrade == Downgrade::Deny);
     let mut added: Vec<Added<'_>> = Vec::new();
+    let changes = std::mem::take(&mut plan.changes);
+    let moving = Moving::of(if inputs.bindings.additions.is_empty() { &[] } else { &changes });
     for bound in inputs.bindings.additions.chunk_by(|a, b| a.field.line_id() == b.field.line_id()) {
         let bound: Vec<&Addition> = bound.iter().filter(|added| added.holds_for(inputs.environment.name)).collect();
         let Some(addition) = bound.first().filter(|addition| ours(&addition.field.file)) else { continue };
         let outcome = match conflict(bound.iter().map(|addition| addition.claim())) {
             Some(why) => because("policy-conflict", why),
-            None => decide_addition(&choices, addition),
+            None => decide_addition(&choices, addition, &moving),
         };
         let (field, key) = (&addition.field, &addition.policy.key);
         match outcome {
@@ -156,6 +158,7 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
     if !needs.is_empty() {
         return Planned::Needs(needs);
     }
+    plan.changes = changes;
     plan.changes.extend(written_together(added));
     let others = inputs.snapshot.faults().chain(inputs.snapshot.unread());
     plan.skipped.extend(others.filter(|skip| (inputs.environment.contains)(&skip.file)));
@@ -296,21 +299,49 @@ fn permitted(
     })
 }
 
-fn decide_addition(choices: &Choices<'_>, added: &Addition) -> Result<Option<Change>, Stays> {
+/// A value that is not written yet. `moving`: what changes of what holds until then.
+fn decide_addition(choices: &Choices<'_>, added: &Addition, moving: &Moving<'_>) -> Result<Option<Change>, Stays> {
     let inputs = choices.inputs;
     let field = &added.field;
     if let Some((code, reason)) = obstacle(inputs.snapshot, field) {
         return because(code, reason);
     }
-    let Some(wanted) = wanted(choices, &added.policy, field.part, &field.patched)? else { return Ok(None) };
+    let moved = moving.of_field(field);
+    let found = match (wanted(choices, &added.policy, field.part, &field.patched), moved) {
+        // What runs is what is wanted, and no longer is with what another policy makes of that.
+        (Ok(None), Some(_)) => kept(choices, added)?,
+        // Nor does it keep from it then.
+        (Err(Stays::Because(code, why)), Some((_, value))) => match with_tag_of(&field.patched, value) {
+            Some(line) => wanted(choices, &added.policy, field.part, &line)?,
+            None => return Err(Stays::Because(code, why)),
+        },
+        (found, _) => found?,
+    };
+    let Some(wanted) = found else { return Ok(None) };
     let planned = addition(inputs.snapshot, field, wanted.value.clone());
     let follows = |environment: &str| added.holds_for(environment);
     let shadowed = choices
         .flux_v1
         .as_ref()
         .map(|by| Shadowed { by: by.clone(), stands: stands(&wanted.choice(), field.part, &field.patched) });
-    let change = permitted(inputs, &added.policy, &follows, wanted, planned)?;
+    let mut change = permitted(inputs, &added.policy, &follows, wanted, planned)?;
+    if let Some((file, _)) = moved.filter(|_| change.old == change.new) {
+        change.reason = format!("{}; {file} has it until now, and changes", change.reason);
+    }
     Ok(Some(Change { shadowed, ..change }))
+}
+
+/// What a policy wants where it holds already.
+fn kept(choices: &Choices<'_>, added: &Addition) -> Result<Option<Wanted>, Stays> {
+    let (policy, line) = (&added.policy, &added.field.patched);
+    let PolicyState::Usable { repository, policy: tags } = &policy.state else { return Ok(None) };
+    let selected = select(choices, policy, repository, tags, line)?;
+    Ok(selected.map(|Selected { chosen, .. }| Wanted {
+        policy: tags.clone(),
+        chosen,
+        value: line.value.clone(),
+        step: Step::Up,
+    }))
 }
 
 /// The Flux automation whose rules the line is written by; a skip where the branch has automations and all of them
@@ -594,7 +625,8 @@ pub(super) fn current_tag(line: &ImageLine) -> Option<&str> {
     }
 }
 
-fn tag_of(text: &str) -> Option<&str> {
+/// The tag of a reference, without its digest.
+pub(super) fn tag_of(text: &str) -> Option<&str> {
     let name = Reference::parse(text).ok()?.name;
     text.get(name.len()..)?.strip_prefix(':')?.split('@').next()
 }

@@ -3,10 +3,10 @@
 //! Only these are followed, from what scans hold anyway; no object is rendered as a whole. Where a patch does more to
 //! them than can be told so, the object says so and is left alone ([`Built::unclear`]).
 
-use super::{ANNOTATION_PREFIXES, line_at};
+use super::{given::Annotations, line_at};
 use crate::engine::{
     dialect::{
-        kustomize::{Inclusions, folder, join},
+        kustomize::{folder, join},
         render::matches,
     },
     image::Reference,
@@ -16,31 +16,7 @@ use crate::engine::{
     },
     snapshot::Snapshot,
 };
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
-
-/// How deep components may nest.
-const COMPONENT_DEPTH: usize = 16;
-
-/// An annotation of Flux v1, and the file that has it.
-#[derive(Clone, Debug)]
-pub(super) struct Given<'a> {
-    pub file: &'a str,
-    pub annotation: Annotation,
-}
-
-/// Puts annotations over others; those of the same name give way.
-pub(super) fn annotate<'a>(given: &mut Vec<Given<'a>>, file: &'a str, annotations: &[Annotation]) {
-    for annotation in annotations {
-        if !ANNOTATION_PREFIXES.iter().any(|prefix| annotation.key.starts_with(prefix)) {
-            continue;
-        }
-        given.retain(|other| other.annotation.key != annotation.key);
-        given.push(Given { file, annotation: annotation.clone() });
-    }
-}
+use std::collections::BTreeSet;
 
 /// An object with containers, as far as it is built.
 #[derive(Clone)]
@@ -52,9 +28,11 @@ pub(super) struct Built<'a> {
     /// Empty where none is written or given.
     pub namespace: String,
     pub name: String,
-    pub annotations: Vec<Given<'a>>,
+    pub annotations: Annotations<'a>,
     /// The whole references that the document's containers run, in its order.
     pub images: Vec<Option<String>>,
+    /// The files that say what these are.
+    pub sources: BTreeSet<&'a str>,
     /// A change that cannot be followed.
     pub unclear: Option<String>,
 }
@@ -67,8 +45,8 @@ impl<'a> Built<'a> {
         if document.containers.is_empty() {
             return None;
         }
-        let mut annotations = Vec::new();
-        annotate(&mut annotations, file, &document.annotations);
+        let mut annotations = Annotations::default();
+        annotations.put(file, &document.annotations);
         Some(Built {
             file,
             scan,
@@ -78,11 +56,13 @@ impl<'a> Built<'a> {
             name: object.name.to_string(),
             annotations,
             images: document.containers.iter().map(|container| container.image.clone()).collect(),
+            sources: BTreeSet::from([file]),
             unclear: None,
         })
     }
 
-    fn transform(&mut self, snapshot: &'a Snapshot, file: &'a str, kustomization: &'a Kustomization) {
+    /// What a kustomization does to it, in kustomize's order.
+    pub fn transform(&mut self, snapshot: &'a Snapshot, file: &'a str, kustomization: &'a Kustomization) {
         for patch in &kustomization.patches {
             match &patch.source {
                 PatchSource::Inline(documents) => {
@@ -108,13 +88,14 @@ impl<'a> Built<'a> {
             self.namespace.clone_from(namespace);
         }
         self.name = format!("{}{}{}", kustomization.name_prefix, self.name, kustomization.name_suffix);
-        annotate(&mut self.annotations, file, &kustomization.annotations);
+        self.annotations.put(file, &kustomization.annotations);
         // kustomize looks for images in lists of containers.
         if self.document.kind != "HelmRelease" {
             for image in self.images.iter_mut().flatten() {
                 let Ok(parsed) = Reference::parse(image) else { continue };
                 if let Some(change) = kustomization.images.iter().find(|change| change.name == parsed.name) {
                     *image = renamed(&parsed, change);
+                    self.sources.insert(file);
                 }
             }
         }
@@ -163,7 +144,7 @@ impl<'a> Built<'a> {
         if patch.has_directives || target.is_some_and(|target| !target.label_selector.is_empty()) {
             self.unclear_by(file, "it has a `$patch` directive, or selects by labels");
         }
-        annotate(&mut self.annotations, file, &patch.annotations);
+        self.annotations.put(file, &patch.annotations);
         let line = |path: &FieldPath| scan.lines.iter().find(|line| line.document == number && line.path == *path);
         for (at, container) in self.document.containers.iter().enumerate() {
             let mut found = false;
@@ -293,11 +274,11 @@ impl<'a> Built<'a> {
 
     fn annotation(&mut self, file: &'a str, key: &str, value: Option<&Data>) {
         match value.filter(|value| !value.is_null()) {
-            None => self.annotations.retain(|given| given.annotation.key != key),
+            None => self.annotations.remove(key),
             Some(value) => match value.as_str() {
                 Some(text) => {
                     let annotation = Annotation { key: key.into(), value: text.into(), position: value.position };
-                    annotate(&mut self.annotations, file, &[annotation]);
+                    self.annotations.put(file, &[annotation]);
                 }
                 None => self.unclear_by(file, &format!("the annotation {key} is no text")),
             },
@@ -317,9 +298,17 @@ impl<'a> Built<'a> {
             _ => None,
         };
         match new {
-            Some(_) => self.images[at] = new,
+            Some(_) => {
+                self.images[at] = new;
+                self.sources.insert(file);
+            }
             None => self.unclear_by(file, &format!("it changes the image of {}", container.name)),
         }
+    }
+
+    /// The same as what is not to be touched, for this reason.
+    pub fn left_alone(self, why: &str) -> Self {
+        Built { unclear: Some(why.to_owned()), ..self }
     }
 
     fn unclear_by(&mut self, file: &str, why: &str) {
@@ -382,57 +371,4 @@ fn renamed(image: &Reference, change: &KustomizeImage) -> String {
         (tag, digest) => (tag.as_ref(), digest.as_ref()),
     };
     format!("{name}{}{}", put(":", tag), put("@", digest))
-}
-
-/// Builds folders, each once.
-pub(super) struct Builder<'k, 'a> {
-    snapshot: &'a Snapshot,
-    kustomizations: &'k Inclusions<'a>,
-    built: HashMap<&'a str, Arc<Vec<Built<'a>>>>,
-    /// The files of patches that were met.
-    pub patches: BTreeSet<String>,
-}
-
-impl<'k, 'a> Builder<'k, 'a> {
-    pub fn new(snapshot: &'a Snapshot, kustomizations: &'k Inclusions<'a>) -> Self {
-        Builder { snapshot, kustomizations, built: HashMap::new(), patches: BTreeSet::new() }
-    }
-
-    /// What a folder's kustomization builds; nothing where it has none.
-    pub fn folder(&mut self, path: &str) -> Arc<Vec<Built<'a>>> {
-        let Some((file, kustomization)) = self.kustomizations.in_folder(path) else { return Arc::default() };
-        let here = folder(file);
-        if let Some(built) = self.built.get(here) {
-            return built.clone();
-        }
-        // Kustomizations that include each other end here.
-        self.built.insert(here, Arc::default());
-        let mut objects = Vec::new();
-        self.collect(file, kustomization, &mut objects, COMPONENT_DEPTH);
-        let built = Arc::new(objects);
-        self.built.insert(here, built.clone());
-        built
-    }
-
-    /// Resources, then components, then what the kustomization itself does: kustomize's order.
-    fn collect(&mut self, file: &'a str, kustomization: &'a Kustomization, objects: &mut Vec<Built<'a>>, depth: usize) {
-        for path in kustomization.resources.iter().filter_map(|resource| join(folder(file), resource)) {
-            if self.kustomizations.in_folder(&path).is_some() {
-                objects.extend(self.folder(&path).iter().cloned());
-            } else if let Some((path, scan)) = self.snapshot.scans.get_key_value(&path) {
-                objects.extend((0..scan.documents.len()).filter_map(|number| Built::of(path, scan, number)));
-            }
-        }
-        for component in kustomization.components.iter().filter_map(|component| join(folder(file), component)) {
-            if let Some((file, kustomization)) = self.kustomizations.in_folder(&component)
-                && depth > 0
-            {
-                self.collect(file, kustomization, objects, depth - 1);
-            }
-        }
-        self.patches.extend(kustomization.patch_files().filter_map(|patch| join(folder(file), patch)));
-        for object in objects {
-            object.transform(self.snapshot, file, kustomization);
-        }
-    }
 }

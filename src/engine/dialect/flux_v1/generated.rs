@@ -1,9 +1,6 @@
 //! `.flux.yaml`: which files its generators render, and the patch file that updates go to. No command is ever run.
 
-use super::{
-    build::{Builder, Built},
-    report,
-};
+use super::{build::Built, builder::Builder};
 use crate::engine::{
     dialect::{
         Bindings, Problem,
@@ -83,7 +80,7 @@ impl Scopes {
                 if let (Err((code, why)), None) = (&patch, &told) {
                     let message =
                         format!("{why}: nothing is written there; name a file below the folder of .flux.yaml");
-                    report(bindings, problem(code, file, document, message));
+                    bindings.problems.push(problem(code, file, document, message));
                 }
                 scopes.scopes.push(Scope {
                     file: file.to_string(),
@@ -109,12 +106,9 @@ impl Scopes {
     /// How an object reaches the cluster: a base may be built by several `.flux.yaml`s; of those that do not say what
     /// they build, the nearest above counts. Where there is one above, only what is built is applied.
     pub fn over<'a>(&self, base: &Built<'a>, builds: &Builds<'a>) -> Reach<'_, 'a> {
-        let mut over = Vec::new();
-        for at in builds.by_file.get(base.file).into_iter().flatten() {
-            let built = builds.of_scope.get(*at).map(Vec::as_slice).unwrap_or_default();
-            let same = built.iter().filter(|built| (built.file, built.number) == (base.file, base.number));
-            over.extend(same.filter_map(|built| Some((self.scopes.get(*at)?, built.clone()))));
-        }
+        let built = builds.by_document.get(&(base.file, base.number)).into_iter().flatten();
+        let mut over: Vec<(&Scope, Built<'a>)> =
+            built.filter_map(|(at, built)| Some((self.scopes.get(*at)?, built.clone()))).collect();
         let (building, other): (Vec<&Scope>, Vec<&Scope>) =
             self.scopes.iter().partition(|scope| !scope.roots.is_empty());
         let plain = self.plain.iter().filter(|folder| is_below(base.file, folder)).map(String::len).max();
@@ -124,7 +118,11 @@ impl Scopes {
         over.extend(nearest.map(|scope| (scope, base.clone())));
         match building.into_iter().find(above) {
             _ if !over.is_empty() => Reach::Rendered(over),
-            Some(scope) => Reach::LeftOut(scope),
+            Some(scope) => match scope.roots.iter().find_map(|root| builds.faults.get(root)) {
+                // It may be among what was not come to.
+                Some(why) => Reach::Rendered(vec![(scope, base.clone().left_alone(why))]),
+                None => Reach::LeftOut(scope),
+            },
             None => Reach::Direct,
         }
     }
@@ -134,14 +132,15 @@ impl Scopes {
         let mut builder = Builder::new(snapshot, kustomizations);
         let mut builds = Builds::default();
         for (at, scope) in self.scopes.iter().enumerate() {
-            let built: Vec<Built<'a>> = scope.roots.iter().flat_map(|root| builder.folder(root).to_vec()).collect();
-            for built in &built {
-                let scopes = builds.by_file.entry(built.file).or_default();
-                if scopes.last() != Some(&at) {
-                    scopes.push(at);
+            for root in &scope.roots {
+                let folder = builder.folder(root);
+                if let Some(why) = &folder.fault {
+                    builds.faults.insert(root.clone(), why.clone());
+                }
+                for built in &folder.objects {
+                    builds.by_document.entry((built.file, built.number)).or_default().push((at, built.clone()));
                 }
             }
-            builds.of_scope.push(built);
         }
         builds.patches = builder.patches;
         builds
@@ -151,11 +150,12 @@ impl Scopes {
 /// What the scopes build.
 #[derive(Default)]
 pub(super) struct Builds<'a> {
-    of_scope: Vec<Vec<Built<'a>>>,
+    /// By file and number of the document: what scopes build of it.
+    by_document: HashMap<(&'a str, usize), Vec<(usize, Built<'a>)>>,
+    /// By folder: why not all of it is built.
+    faults: HashMap<String, String>,
     /// The files of kustomizations' patches.
     pub patches: BTreeSet<String>,
-    /// By file: the scopes that build objects of it.
-    by_file: HashMap<&'a str, Vec<usize>>,
 }
 
 /// How an object reaches the cluster.

@@ -170,6 +170,12 @@ impl<'a> Built<'a> {
             (None, _) => FileEnd::default(),
             (Some(_), Some(scan)) if spot != Spot::NewDocument => scan.end,
             (Some(_), Some(scan)) if scan.documents.iter().all(|document| document.object.is_some()) => scan.end,
+            (Some(_), None) => {
+                return incomplete(format!(
+                    "{patch} is not read, for it speaks of no image: call it flux-patch.yaml, or write the patch of {object} \
+                     there"
+                ));
+            }
             _ => {
                 let why = format!("{patch} holds something else than objects: write the patch of {object} there");
                 return incomplete(why);
@@ -184,6 +190,7 @@ impl<'a> Built<'a> {
             object,
             base: self.file.to_owned(),
             patched: running(line, part, image),
+            sources: self.sources.iter().map(|file| (*file).to_owned()).collect(),
         }))
     }
 }

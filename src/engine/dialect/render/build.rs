@@ -2,7 +2,10 @@
 
 use super::patch;
 use crate::engine::{
-    dialect::kustomize::{DEFAULT_NAMESPACE, Inclusions, beginning_with, folder, join},
+    dialect::{
+        extent::{Extent, too_deep},
+        kustomize::{DEFAULT_NAMESPACE, Inclusions, beginning_with, folder, join},
+    },
     manifest::{
         Behavior, Data, Document, FluxKustomization, GeneratedMap, Kustomization, KustomizePatch, PatchSource,
         PatchTarget, Position, Scan, Value, group_of,
@@ -16,10 +19,8 @@ use std::{
 
 /// The largest compiled program of a target's pattern, in bytes: it is compiled for each object.
 const PATTERN_MAX: usize = 64 << 10;
-/// How often components are applied, all together: one that includes itself twice would double at each level.
-const COMPONENTS_MAX: usize = 20_000;
-/// How deep components may nest.
-pub(super) const COMPONENT_DEPTH: usize = 16;
+/// How often objects are taken over or changed by a kustomization, all together.
+const WORK_MAX: usize = 1_000_000;
 
 /// An object as it is rendered so far.
 #[derive(Clone)]
@@ -165,8 +166,9 @@ pub(super) struct Builder<'a> {
     /// The folders whose kustomizations bring such objects: nothing comes of the others.
     live: BTreeSet<&'a str>,
     built: HashMap<&'a str, Arc<Vec<Object<'a>>>>,
-    /// How often components may still be applied.
-    components_left: usize,
+    extent: Extent<'a>,
+    /// The folders that were not followed from without, being too deep.
+    cut: BTreeSet<&'a str>,
 }
 
 impl<'a> Builder<'a> {
@@ -203,7 +205,8 @@ impl<'a> Builder<'a> {
             variables,
             live,
             built: HashMap::new(),
-            components_left: COMPONENTS_MAX,
+            extent: Extent::new(WORK_MAX),
+            cut: BTreeSet::new(),
         }
     }
 
@@ -257,10 +260,18 @@ impl<'a> Builder<'a> {
         if let Some(built) = self.built.get(folder) {
             return built.clone();
         }
+        if self.extent.is_deep() {
+            self.cut.insert(folder);
+            return Arc::default();
+        }
         // Kustomizations that include each other end here.
         self.built.insert(folder, Arc::default());
         let mut objects = Vec::new();
-        self.collect(file, kustomization, None, &mut objects, COMPONENT_DEPTH);
+        let done = self.collect(file, kustomization, None, &mut objects);
+        tell(&mut objects, done);
+        if self.cut.contains(folder) {
+            tell(&mut objects, Err(too_deep(file)));
+        }
         let built = Arc::new(objects);
         self.built.insert(folder, built.clone());
         built
@@ -272,7 +283,8 @@ impl<'a> Builder<'a> {
         let mut objects = Vec::new();
         match self.kustomizations.in_folder(path) {
             Some((file, kustomization)) if !applied.changes_nothing() => {
-                self.collect(file, kustomization, Some(applied), &mut objects, COMPONENT_DEPTH);
+                let done = self.collect(file, kustomization, Some(applied), &mut objects);
+                tell(&mut objects, done);
             }
             _ => objects.extend(built.iter().cloned()),
         }
@@ -281,52 +293,72 @@ impl<'a> Builder<'a> {
 
     /// The same where Flux writes the folder's kustomization itself, with these resources.
     pub fn generated(&mut self, path: &str, applied: &Applied<'_, 'a>, objects: &mut Vec<Object<'a>>) {
-        self.components(path, &applied.spec.components, objects, COMPONENT_DEPTH);
+        let done = self.components(path, &applied.spec.components, objects);
+        tell(objects, done);
         self.transform(path, &Kustomization::default(), &BTreeSet::new(), Some(applied), objects);
     }
 
     /// Resources, then components, then what the kustomization itself does: kustomize's order.
+    ///
+    /// # Errors
+    /// Why not all of it is done.
     fn collect(
         &mut self,
         file: &'a str,
         kustomization: &Kustomization,
         applied: Option<&Applied<'_, 'a>>,
         objects: &mut Vec<Object<'a>>,
-        depth: usize,
-    ) {
+    ) -> Result<(), String> {
+        self.extent.enter(file)?;
+        let done = self.collect_open(file, kustomization, applied, objects);
+        self.extent.leave();
+        done
+    }
+
+    fn collect_open(
+        &mut self,
+        file: &'a str,
+        kustomization: &Kustomization,
+        applied: Option<&Applied<'_, 'a>>,
+        objects: &mut Vec<Object<'a>>,
+    ) -> Result<(), String> {
         let here = folder(file);
         for resource in &kustomization.resources {
             let Some(path) = join(here, resource) else { continue };
             match self.kustomizations.in_folder(&path) {
-                Some(_) => objects.extend(self.folder(&path).iter().cloned()),
+                Some(_) => {
+                    let below = self.folder(&path);
+                    self.extent.spend(file, below.len())?;
+                    objects.extend(below.iter().cloned());
+                }
                 None => objects.extend(self.file(&path)),
             }
         }
         for map in kustomization.config_maps.iter().filter(|map| self.variables.may_be(&map.name)) {
             generate(file, map, objects);
         }
-        self.components(here, &kustomization.components, objects, depth);
+        self.components(here, &kustomization.components, objects)?;
         if let Some(applied) = applied {
-            self.components(here, &applied.spec.components, objects, depth);
+            self.components(here, &applied.spec.components, objects)?;
         }
+        self.extent.spend(file, objects.len())?;
         for object in objects.iter_mut() {
             object.owners.insert(file);
         }
         self.transform(here, kustomization, &BTreeSet::from([file]), applied, objects);
+        Ok(())
     }
 
     /// Components work on the objects of whoever includes them.
-    fn components(&mut self, here: &str, components: &[String], objects: &mut Vec<Object<'a>>, depth: usize) {
+    fn components(&mut self, here: &str, components: &[String], objects: &mut Vec<Object<'a>>) -> Result<(), String> {
         for component in components {
             if let Some((file, kustomization)) =
                 join(here, component).and_then(|folder| self.kustomizations.in_folder(&folder))
-                && depth > 0
-                && self.components_left > 0
             {
-                self.components_left -= 1;
-                self.collect(file, kustomization, None, objects, depth - 1);
+                self.collect(file, kustomization, None, objects)?;
             }
         }
+        Ok(())
     }
 
     /// What a kustomization does to the objects below it, in kustomize's order.
@@ -389,6 +421,13 @@ impl<'a> Builder<'a> {
             // `$patch: delete`
             objects.retain(|object| !object.content.entries().is_empty());
         }
+    }
+}
+
+/// Says of objects what was not done to them.
+fn tell(objects: &mut [Object<'_>], done: Result<(), String>) {
+    if let Err(why) = done {
+        objects.iter_mut().for_each(|object| object.problems.push(why.clone()));
     }
 }
 

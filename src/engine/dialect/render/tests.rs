@@ -619,6 +619,40 @@ fn kustomizations_that_include_each_other_end() {
             ("d.yaml", &marked("ns:app")),
             ("x.yaml", &(flux("x", ".", "") + &flux("y", "./", ""))),
         ],
-        &["d.yaml: a/p.yaml 1.5.0 []"],
+        // kustomize refuses a component of itself.
+        &["d.yaml: a/p.yaml 1.5.0 []", "! patch-failed a/p.yaml", "! patch-failed a/p.yaml"],
     );
+}
+
+/// Followed one by one, these would not end, or only with the stack.
+#[test]
+fn kustomizations_without_end_are_not_followed() {
+    let all = (0..10).map(|number| format!("../{number}")).collect::<Vec<_>>().join(", ");
+    let next = |number: usize| number + 1;
+    type Text<'t> = &'t dyn Fn(usize) -> String;
+    let cases: [(&str, usize, Text<'_>, &str); 3] = [
+        ("each includes all", 10, &|_| format!("components: [{all}]"), "0/kustomization.yaml is a component of itself"),
+        (
+            "doubling",
+            40,
+            &|n| format!("resources: [../p.yaml, ../{0}, ../{0}]", next(n)),
+            "kustomizations include each",
+        ),
+        ("deep", 9_000, &|n| format!("resources: [../{}]", next(n)), "kustomization.yaml is included more than 64"),
+    ];
+    for (what, count, text, expected) in cases {
+        let last = |number| if next(number) == count || number == 0 { "\nresources: [../p.yaml]" } else { "" };
+        let of = |number| match text(number) {
+            text if text.contains("resources") && next(number) < count => kustomization(&text),
+            text => kustomization(&format!("{}{}", text.replace("resources", "# "), last(number))),
+        };
+        let mut files: Vec<(String, String)> =
+            (0..count).map(|number| (format!("{number}/kustomization.yaml"), of(number))).collect();
+        files.push(("p.yaml".into(), policy(NS, "1.x")));
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        let problems = bind_alone(&repository(&files)).problems;
+        let told = |told: &str| problems.iter().any(|problem| problem.message.contains(told));
+        assert!(told(expected), "{what}: {problems:?}");
+        assert!(problems.iter().all(|problem| problem.code == "patch-failed"), "{what}: {problems:?}");
+    }
 }

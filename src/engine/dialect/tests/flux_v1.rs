@@ -113,3 +113,22 @@ fn assignment(text: &str) -> Assignment {
     };
     Assignment { on, image: Reference::parse(image).unwrap() }
 }
+
+/// Where each was looked for among all others, this would take minutes.
+#[test]
+fn annotations_cost_what_they_are() {
+    const COUNT: usize = 30_000;
+    let annotations: String = (0..COUNT)
+        .map(|n| format!("    fluxcd.io/tag.c{n}: glob:1\n    flux.weave.works/tag.c{n}: glob:{}\n", n % 3))
+        .collect();
+    let named: String = (0..COUNT)
+        .map(|n| format!("    repository.fluxcd.io/d{n}: v{n}.a\n    tag.fluxcd.io/d{n}: v{n}.b\n"))
+        .collect();
+    let values: String = (0..COUNT).map(|n| format!("    v{n}: {{a: r.io/d, b: '1'}}\n")).collect();
+    let text = format!(
+        "kind: HelmRelease\nmetadata:\n  name: a\n  annotations:\n    fluxcd.io/automated: 'true'\n{annotations}{named}spec:\n  values:\n{values}"
+    );
+    let bindings = repo(&[("a.yaml", &text)]).bindings();
+    let differ = bindings.problems.iter().filter(|problem| problem.code == "flux1-annotations-differ").count();
+    assert_eq!((bindings.policies.len(), differ), (COUNT, COUNT / 3 * 2));
+}

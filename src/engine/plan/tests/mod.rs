@@ -1,6 +1,8 @@
 mod assign;
 mod attribution;
+mod clusters;
 mod explain;
+mod patched;
 mod promotion;
 mod properties;
 mod pull;

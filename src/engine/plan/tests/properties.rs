@@ -1,8 +1,10 @@
 //! What holds for every repository, whichever dialects it mixes.
 
 use super::{
+    clusters::{cluster, policies},
+    patched::generated,
     shapes,
-    update::{DIGEST, POLICY, now},
+    update::{DIGEST, now},
 };
 use crate::engine::{
     config::{Config, Downgrade, parse},
@@ -26,15 +28,13 @@ const JSON: &str = "apps/dev/j.json";
 const FILES: &[&str] =
     &["apps/dev/a.yaml", "apps/dev/b.yaml", "apps/dev/kustomization.yaml", "apps/prod/a.yaml", "c.yaml"];
 /// The only files that may be made, or grow.
-const PATCH: &str = "flux-patch.yaml";
+pub(super) const PATCH: &str = "flux-patch.yaml";
 /// Stands on both sides of each value while a file is made: what an update may change, told by who made it.
 pub(super) const VALUE: char = '\u{e000}';
 /// The same, of a value that neither marker nor annotation asks for: only a policy of butler.yaml may change it.
 pub(super) const UNASKED: char = '\u{e001}';
 const NATIVE: &str = "version: 1\nenvironments: {dev: {path: apps/dev}, prod: {path: apps/prod}}\nimages:\n- image: \
                       example.com/app\n  environments: [dev]\n  policy: ";
-const AUTOMATION: &str = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {name: flux, \
-                          namespace: ns}\nspec: {suspend: SUSPEND, update: {path: PATH}}\n";
 const LILLY: &str = "283234040926.dkr.ecr.us-east-2.amazonaws.com/app";
 
 #[derive(Clone, Debug)]
@@ -98,7 +98,7 @@ fn lines() -> impl Strategy<Value = String> {
 
 /// A workload with annotations of Flux v1, of the app.lilly.com style, or none. `marked`: how often a marker wants the
 /// same value as an annotation.
-fn workload(marked: f64) -> impl Strategy<Value = String> {
+pub(super) fn workload(marked: f64) -> impl Strategy<Value = String> {
     let annotations = prop::sample::select(&[
         "{fluxcd.io/automated: 'true'}",
         "{fluxcd.io/automated: 'true', fluxcd.io/tag.c: 'semver:~1'}",
@@ -128,45 +128,6 @@ fn workload(marked: f64) -> impl Strategy<Value = String> {
              spec:\n  template:\n    spec:\n      containers:\n      - name: c\n        image: \
              {quote}{edge}{image}:{value}{edge}{quote}{marker}\n"
         )
-    })
-}
-
-/// What is in the folder of a generator: its values go to the patch file.
-fn generated() -> impl Strategy<Value = Vec<(String, String)>> {
-    let patch = proptest::option::of(prop::sample::select(&["kind: ConfigMap\n", "kind: ConfigMap\r\ndata: {}"]));
-    (prop::sample::select(&["apps/dev/gen", "apps/prod/gen"]), workload(0.0), patch).prop_map(|(folder, workload, patch)| {
-        let generator =
-            "version: 1\npatchUpdated:\n  generators:\n  - command: kustomize build .\n  patchFile: flux-patch.yaml\n";
-        let mut files = vec![
-            (format!("{folder}/.flux.yaml"), generator.to_owned()),
-            (format!("{folder}/kustomization.yaml"), "resources: [deployment.yaml]\n".to_owned()),
-            (format!("{folder}/deployment.yaml"), workload),
-        ];
-        files.extend(patch.map(|patch| (format!("{folder}/{PATCH}"), patch.to_owned())));
-        files
-    })
-}
-
-fn policies() -> impl Strategy<Value = Vec<(&'static str, String)>> {
-    let order = prop::sample::select(&[
-        "semver: {range: 1.x}",
-        "semver: {range: '*'}",
-        "alphabetical: {order: asc}",
-        "alphabetical: {order: desc}",
-        "numerical: {order: asc}",
-    ]);
-    let reflection = prop_oneof![Just("Never"), Just("IfNotPresent"), Just("Always")];
-    let automation = (any::<bool>(), prop::sample::select(&["./apps", "./apps/dev", "./other", "."]));
-    (order, reflection, proptest::option::of(automation)).prop_map(|(order, reflection, automation)| {
-        let policy = POLICY
-            .replace("  policy:", &format!("  digestReflectionPolicy: {reflection}\n  policy:"))
-            .replace("semver: {range: 1.x}", order);
-        let mut files = vec![("flux/policy.yaml", policy)];
-        files.extend(automation.map(|(suspended, path)| {
-            let text = AUTOMATION.replace("SUSPEND", &suspended.to_string()).replace("PATH", path);
-            ("flux/automation.yaml", text)
-        }));
-        files
     })
 }
 
@@ -219,13 +180,11 @@ fn repository() -> impl Strategy<Value = Made> {
     let files = prop::collection::vec((prop::sample::select(FILES), text), 0..5);
     let json = proptest::option::weighted(0.2, shapes::json().prop_map(|text| (JSON, text)));
     let files = (files, json).prop_map(|(files, json)| files.into_iter().chain(json).collect::<Vec<_>>());
-    let generated = proptest::option::weighted(0.4, generated());
-    (files, policies(), generated, config(), tags()).prop_map(|(drawn, policies, generated, config, tags)| {
-        // A native policy, as a marker, would write the base line that an annotation patches: each what it wants, one after
-        // the other.
-        let config = if generated.is_some() { Config::whole_repository() } else { config };
+    let generated = proptest::option::weighted(0.6, generated());
+    let flux = (policies(), prop_oneof![Just(Vec::new()), cluster()]);
+    (files, flux, generated, config(), tags()).prop_map(|(drawn, (policies, cluster), generated, config, tags)| {
         let unasked = if config.images.is_empty() { String::new() } else { VALUE.to_string() };
-        let all = drawn.into_iter().chain(policies).map(|(file, text)| (file.to_owned(), text));
+        let all = drawn.into_iter().chain(policies).chain(cluster).map(|(file, text)| (file.to_owned(), text));
         let mut made = Made { files: Files::default(), kept: BTreeMap::new(), config, tags };
         for (file, text) in all.chain(generated.into_iter().flatten()) {
             let text = text.replace(UNASKED, &unasked);
@@ -246,8 +205,8 @@ impl Made {
 
     fn planned_with(&self, snapshot: &Snapshot, bindings: &Bindings, facts: &mut Facts) -> UpdatePlan {
         let memory = Memory::new();
-        // Tags, digests, times.
-        for _ in 0..4 {
+        // Tags, digests, times, and those that count once a line has changed.
+        for _ in 0..5 {
             let planned = update(&UpdateInputs {
                 environment: Scope { name: "dev", contains: &|file| file.starts_with("apps/dev/"), automatic: true },
                 others: &[],
@@ -291,7 +250,9 @@ impl Made {
         let mut pattern = "^".to_owned();
         let mut value = "";
         for piece in &self.kept[file] {
-            write!(pattern, "{value}{}", regex::escape(piece)).unwrap();
+            // A patch file grows by whole lines.
+            let lines = if file.ends_with(PATCH) { "\n(?:[^\n]*\n)*" } else { "\n" };
+            write!(pattern, "{value}{}", regex::escape(piece).replace('\n', lines)).unwrap();
             // Quotes stay; a value without them may get them.
             value = match piece.ends_with(['"', '\'']) {
                 true => "[A-Za-z0-9._/:@+~-]*",
@@ -359,7 +320,11 @@ proptest! {
             }
         }
 
-        let again = made.planned(&after);
+        let mut again = made.planned(&after);
+        // Which image a line runs since a marker named it, a policy of butler.yaml learns from what stands there then.
+        if made.files.0.values().any(|text| text.contains(":name\"")) && !made.config.images.is_empty() {
+            again = made.planned(&after.after(&again.changes));
+        }
         prop_assert_eq!(&again.changes, &[], "idempotent: after {:?}", after);
         prop_assert!(again.current >= plan.current, "{} of {} lines are current", again.current, plan.current);
     }
@@ -416,7 +381,7 @@ enum Push {
 }
 
 fn push() -> impl Strategy<Value = Push> {
-    let some = (repository(), prop::collection::vec(any::<bool>(), 12)).prop_map(|(other, taken)| {
+    let some = (repository(), prop::collection::vec(any::<bool>(), 20)).prop_map(|(other, taken)| {
         let taken = other.files.0.into_iter().zip(taken).filter(|(_, taken)| *taken);
         Push::Files(taken.map(|(file, _)| file).collect())
     });
@@ -465,13 +430,18 @@ fn the_repositories_made_here_do_have_updates() {
                 ("helm values", format!("{:?}", change.line.path).contains("\"values\"")),
                 ("flow style", before.starts_with("  image:  '")),
                 ("anchor", before.contains(" &")),
+                (
+                    "grown patch",
+                    change.line.file.ends_with(PATCH) && change.edit.span.start > 0 && change.edit.old.is_empty(),
+                ),
+                ("patched value", change.line.file.ends_with(PATCH) && !change.edit.old.is_empty()),
                 ("byte order mark", text.starts_with('\u{feff}')),
             ] {
                 *found.entry(shape).or_default() += usize::from(there);
             }
             let dialect = match key {
                 _ if change.line.file.ends_with(PATCH) => "patch file",
-                "ns:app" => "marker",
+                "ns:app" | "ns:x-app" | "other:app" => "marker",
                 "ns:p" => "annotation",
                 _ if key.starts_with("butler.yaml:") => "native",
                 _ => "flux v1",
@@ -483,7 +453,10 @@ fn the_repositories_made_here_do_have_updates() {
     }
     let dialects = ["patch file", "marker", "annotation", "native", "flux v1"];
     let shapes = ["json", "kustomize images", "helm values", "flow style", "anchor", "byte order mark"];
-    for what in ["skipped", "conflict", "written by flux", "down"].iter().chain(&dialects).chain(&shapes) {
+    let patches = ["grown patch", "patched value"];
+    for what in
+        ["skipped", "conflict", "written by flux", "down"].iter().chain(&dialects).chain(&shapes).chain(&patches)
+    {
         assert!(found.get(what).is_some_and(|count| *count >= 3), "{what}: {found:?}");
     }
     assert!(Repository::parse(LILLY).is_ok());

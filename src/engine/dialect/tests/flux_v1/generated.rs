@@ -29,6 +29,7 @@ fn generated(files: &[(&str, &str)]) -> (Repo, Outcome) {
 #[test]
 fn updates_go_to_the_patch_file() {
     let other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: image}";
+    let plain = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec:\n  replicas: 2\n";
     let new = PATCH.replace("TAG", "master-2");
     #[rustfmt::skip]
     let cases = [
@@ -37,6 +38,7 @@ fn updates_go_to_the_patch_file() {
         ("edited, the annotation of the patch counts", Some(PATCH.replace("TAG", "master-0").replace("  namespace: ns\n", "  namespace: ns\n  annotations: {fluxcd.io/locked: \"true\"}\n")), String::new()),
         ("as it is", Some(new.clone()), new.clone()),
         ("grown", Some(other.to_owned()), format!("{other}\n{new}")),
+        ("grown, without a word of images", Some(plain.to_owned()), format!("{plain}{new}")),
         ("filled, empty", Some(String::new()), new.clone()),
         ("filled, with a comment", Some("# by robots".to_owned()), format!("# by robots\n{new}")),
         ("filled, with a separator", Some("---\n".to_owned()), format!("---\n{new}")),
@@ -70,6 +72,8 @@ fn patches_grow() {
         )
     };
     let (workload, chart) = (head("Deployment"), head("HelmRelease"));
+    let automated = deployment.replace("{name: d,", "{name: d, annotations: {fluxcd.io/automated: 'true'},");
+    let bare = workload.replace("  annotations:\n    fluxcd.io/automated: \"true\"\n", "");
     let pod = "spec:\n  template:\n    spec:\n";
     let item = |indent: &str, name: &str| format!("{indent}- image: r.io/app:master-2\n{indent}  name: {name}\n");
     let (none, init) = ("      ", format!("      initContainers:\n{}", item("      ", "i")));
@@ -86,6 +90,7 @@ fn patches_grow() {
         ("before another object", deployment, format!("{workload}{other}"), format!("{workload}{all}{other}")),
         ("behind a comment, without a line break", release, format!("{other}{chart}# end\n").replace("  namespace: ns\n# end\n", "  namespace: ns # end"), format!("{other}{chart}{whole}").replace("  namespace: ns\nspec", "  namespace: ns # end\nspec")),
         ("its own line breaks", release, chart.replace('\n', "\r\n"), format!("{chart}{whole}").replace('\n', "\r\n")),
+        ("another field of the spec, and no word of images", &automated, format!("{bare}spec:\n  replicas: 2\n"), format!("{bare}spec:\n  replicas: 2\n{}", &all["spec:\n".len()..])),
         ("another field of the spec", deployment, format!("{workload}spec:\n  replicas: 2 # two\n\n# end\n"), format!("{workload}spec:\n  replicas: 2 # two\n{}\n# end\n", &all["spec:\n".len()..])),
         ("one of its containers", deployment, format!("{workload}{pod}      containers:\n{}", item(none, "a")), format!("{workload}{pod}      containers:\n{}{}{init}", item(none, "a"), item(none, "b"))),
         ("containers further in", deployment, format!("{workload}{pod}      containers:\n{}", item("        ", "a")), format!("{workload}{pod}      containers:\n{}{}{init}", item("        ", "a"), item("        ", "b"))),
@@ -121,6 +126,17 @@ fn patches_grow() {
             outcome.files["dev/flux-patch.yaml"]
         );
     }
+}
+
+/// A patch file of another name is read where it speaks of images.
+#[test]
+fn what_is_not_read_is_not_written() {
+    let plain = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec:\n  replicas: 2\n";
+    let generator = GENERATED.replace("flux-patch.yaml", "mine.yaml");
+    let (repo, outcome) = generated(&[("dev/.flux.yaml", &generator), ("dev/mine.yaml", plain)]);
+    assert_eq!((outcome.codes(), outcome.files == repo.files), (vec!["patch-incomplete"], true));
+    let told = "dev/mine.yaml is not read, for it speaks of no image: call it flux-patch.yaml, or write the patch of";
+    assert!(outcome.skipped()[0].contains(told), "{:?}", outcome.skipped());
 }
 
 #[test]
@@ -462,6 +478,40 @@ fn one_flux_yaml_above_several_targets() {
         let expected = expected.into_iter().map(|(file, text)| (file.to_owned(), text)).collect();
         let problems: Vec<&str> = repo.bindings().problems.iter().map(|problem| problem.code).collect();
         assert_eq!((changed, problems), (expected, codes.to_vec()), "{what}");
+        let again = Repo { files: outcome.files, ..repo }.plan();
+        assert!(again.plan.changes.is_empty(), "{what}: planned again on its own output");
+    }
+}
+
+/// Another dialect may change what a patch file has not taken the place of yet: one plan writes both.
+#[test]
+fn markers_on_what_is_patched() {
+    let policy = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageRepository\nmetadata: {name: app, namespace: ns}\nspec: {image: r.io/app}\n---\napiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: {name: app, namespace: ns}\nspec:\n  imageRepositoryRef: {name: app}\n  filterTags: {pattern: '^master-(?P<n>[0-9])$', extract: $n}\n  policy: {numerical: {order: ORDER}}\n";
+    let marker = " # {\"$imagepolicy\": \"ns:app:tag\"}\n";
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, namespace: ns, annotations: {fluxcd.io/automated: 'true', fluxcd.io/tag.c: 'glob:master-*'}}\nspec: {template: {spec: {containers: [{name: c, image: 'r.io/app:x'}]}}}\n";
+    let images = |tag: &str| format!("resources: [../base]\nimages:\n- name: r.io/app\n  newTag: {tag}{marker}");
+    let release = |tag: &str| RELEASE.replace("tag: master-1\n", &format!("tag: {tag}{marker}"));
+    let (base, kustomization) = ("base/a.yaml", "dev/kustomization.yaml");
+    #[rustfmt::skip]
+    let cases = [
+        // The marker's order, what is there, and the files that change.
+        ("both want one value", "asc", vec![(base, release("master-1"))], vec![base, "dev/flux-patch.yaml"]),
+        ("it holds", "asc", vec![(base, release("master-2"))], vec![]),
+        ("the marker wants another", "desc", vec![(base, release("master-1"))], vec![base, "dev/flux-patch.yaml"]),
+        ("and takes away what holds", "desc", vec![(base, release("master-2"))], vec![base, "dev/flux-patch.yaml"]),
+        ("which a patch has", "desc", vec![(base, release("master-2")), ("dev/flux-patch.yaml", PATCH.replace("TAG", "master-2"))], vec![base]),
+        ("by images", "desc", vec![(base, deployment.into()), (kustomization, images("master-2"))], vec!["dev/flux-patch.yaml", kustomization]),
+    ];
+    for (what, order, files, expected) in cases {
+        let policy = policy.replace("ORDER", order);
+        let mut given: Vec<(&str, &str)> = files.iter().map(|(file, text)| (*file, text.as_str())).collect();
+        given.push(("flux/p.yaml", &policy));
+        let (repo, outcome) = generated(&given);
+        let mut changed = outcome.files.clone();
+        changed.retain(|file, text| repo.files.get(file) != Some(text));
+        assert_eq!(changed.keys().collect::<Vec<_>>(), expected, "{what}: {:?}", outcome.skipped());
+        let patched = outcome.files.get("dev/flux-patch.yaml").map_or("", String::as_str);
+        assert!(expected.is_empty() || patched.contains("master-2"), "{what}: {patched}");
         let again = Repo { files: outcome.files, ..repo }.plan();
         assert!(again.plan.changes.is_empty(), "{what}: planned again on its own output");
     }
