@@ -24,7 +24,7 @@ fn policies(kind: FileKind, written: &[u8], lines: &[usize]) -> Vec<String> {
         let Some(marker) = &line.marker else { continue };
         let chosen = policies.entry(format!("{}:{}", marker.namespace, marker.policy)).or_default();
         match marker.part {
-            Part::Name => chosen.name = Some(line.value.clone()),
+            Part::Name => chosen.name = Some(line.value.to_string()),
             Part::Tag => chosen.tag = Some(format!(":{}", line.value)),
             Part::Digest => chosen.digest = Some(format!("@{}", line.value)),
             Part::Reference => {

@@ -217,7 +217,7 @@ impl<'a> Object<'a> {
                     let Some(line) = snapshot.scans.get(other).and_then(|scan| scan.lines.get(*line)) else { continue };
                     match part {
                         Part::Tag => Reference::parse(image).map(|image| Reference {
-                            tag: Some(line.value.clone()),
+                            tag: Some(line.value.to_string()),
                             digest: None,
                             ..image
                         }),

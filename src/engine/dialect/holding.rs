@@ -215,7 +215,7 @@ fn same_line(a: &ImageLine, b: &ImageLine) -> bool {
     let ImageLine { document, path, position: _, span: _, value, style: _, part, image, marker, unparsed } = a;
     // A tag or digest alone names no image.
     let alone = image.is_none() && matches!(part, Part::Tag | Part::Digest);
-    let (text, other) = (image.as_ref().unwrap_or(value), b.image.as_ref().unwrap_or(&b.value));
+    let (text, other) = (image.as_deref().unwrap_or(value), b.image.as_deref().unwrap_or(&b.value));
     (document, path, part, marker, unparsed) == (&b.document, &b.path, &b.part, &b.marker, &b.unparsed)
         && image.is_some() == b.image.is_some()
         && (alone || same_image(Some(text), Some(other)))

@@ -189,8 +189,8 @@ impl Found {
             }
         }
         self.containers.push(Container {
-            name: name.to_owned(),
-            image,
+            name: name.into(),
+            image: image.map(Into::into),
             registry,
             repository: fields.repository.and_then(content_start),
             tag: tag.and_then(content_start),
@@ -293,7 +293,7 @@ fn registry(fields: &Fields<'_, '_>, path: &[&str], index: &LineIndex) -> Option
         path: FieldPath(keys.map(|key| Step::Key(key.into())).collect()),
         position: index.position(span.start),
         span,
-        value: value.to_owned(),
+        value: value.into(),
         style,
         part: Part::Name,
         image: None,

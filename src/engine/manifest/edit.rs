@@ -46,7 +46,7 @@ impl ImageLine {
                 }
             }
         };
-        Some(Edit { blob: blob.clone(), span: self.span.clone(), old: self.value.clone(), new })
+        Some(Edit { blob: blob.clone(), span: self.span.clone(), old: self.value.to_string(), new })
     }
 }
 

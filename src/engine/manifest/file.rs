@@ -248,7 +248,7 @@ mod tests {
             ];
             holds.into_iter().filter(|(_, holds)| *holds).map(|(what, _)| what.to_owned()).collect::<Vec<_>>()
         };
-        let lines = scan.lines.iter().map(|line| line.value.clone());
+        let lines = scan.lines.iter().map(|line| line.value.to_string());
         // That a file is no YAML matters where something was to be read.
         let findings = scan.findings.iter().map(|finding| finding.code.clone()).filter(|code| code != "unparsed-file");
         scan.documents.iter().flat_map(of).chain(lines).chain(findings).collect()

@@ -80,7 +80,7 @@ pub struct ImageLine {
     /// The content's bytes, without quotes; equal to the value (a quoted value with escapes is no image line). Empty
     /// and just behind the colon where there is a marker but no value yet (`tag: # {…}`).
     pub span: Range<usize>,
-    pub value: String,
+    pub value: SmolStr,
     pub style: ScalarStyle,
     /// What the value holds, by the field it stands in (`image`, `newTag`, …); with a marker, by the marker.
     pub part: Part,

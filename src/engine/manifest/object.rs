@@ -55,9 +55,9 @@ pub struct Document {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
     /// A container's name; of values `chart-image`, a key of the values, or what an annotation calls it.
-    pub name: String,
+    pub name: SmolStr,
     /// The whole reference as written; `None` where a patch of a release has the tag alone.
-    pub image: Option<String>,
+    pub image: Option<SmolStr>,
     /// A registry in a key of its own. Not among the file's lines: it changes with the image's name only.
     pub registry: Option<Box<ImageLine>>,
     pub repository: Option<usize>,

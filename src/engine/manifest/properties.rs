@@ -322,7 +322,7 @@ proptest! {
                 false => !new.contains(['\'', '"', '\\']),
             };
             if line.marker.is_some() && kept {
-                prop_assert!(found.contains(&(id.clone(), new.clone())), "{id:?} {new:?} not in {found:?}");
+                prop_assert!(found.contains(&(id.clone(), new.as_str().into())), "{id:?} {new:?} not in {found:?}");
             }
         }
 

@@ -562,10 +562,23 @@ impl<'s, 'a> Walk<'s, 'a> {
         drop_duplicates(&mut scan, &self.repeated);
         count_occurrences(&mut scan.documents);
         scan.findings.sort_by_key(|finding| finding.position);
+        share_images(&mut scan);
         // It is kept as long as the file is there.
         scan.documents.shrink_to_fit();
         scan.lines.shrink_to_fit();
         scan.findings.shrink_to_fit();
         scan
+    }
+}
+
+/// Containers whose image stands on a line hold the line's value, and no copy.
+fn share_images(scan: &mut Scan) {
+    let lines = &scan.lines;
+    for container in scan.documents.iter_mut().flat_map(|document| &mut document.containers) {
+        let Some(start) = container.repository else { continue };
+        let line = lines.binary_search_by_key(&start, |line| line.span.start).ok().and_then(|at| lines.get(at));
+        if let Some(line) = line.filter(|line| container.image.as_ref() == Some(&line.value)) {
+            container.image = Some(line.value.clone());
+        }
     }
 }

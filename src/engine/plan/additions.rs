@@ -44,7 +44,7 @@ pub(super) fn with_tag_of(line: &ImageLine, value: &str) -> Option<ImageLine> {
     let held = tag_in(&line.value).len();
     let name =
         line.value.get(..line.value.len() - held).filter(|_| !line.value.contains('@') && !value.contains('@'))?;
-    Some(ImageLine { value: format!("{name}{}", tag_in(value)), ..line.clone() })
+    Some(ImageLine { value: [name, tag_in(value)].concat().into(), ..line.clone() })
 }
 
 /// The tag of a line's value: it is one, or has one.
@@ -72,7 +72,7 @@ pub(super) fn addition(snapshot: &Snapshot, field: &MissingField, value: String)
         position: field.position(),
         edit: Edit { blob: snapshot.blob(&field.file).into(), span: at..at, old: String::new(), new: String::new() },
         line,
-        old: field.patched.value.clone(),
+        old: field.patched.value.to_string(),
         new: value,
         policy: None,
         image: None,

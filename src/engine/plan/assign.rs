@@ -229,7 +229,7 @@ fn entangled(assignments: &[Assignment], assignment: &Assignment, scan: &Scan, l
     let own = container.as_ref()?;
     let as_well = |other: &Container| {
         let AssignmentTarget::Object { namespace, kind, name, .. } = assignment.on.clone() else { return false };
-        let on = AssignmentTarget::Object { namespace, kind, name, container: Some(other.name.clone()) };
+        let on = AssignmentTarget::Object { namespace, kind, name, container: Some(other.name.to_string()) };
         assignments.iter().any(|given| given.on == on && given.image == assignment.image)
     };
     let other = on_line.find(|other| other.name != *own && !as_well(other))?;

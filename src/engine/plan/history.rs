@@ -105,7 +105,7 @@ fn written(write: &OwnWrite, line: &LineId) -> Option<String> {
         scan.lines
             .iter()
             .find(|candidate| scan.line_id(&line.file, candidate) == *line)
-            .map(|found| found.value.clone())
+            .map(|found| found.value.to_string())
     };
     let after = value(&write.after)?;
     (value(&write.before).as_ref() != Some(&after)).then_some(after)

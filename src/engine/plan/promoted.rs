@@ -77,7 +77,7 @@ impl<'a> Sources<'a> {
         let source = self.0.entry(&from.name).or_insert_with(read);
         match to.relative(file).and_then(|relative| source.corresponding(&relative, scan, line)) {
             Some((file, line)) => {
-                Held::Line { file: file.to_owned(), position: line.position.into(), value: line.value.clone() }
+                Held::Line { file: file.to_owned(), position: line.position.into(), value: line.value.to_string() }
             }
             None => Held::Nothing,
         }

@@ -246,8 +246,8 @@ fn version_of(line: &ImageLine) -> Option<Version> {
             let reference = Reference::parse(&line.value).ok()?;
             (reference.tag, reference.digest)
         }
-        Part::Tag => (Some(line.value.clone()), None),
-        Part::Digest => (None, Some(line.value.clone())),
+        Part::Tag => (Some(line.value.to_string()), None),
+        Part::Digest => (None, Some(line.value.to_string())),
         Part::Name => return None,
     };
     let reference = match line.part {

@@ -100,7 +100,7 @@ pub fn versions<'a>(files: impl IntoIterator<Item = (&'a str, &'a Scan)>) -> BTr
 /// The tag that a line says, or its digest where it has no tag.
 fn version_of(line: &ImageLine) -> Option<String> {
     match line.part {
-        Part::Tag => Some(line.value.clone()).filter(|tag| !tag.is_empty()),
+        Part::Tag => Some(line.value.to_string()).filter(|tag| !tag.is_empty()),
         Part::Reference => {
             let reference = Reference::parse(&line.value).ok()?;
             reference.tag.or(reference.digest)

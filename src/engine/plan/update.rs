@@ -339,7 +339,7 @@ fn kept(choices: &Choices<'_>, added: &Addition) -> Result<Option<Wanted>, Stays
     Ok(selected.map(|Selected { chosen, .. }| Wanted {
         policy: tags.clone(),
         chosen,
-        value: line.value.clone(),
+        value: line.value.to_string(),
         step: Step::Up,
     }))
 }

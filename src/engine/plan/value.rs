@@ -43,7 +43,7 @@ pub fn value_for<'i>(line: &ImageLine, part: Part, image: &'i Reference) -> Opti
         Part::Digest => image.digest.clone(),
         Part::Name => {
             let same = split || Repository::parse(&line.value).is_ok_and(|current| current == image.repository);
-            Some(if same { line.value.clone() } else { image.name.clone() })
+            Some(if same { line.value.to_string() } else { image.name.clone() })
         }
         Part::Reference => {
             let written =
@@ -91,7 +91,7 @@ pub(super) fn change(entry: &Entry, file: &str, scan: &Scan, line: &ImageLine, v
         line: id,
         position: line.position,
         edit,
-        old: line.value.clone(),
+        old: line.value.to_string(),
         new: value,
         policy: None,
         image: None,

@@ -55,7 +55,11 @@ impl<'a> Built<'a> {
             namespace: object.namespace.to_string(),
             name: object.name.to_string(),
             annotations,
-            images: document.containers.iter().map(|container| container.image.clone()).collect(),
+            images: document
+                .containers
+                .iter()
+                .map(|container| container.image.as_ref().map(ToString::to_string))
+                .collect(),
             sources: BTreeSet::from([file]),
             unclear: None,
         })

@@ -201,10 +201,10 @@ fn running(line: &ImageLine, part: Part, image: &str) -> ImageLine {
     match part {
         Part::Tag => {
             if let Some(tag) = Reference::parse(image).ok().and_then(|image| image.tag) {
-                line.value = tag;
+                line.value = tag.into();
             }
         }
-        _ => image.clone_into(&mut line.value),
+        _ => line.value = image.into(),
     }
     line
 }

@@ -295,7 +295,7 @@ impl<'i, 'a> Told<'i, 'a> {
                     differs: change.shadowed.as_ref().and_then(|shadowed| shadowed.differs()).map(str::to_owned),
                 },
                 (None, Some(skip)) => OutcomeResult::Stays { code: skip.code.to_string(), why: skip.reason.clone() },
-                (None, None) => OutcomeResult::Current { value: line.value.clone() },
+                (None, None) => OutcomeResult::Current { value: line.value.to_string() },
             };
             self.steps.push(outcome(Some(plan.environment.clone()).filter(|name| !name.is_empty()), result));
         }
@@ -314,7 +314,7 @@ fn line_step(file: &str, scan: &Scan, line: &ImageLine) -> ExplainStep {
     ExplainStep::Line {
         file: file.to_owned(),
         position: line.position.into(),
-        value: line.value.clone(),
+        value: line.value.to_string(),
         part: line.part,
         object: object.map(|object| object.to_string()),
         path: line.path.to_string(),
