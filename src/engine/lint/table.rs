@@ -47,6 +47,12 @@ pub const LINTS: &[Lint] = &[
         summary: "the policy wants a lower version than stands there",
     },
     Lint { code: "duplicate-key", severity: Error, fixable: false, summary: "a field is there twice" },
+    Lint {
+        code: "environment-path-missing",
+        severity: Warning,
+        fixable: false,
+        summary: "butler.yaml gives an environment a path at which nothing is",
+    },
     Lint { code: "file-too-large", severity: Warning, fixable: false, summary: "the file is larger than any manifest" },
     Lint {
         code: "flux-object-invalid",
