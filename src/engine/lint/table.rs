@@ -209,6 +209,12 @@ pub const LINTS: &[Lint] = &[
         summary: "the given image lacks the part that the line holds",
     },
     Lint { code: "no-version", severity: Notice, fixable: false, summary: "the source has no version to promote" },
+    Lint {
+        code: "not-given",
+        severity: Notice,
+        fixable: false,
+        summary: "tags were given by hand, and none of this image",
+    },
     Lint { code: "not-selected", severity: Notice, fixable: false, summary: "no automation selects this policy" },
     Lint { code: "not-utf8", severity: Warning, fixable: false, summary: "the file is no UTF-8 text" },
     Lint { code: "outside-update-path", severity: Warning, fixable: false, summary: "no automation covers this file" },

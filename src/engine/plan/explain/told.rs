@@ -181,12 +181,12 @@ impl<'i, 'a> Told<'i, 'a> {
         };
         let (image, named) = (policy.image.clone(), repository.to_string());
         self.steps.push(ExplainStep::Repository { image, repository: named });
-        match self.inputs.facts.tags.get(repository) {
+        match self.inputs.facts.tags.get(repository).map(Fact::told) {
             None => {
                 self.needs.insert(Need::Tags(repository.clone()));
             }
-            Some(Fact::Unavailable { why, .. }) => self.steps.push(ExplainStep::NoTags { why: why.clone() }),
-            Some(Fact::Known { value, .. }) => {
+            Some(Err((_, why))) => self.steps.push(ExplainStep::NoTags { why: why.to_owned() }),
+            Some(Ok(value)) => {
                 let account = |current: Option<&str>| match tags.by_time() {
                     false => Ok(tags.account(value, current)),
                     true => with_times(self.inputs.facts, repository, tags, value, current)
