@@ -15,6 +15,12 @@ pub const LINTS: &[Lint] = &[
         summary: "an annotation holds no JSON of the documented form",
     },
     Lint {
+        code: "annotation-unknown",
+        severity: Notice,
+        fixable: false,
+        summary: "an annotation that looks like Flux v1's or butler's and is none",
+    },
+    Lint {
         code: "circuit-breaker",
         severity: Error,
         fixable: false,
