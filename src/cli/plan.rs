@@ -29,7 +29,7 @@ use std::{
 const ROUNDS: usize = 8;
 
 #[derive(clap::Args)]
-#[command(after_help = registries::ASKED)]
+#[command(after_help = format!("{}\n\n{}", output::NAMES, registries::ASKED))]
 pub struct PlanArgs {
     /// The folder or file to look at
     #[arg(value_name = "PATH", default_value = ".")]
@@ -56,8 +56,9 @@ pub fn run(args: PlanArgs) -> Result<ExitCode, Failure> {
     if args.write {
         tree.write(&files)?;
     }
+    let prefix = tree.prefix();
     let UpdatePlan { changes, skipped, agree, .. } = &plan;
-    let shown = Shown { changes, skipped, agree: *agree, written: args.write, ..Shown::default() };
+    let shown = Shown { changes, skipped, agree: *agree, written: args.write, prefix: &prefix, ..Shown::default() };
     output::plan(args.output, &shown, &files);
     note_nothing_followed(&tree, &bindings);
     // Elsewhere may stand who else writes a line, or renders it.

@@ -15,6 +15,7 @@ use crate::engine::{
 use std::{path::PathBuf, process::ExitCode};
 
 #[derive(clap::Args)]
+#[command(after_help = output::NAMES)]
 #[command(override_usage = "butler set [OPTIONS] [PATH] --policy <…>|--image <…>|--object <…>")]
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
 pub struct SetArgs {
@@ -90,6 +91,7 @@ pub fn run(args: &SetArgs) -> Result<ExitCode, Failure> {
             missed: &missed,
             current: Some(current),
             written: args.write,
+            prefix: &tree.prefix(),
             ..Shown::default()
         },
         &files,
