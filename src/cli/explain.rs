@@ -11,7 +11,7 @@ use super::{
 use crate::cli::output::say;
 use crate::engine::{
     config::UnparsedFiles,
-    dialect::bind,
+    dialect::{Bindings, bind},
     manifest::FileKind,
     memory::Memory,
     plan::{
@@ -28,11 +28,13 @@ use std::{
     process::ExitCode,
 };
 
+const FILES: &str = "Files are named from PATH, which may stand in front of FILE, as plan and lint print it.";
+
 /// Where the text of a row begins.
 const INDENT: usize = 12;
 
 #[derive(clap::Args)]
-#[command(allow_missing_positional = true, after_help = registries::ASKED)]
+#[command(allow_missing_positional = true, after_help = format!("{FILES}\n\n{}", registries::ASKED))]
 pub struct ExplainArgs {
     /// The folder or file to look at
     #[arg(value_name = "PATH", default_value = ".")]
@@ -58,7 +60,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let config = read_config(&tree)?;
     let bindings = bind(&tree.snapshot, &config);
     // What grep prints in front of a line ends in a colon.
-    let subject = below_path(&tree, args.subject.trim_end_matches(':'));
+    let subject = below_path(&tree, &bindings, args.subject.trim_end_matches(':'));
     let memory = Memory::new();
     let scopes = Scopes::of(&config);
     let environments: Vec<(Scope<'_>, Vec<Scope<'_>>, &str)> = updated(&config)
@@ -114,7 +116,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
 }
 
 /// The subject as it is called below PATH: completion writes PATH in front of a file's name.
-fn below_path(tree: &Worktree, subject: &str) -> String {
+fn below_path(tree: &Worktree, bindings: &Bindings, subject: &str) -> String {
     let (file, place) = file_and_place(subject);
     if tree.snapshot.entries.contains_key(file) {
         return subject.to_owned();
@@ -122,9 +124,15 @@ fn below_path(tree: &Worktree, subject: &str) -> String {
     // As Windows writes it, and what it shows is pasted.
     let slashes = file.replace('\\', "/");
     if slashes != file && FileKind::of(&slashes).is_some() {
-        return below_path(tree, &format!("{slashes}{place}"));
+        return below_path(tree, bindings, &format!("{slashes}{place}"));
     }
-    tree.without_path(file).map_or_else(|| subject.to_owned(), |file| format!("{file}{place}"))
+    // A patch file may be yet to come.
+    let is_there = |file: &String| {
+        tree.snapshot.entries.contains_key(file)
+            || bindings.additions.iter().any(|addition| addition.field.file == *file)
+    };
+    let below = tree.without_path(file).filter(is_there);
+    below.map_or_else(|| subject.to_owned(), |file| format!("{file}{place}"))
 }
 
 /// What a subject is that names a file or a folder and nothing to explain.

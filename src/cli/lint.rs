@@ -2,7 +2,7 @@
 
 use super::{
     Failure,
-    output::{self, BOLD, DIM, GREEN, RED, printable},
+    output::{self, BOLD, DIM, GREEN, RED, YELLOW, printable},
     plan::{note_nothing_followed, read_config},
     worktree::Worktree,
 };
@@ -14,16 +14,14 @@ use crate::engine::{
     manifest::{FileKind, Position, markers_elsewhere},
     snapshot::EntryKind,
 };
+use anstyle::Style;
 use serde::Serialize;
-use std::{
-    collections::BTreeMap,
-    path::{Component, Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, sync::Arc};
 
 /// What a workflow goes by.
-const EXIT: &str = "Exit code 1 where there are errors or warnings; notices alone leave it 0.";
+const EXIT: &str = "Exit code 1 where there are errors or warnings; notices alone leave it 0.\n\n\
+                    Each file is named as it is found from the current folder, PATH in front, in every format; from PATH \
+                    where that leads out of the current folder, and within sentences.";
 
 #[derive(clap::Args)]
 #[command(after_help = EXIT)]
@@ -57,7 +55,7 @@ struct Document<'a> {
 
 #[derive(Serialize)]
 struct Row<'a> {
-    file: &'a str,
+    file: String,
     line: usize,
     column: usize,
     code: &'a str,
@@ -98,17 +96,21 @@ pub fn run(args: &LintArgs) -> Result<ExitCode, Failure> {
         true => ExitCode::SUCCESS,
         false => ExitCode::from(1),
     };
+    let prefix = tree.prefix();
+    for row in &mut fixed {
+        row.file.insert_str(0, &prefix);
+    }
     match args.output {
-        LintFormat::Json => output::json(&Document { findings: found.iter().map(row).collect(), fixed }),
-        LintFormat::Text => text(&found, &fixed),
+        LintFormat::Json => {
+            output::json(&Document { findings: found.iter().map(|finding| row(&prefix, finding)).collect(), fixed });
+        }
+        LintFormat::Text => text(&prefix, &found, &fixed),
         LintFormat::Github => {
-            let folder = if args.path.is_file() { args.path.parent() } else { Some(args.path.as_path()) };
-            let folder = folder.unwrap_or(Path::new(""));
             for row in &fixed {
-                say!("{}", fixed_annotation(folder, row));
+                say!("{}", fixed_annotation(row));
             }
             for finding in &found {
-                say!("{}", annotation(folder, finding));
+                say!("{}", annotation(&prefix, finding));
             }
         }
     }
@@ -122,11 +124,11 @@ fn severity(finding: &Finding) -> Severity {
     Lint::of(&finding.code).map_or(Severity::Error, |lint| lint.severity)
 }
 
-fn row(finding: &Finding) -> Row<'_> {
+fn row<'a>(prefix: &str, finding: &'a Finding) -> Row<'a> {
     Row {
         severity: severity(finding),
         page: Lint::of(&finding.code).map(Lint::page).unwrap_or_default(),
-        file: &finding.file,
+        file: format!("{prefix}{}", finding.file),
         line: finding.position.line,
         column: finding.position.column,
         code: &finding.code,
@@ -134,7 +136,7 @@ fn row(finding: &Finding) -> Row<'_> {
     }
 }
 
-fn text(found: &[Finding], fixed: &[FixedRow]) {
+fn text(prefix: &str, found: &[Finding], fixed: &[FixedRow]) {
     for row in fixed {
         say!("{BOLD}{}:{}:{}{BOLD:#} {} fixed", printable(&row.file), row.line, row.column, row.code);
         for line in row.before.lines() {
@@ -145,48 +147,59 @@ fn text(found: &[Finding], fixed: &[FixedRow]) {
         }
     }
     for finding in found {
-        say!("{BOLD}{}:{}{BOLD:#} {}", printable(&finding.file), finding.position, finding.code);
+        let (severity, style) = (severity(finding), style(severity(finding)));
+        let place = format!("{}{}:{}", printable(prefix), printable(&finding.file), finding.position);
+        say!("{BOLD}{place}{BOLD:#} {style}{severity}{style:#} {}", finding.code);
         let message = output::wrapped(&finding.message, *output::STDOUT, 2, 2);
         say!("  {DIM}{message}{DIM:#}");
     }
     if !fixed.is_empty() {
         say!("{} fixed", fixed.len());
     }
-    let plural = if found.len() == 1 { "" } else { "s" };
-    say!("{} finding{plural}", found.len());
+    say!("{}", summary(found));
+}
+
+/// `3 findings: 1 error, 2 notices`
+fn summary(found: &[Finding]) -> String {
+    let counted = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let of = |wanted: Severity| {
+        let count = found.iter().filter(|finding| severity(finding) == wanted).count();
+        (count > 0).then(|| counted(count, &wanted.to_string()))
+    };
+    let all = counted(found.len(), "finding");
+    match [Severity::Error, Severity::Warning, Severity::Notice].into_iter().filter_map(of).collect::<Vec<_>>() {
+        kinds if kinds.is_empty() => all,
+        kinds => format!("{all}: {}", kinds.join(", ")),
+    }
+}
+
+fn style(severity: Severity) -> Style {
+    match severity {
+        Severity::Error => RED,
+        Severity::Warning => YELLOW,
+        Severity::Notice => DIM,
+    }
 }
 
 /// A finding as a workflow command, which GitHub shows on the line:
 /// <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>.
-fn annotation(folder: &Path, finding: &Finding) -> String {
-    let level = match severity(finding) {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        Severity::Notice => "notice",
-    };
-    command(level, folder, &finding.file, finding.position, &finding.code, &finding.message)
+fn annotation(prefix: &str, finding: &Finding) -> String {
+    let (level, file) = (severity(finding).to_string(), format!("{prefix}{}", finding.file));
+    command(&level, &file, finding.position, &finding.code, &finding.message)
 }
 
 /// What `--fix` changed, likewise. It stands where the finding stood: a fix above it may have moved the line.
-fn fixed_annotation(folder: &Path, row: &FixedRow) -> String {
+fn fixed_annotation(row: &FixedRow) -> String {
     let signed = |sign: char, text: &str| text.lines().map(|line| format!("{sign} {line}")).collect::<Vec<_>>();
     let message = [signed('-', &row.before), signed('+', &row.after)].concat().join("\n");
     let position = Position { line: row.line, column: row.column };
-    command("notice", folder, &row.file, position, &format!("{} fixed", row.code), &message)
+    command("notice", &row.file, position, &format!("{} fixed", row.code), &message)
 }
 
-fn command(level: &str, folder: &Path, file: &str, at: Position, title: &str, message: &str) -> String {
-    // A workflow runs at the root of its checkout, and annotations count from there.
-    let mut path = PathBuf::new();
-    path.extend(folder.components().filter(|part| *part != Component::CurDir));
-    let path = path.join(file);
+/// A workflow runs at the root of its checkout, and annotations count from there.
+fn command(level: &str, file: &str, at: Position, title: &str, message: &str) -> String {
     let Position { line, column } = at;
-    format!(
-        "::{level} file={},line={line},col={column},title={}::{}",
-        property(&path.to_string_lossy()),
-        property(title),
-        data(message)
-    )
+    format!("::{level} file={},line={line},col={column},title={}::{}", property(file), property(title), data(message))
 }
 
 /// What would end a command's text, escaped as GitHub's own toolkit does.
@@ -291,16 +304,16 @@ mod tests {
         };
         #[rustfmt::skip]
         let cases = [
-            (".", finding("a/b.yaml", "no-match", "x"), "::warning file=a/b.yaml,line=3,col=7,title=no-match::x"),
-            ("./apps/", finding("b.yaml", "sops", "x"), "::notice file=apps/b.yaml,line=3,col=7,title=sops::x"),
+            ("", finding("a/b.yaml", "no-match", "x"), "::warning file=a/b.yaml,line=3,col=7,title=no-match::x"),
+            ("apps/", finding("b.yaml", "sops", "x"), "::notice file=apps/b.yaml,line=3,col=7,title=sops::x"),
             ("", finding("a,b:c%.yaml", "policy-invalid", "50%: a,\r\n::error::b"),
                 "::error file=a%2Cb%3Ac%25.yaml,line=3,col=7,title=policy-invalid::50%25: a,%0D%0A::error::b"),
         ];
-        for (folder, finding, expected) in cases {
-            assert_eq!(annotation(Path::new(folder), &finding), expected);
+        for (prefix, finding, expected) in cases {
+            assert_eq!(annotation(prefix, &finding), expected);
         }
         let row = FixedRow {
-            file: "b.yaml".into(),
+            file: "apps/b.yaml".into(),
             line: 2,
             column: 9,
             code: "marker-trailing-text".into(),
@@ -308,7 +321,7 @@ mod tests {
             after: "# 50%\ntag: v1 # {}".into(),
         };
         assert_eq!(
-            fixed_annotation(Path::new("./apps"), &row),
+            fixed_annotation(&row),
             "::notice file=apps/b.yaml,line=2,col=9,title=marker-trailing-text fixed::- tag: v1 # {} 50%25%0A+ # \
              50%25%0A+ tag: v1 # {}"
         );

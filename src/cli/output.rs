@@ -8,7 +8,7 @@ use crate::engine::{
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fmt::{self, Display},
     io::{self, IsTerminal},
     sync::LazyLock,
@@ -20,7 +20,7 @@ pub const BOLD: Style = Style::new().bold();
 pub const DIM: Style = Style::new().dimmed();
 pub const RED: Style = AnsiColor::Red.on_default();
 pub const GREEN: Style = AnsiColor::Green.on_default();
-const YELLOW: Style = AnsiColor::Yellow.on_default();
+pub const YELLOW: Style = AnsiColor::Yellow.on_default();
 
 /// Columns of a line; `None` for one without end: in a pipe, where grep finds whole sentences. COLUMNS wins, as it does
 /// for `--help`.
@@ -65,6 +65,11 @@ pub enum Format {
     Json,
 }
 
+/// Said by the commands that name files.
+pub const NAMES: &str = "Each file is named as it is found from the current folder, PATH in front, in every format: \
+                         that is where `git apply` takes a diff. Where PATH leads out of the current folder files are \
+                         named from PATH, and a diff is applied there. Within sentences files are named from PATH.";
+
 /// What a plan is printed from.
 #[derive(Clone, Copy, Default)]
 pub struct Shown<'a> {
@@ -77,7 +82,12 @@ pub struct Shown<'a> {
     pub agree: usize,
     /// The files were changed.
     pub written: bool,
+    /// [`Worktree::prefix`].
+    pub prefix: &'a str,
 }
+
+/// Codes whose reasons are an image's, whichever line it is: what a registry answered is told once.
+const OF_THE_IMAGE: [&str; 2] = ["registry-unavailable", "not-given"];
 
 /// Whether `--write` writes a change: not what Flux still writes, nor a downgrade, which takes a person's word.
 pub fn is_written(change: &Change) -> bool {
@@ -102,7 +112,7 @@ struct Document<'a> {
 
 #[derive(Serialize)]
 struct ChangeRow<'a> {
-    file: &'a str,
+    file: String,
     line: usize,
     column: usize,
     old: &'a str,
@@ -126,7 +136,7 @@ struct ChangeRow<'a> {
 #[derive(Serialize)]
 struct SkipRow<'a> {
     /// Null where no line was found.
-    file: Option<&'a str>,
+    file: Option<String>,
     line: Option<usize>,
     code: &'a str,
     reason: &'a str,
@@ -212,15 +222,23 @@ pub(crate) use say;
 pub fn plan(format: PlanFormat, shown: &Shown<'_>, files: &BTreeMap<String, (Vec<u8>, Vec<u8>)>) {
     match format {
         PlanFormat::Json => json(&Document {
-            changes: shown.changes.iter().map(change_row).collect(),
-            skipped: shown.skipped.iter().map(skip_row).chain(shown.missed.iter().map(missed_row)).collect(),
+            changes: shown.changes.iter().map(|change| change_row(shown, change)).collect(),
+            skipped: shown
+                .skipped
+                .iter()
+                .map(|skip| skip_row(shown, skip))
+                .chain(shown.missed.iter().map(missed_row))
+                .collect(),
         }),
         PlanFormat::Diff => {
             // In a pipe it is for a program, byte for byte.
-            let diff = diff(files);
+            let diff = diff(shown, files);
             let diff = if std::io::stdout().is_terminal() { for_terminal(&diff) } else { diff };
             print(format_args!("{diff}"));
-            // A diff has no place for them, and an empty one does not speak for itself.
+            // A diff has no place for what follows, and an empty one does not speak for itself.
+            if files.is_empty() && shown.missed.is_empty() {
+                anstream::eprintln!("{}", note(&format!("no diff: {}", summary(shown))));
+            }
             for missed in shown.missed {
                 anstream::eprintln!("{}", warning(&format!("{}: {}", missed.argument, missed.reason)));
             }
@@ -237,9 +255,9 @@ pub fn json(document: &impl Serialize) {
     }
 }
 
-fn change_row(change: &Change) -> ChangeRow<'_> {
+fn change_row<'a>(shown: &Shown<'_>, change: &'a Change) -> ChangeRow<'a> {
     ChangeRow {
-        file: &change.line.file,
+        file: format!("{}{}", shown.prefix, change.line.file),
         line: change.position.line,
         column: change.position.column,
         old: &change.old,
@@ -255,9 +273,9 @@ fn change_row(change: &Change) -> ChangeRow<'_> {
     }
 }
 
-fn skip_row(skip: &Skip) -> SkipRow<'_> {
+fn skip_row<'a>(shown: &Shown<'_>, skip: &'a Skip) -> SkipRow<'a> {
     SkipRow {
-        file: Some(&skip.file),
+        file: Some(format!("{}{}", shown.prefix, skip.file)),
         line: Some(skip.position.line),
         code: &skip.code,
         reason: &skip.reason,
@@ -272,17 +290,18 @@ fn missed_row(missed: &Missed) -> SkipRow<'_> {
 }
 
 /// The unified diff of the files, as `git diff` would show it.
-fn diff(files: &BTreeMap<String, (Vec<u8>, Vec<u8>)>) -> String {
-    files.iter().map(|(file, (before, after))| unified(file, before, after)).collect()
+fn diff(shown: &Shown<'_>, files: &BTreeMap<String, (Vec<u8>, Vec<u8>)>) -> String {
+    let name = |file: &str| format!("{}{file}", shown.prefix);
+    files.iter().map(|(file, (before, after))| unified(&name(file), before, after)).collect()
 }
 
 /// A plan for people. All that comes from the repository goes through [`printable`].
 fn text(shown: &Shown<'_>, width: Option<usize>) -> String {
-    let Shown { changes, skipped, missed, .. } = *shown;
+    let Shown { changes, skipped, missed, prefix, .. } = *shown;
     let mut text = String::new();
     let heading = |file: &str, position: &dyn Display, policy: Option<&str>| {
         let policy = policy.map(|policy| format!(" {DIM}{}{DIM:#}", printable(policy))).unwrap_or_default();
-        format!("{BOLD}{}:{position}{BOLD:#}{policy}\n", printable(file))
+        format!("{BOLD}{}{}:{position}{BOLD:#}{policy}\n", printable(prefix), printable(file))
     };
     for change in changes {
         text += &heading(&change.line.file, &change.position, change.policy.as_deref());
@@ -309,9 +328,22 @@ fn text(shown: &Shown<'_>, width: Option<usize>) -> String {
     let why = |code: &str, reason: &str| {
         format!("  {YELLOW}{code}{YELLOW:#}: {}\n", wrapped(reason, width, code.len() + 4, 2))
     };
+    let mut of_images: HashMap<(&str, &str), Vec<&Skip>> = HashMap::new();
+    for skip in skipped.iter().filter(|skip| OF_THE_IMAGE.contains(&&*skip.code)) {
+        of_images.entry((&skip.code, &skip.reason)).or_default().push(skip);
+    }
     for skip in skipped {
-        text += &heading(&skip.file, &skip.position, skip.policy.as_deref());
-        text += &why(&skip.code, &skip.reason);
+        let lines = match OF_THE_IMAGE.contains(&&*skip.code) {
+            // With the first of them, all.
+            true => of_images.remove(&(&*skip.code, &*skip.reason)).unwrap_or_default(),
+            false => vec![skip],
+        };
+        for skip in &lines {
+            text += &heading(&skip.file, &skip.position, skip.policy.as_deref());
+        }
+        if !lines.is_empty() {
+            text += &why(&skip.code, &skip.reason);
+        }
     }
     for missed in missed {
         text += &format!("{BOLD}{}{BOLD:#}\n", printable(&missed.argument));
@@ -322,7 +354,7 @@ fn text(shown: &Shown<'_>, width: Option<usize>) -> String {
 
 /// `2 lines changed, 2 left to Flux (1 differs), 5 agree with Flux, 1 downgrade only shown, 0 lines skipped`
 fn summary(shown: &Shown<'_>) -> String {
-    let Shown { changes, skipped, missed, current, agree, written } = *shown;
+    let Shown { changes, skipped, missed, current, agree, written, .. } = *shown;
     let counted = |n: usize, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
     let ours = changes.iter().filter(|change| is_written(change)).count();
     let shadowed = || changes.iter().filter_map(|change| change.shadowed.as_ref());

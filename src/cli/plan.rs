@@ -11,6 +11,7 @@ use crate::{
     engine::{
         config::{self, Config, Environment},
         dialect::{Bindings, bind},
+        image::Repository,
         memory::Memory,
         plan::{Change, Fact, Facts, Need, Planned, Scopes, UpdateInputs, UpdatePlan, is_updated, update},
     },
@@ -28,7 +29,7 @@ use std::{
 const ROUNDS: usize = 8;
 
 #[derive(clap::Args)]
-#[command(after_help = registries::ASKED)]
+#[command(after_help = format!("{}\n\n{}", output::NAMES, registries::ASKED))]
 pub struct PlanArgs {
     /// The folder or file to look at
     #[arg(value_name = "PATH", default_value = ".")]
@@ -55,8 +56,9 @@ pub fn run(args: PlanArgs) -> Result<ExitCode, Failure> {
     if args.write {
         tree.write(&files)?;
     }
+    let prefix = tree.prefix();
     let UpdatePlan { changes, skipped, agree, .. } = &plan;
-    let shown = Shown { changes, skipped, agree: *agree, written: args.write, ..Shown::default() };
+    let shown = Shown { changes, skipped, agree: *agree, written: args.write, prefix: &prefix, ..Shown::default() };
     output::plan(args.output, &shown, &files);
     note_nothing_followed(&tree, &bindings);
     // Elsewhere may stand who else writes a line, or renders it.
@@ -208,21 +210,41 @@ fn plan_once(
     (all, needs)
 }
 
+/// How many images a sentence names.
+const NAMED: usize = 3;
+
+/// What was given instead of an image's tags.
+fn no_tags_of(repository: &Repository, given: &GivenTags) -> String {
+    let images: Vec<String> = given.keys().take(NAMED).map(ToString::to_string).collect();
+    let more = match given.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let images =
+        if images.is_empty() { "of no image".to_owned() } else { format!("of {}{more} only", images.join(", ")) };
+    format!(
+        "no tags of {repository} were given: tags were given {images}, and no registry is asked then; add --tag \
+         {repository}:TAG"
+    )
+}
+
 /// Answers from the tags given by hand: they are everything that there is.
 fn answer(needs: &BTreeSet<Need>, given: &GivenTags, facts: &mut Facts, now: Timestamp) {
-    let missing = |what: String| format!("{what} is not among the given tags");
     for need in needs {
         match need {
             Need::Tags(repository) => {
                 let fact = match given.get(repository) {
                     Some(tags) => Fact::Known { value: Arc::new(tags.clone()), as_of: now },
-                    None => Fact::Unavailable { why: missing(repository.to_string()), retry_at: None },
+                    None => Fact::NotGiven { why: no_tags_of(repository, given) },
                 };
                 facts.tags.insert(repository.clone(), fact);
             }
             Need::Digest { repository, tag } => {
-                let why = missing(format!("the digest of {repository}:{tag}"));
-                facts.digests.insert((repository.clone(), tag.clone()), Fact::Unavailable { why, retry_at: None });
+                let why = format!(
+                    "the digest of {repository}:{tag} was not given, and no registry is asked where tags are given: give \
+                     it as --tag {repository}:{tag}@sha256:…"
+                );
+                facts.digests.insert((repository.clone(), tag.clone()), Fact::NotGiven { why });
             }
             Need::Times { repository, tags } => {
                 // Times that are given stand with the tags: the others have none.
@@ -231,11 +253,11 @@ fn answer(needs: &BTreeSet<Need>, given: &GivenTags, facts: &mut Facts, now: Tim
             }
             Need::OwnWrites { branch, file } => {
                 let why = "there is no history to read".to_owned();
-                facts.own_writes.insert((branch.clone(), file.clone()), Fact::Unavailable { why, retry_at: None });
+                facts.own_writes.insert((branch.clone(), file.clone()), Fact::NotGiven { why });
             }
             Need::FluxV1 { branch } => {
                 let why = "there is no history to read".to_owned();
-                facts.flux_v1.insert(branch.clone(), Fact::Unavailable { why, retry_at: None });
+                facts.flux_v1.insert(branch.clone(), Fact::NotGiven { why });
             }
         }
     }

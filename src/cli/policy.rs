@@ -6,17 +6,12 @@ use crate::engine::{
     policy::{Direction, Order, PolicyError, Selection, TagPolicy},
 };
 use anstyle::{AnsiColor, Style};
-use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
-use std::{
-    fmt,
-    io::{Read, Write},
-    process::ExitCode,
-};
+use std::{fmt, io::Write, process::ExitCode};
 
 const SELECTED: Style = AnsiColor::Green.on_default().bold();
 const NOTHING: Style = AnsiColor::Yellow.on_default();
@@ -132,21 +127,11 @@ impl PolicyArgs {
             return Ok((tags, reference.tag));
         }
         let file = self.tags.as_deref().unwrap_or("-");
-        let (name, bytes) = read(file).map_err(Unreadable::Failed)?;
+        let (name, bytes) = super::tags::read(file).map_err(Unreadable::Failed)?;
         let tags: Vec<Listed> = serde_json::from_slice(&bytes)
             .map_err(|error| Unreadable::Malformed(super::tags::misread(name, EXPECTED, &error)))?;
         Ok((tags.into_iter().map(|listed| listed.0).collect(), None))
     }
-}
-
-fn read(file: &str) -> anyhow::Result<(&str, Vec<u8>)> {
-    if file == "-" {
-        let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes).context("cannot read tags from standard input")?;
-        return Ok(("<stdin>", bytes));
-    }
-    let bytes = std::fs::read(file).with_context(|| format!("cannot read tags from {file}"))?;
-    Ok((file, bytes))
 }
 
 /// A tag in a list: its name, or an object.

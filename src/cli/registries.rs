@@ -17,7 +17,9 @@ pub const ASKED: &str = "Registries are asked without credentials: public ones o
                          over plain HTTP, as docker does; others with a private address only where butler.yaml names \
                          them under `registries`.\n\n\
                          A registry that does not answer fails nothing: the lines of its images are skipped as \
-                         `registry-unavailable`, stderr says at the end what was not asked, and the exit code is 0.\n\n\
+                         `registry-unavailable`, stderr says at the end what was not asked, and the exit code is 0. \
+                         Where tags are given by hand no registry is asked at all: the lines of other images are skipped \
+                         as `not-given`.\n\n\
                          Neither butler's memory nor the branch's history is read: what people declined or hold, and \
                          lines that changed too often, only the server leaves out (`declined`, `held`, \
                          `circuit-breaker`).";

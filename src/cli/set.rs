@@ -10,11 +10,12 @@ use crate::engine::{
     config::UnparsedFiles,
     image::Reference,
     manifest::ObjectId,
-    plan::{Assigned, Assignment, AssignmentTarget, assign, unmet},
+    plan::{AssignRules, Assigned, Assignment, AssignmentTarget, assign, unmet},
 };
 use std::{path::PathBuf, process::ExitCode};
 
 #[derive(clap::Args)]
+#[command(after_help = output::NAMES)]
 #[command(override_usage = "butler set [OPTIONS] [PATH] --policy <…>|--image <…>|--object <…>")]
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
 pub struct SetArgs {
@@ -31,6 +32,10 @@ pub struct SetArgs {
     /// where a `.flux.yaml` builds it, in its patch file; may be given several times
     #[arg(long, value_name = "NS:KIND/NAME[:CONTAINER]=IMAGE:TAG[@DIGEST]", group = "what")]
     object: Vec<String>,
+    /// Change what Flux v1's `locked` annotation locks, too; without it, such objects are left alone by image and by
+    /// object, as `fluxctl release` does
+    #[arg(long)]
+    force: bool,
     /// Change the files; without it, only show what would change
     #[arg(long)]
     write: bool,
@@ -68,7 +73,8 @@ pub fn run(args: &SetArgs) -> Result<ExitCode, Failure> {
     }
     let tree = Worktree::read(&args.path)?;
     let edit_unparsed = read_config(&tree)?.dialects.unparsed_files == UnparsedFiles::Edit;
-    let Assigned { changes, skipped, current } = assign(&tree.snapshot, &assignments, edit_unparsed);
+    let rules = AssignRules { edit_unparsed, force: args.force };
+    let Assigned { changes, skipped, current } = assign(&tree.snapshot, &assignments, rules);
     let files = tree.rewrite(&changes)?;
     if args.write {
         tree.write(&files)?;
@@ -85,6 +91,7 @@ pub fn run(args: &SetArgs) -> Result<ExitCode, Failure> {
             missed: &missed,
             current: Some(current),
             written: args.write,
+            prefix: &tree.prefix(),
             ..Shown::default()
         },
         &files,

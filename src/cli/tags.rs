@@ -1,17 +1,22 @@
 //! `--tags FILE` and `--tag IMAGE:TAG`: tags given by hand instead of asked of registries.
 
 use super::Failure;
-use crate::engine::image::{Reference, Repository, Tag};
-use std::{collections::BTreeMap, path::PathBuf};
+use crate::engine::{
+    config::nearest,
+    image::{Reference, Repository, Tag},
+};
+use anyhow::Context;
+use std::{collections::BTreeMap, io::Read};
 
 /// Tags by image. What is given is an image's whole list.
 pub type GivenTags = BTreeMap<Repository, Vec<Tag>>;
 
 #[derive(clap::Args)]
 pub struct TagsArgs {
-    /// A JSON file of tags by image: {"IMAGE": [{"tag": "…", "digest": "…", "pushed_at": "…", "created_at": "…"}]}
+    /// A JSON file of tags by image: {"IMAGE": [{"tag": "…", "digest": "…", "pushed_at": "…", "created_at": "…"}]}; `-`
+    /// is standard input
     #[arg(long, value_name = "FILE")]
-    tags: Option<PathBuf>,
+    tags: Option<String>,
     /// A tag of an image; may be given several times. What is given is all there is: no registry is asked
     #[arg(long, value_name = "IMAGE:TAG[@DIGEST]")]
     tag: Vec<String>,
@@ -22,7 +27,65 @@ pub struct TagsArgs {
 pub fn misread(file: &str, expected: &str, error: &serde_json::Error) -> String {
     let message = error.to_string();
     let why = message.rsplit_once(" at line ").map_or(message.as_str(), |(why, _)| why);
-    format!("{file}:{}:{}: expected {expected}: {why}", error.line().max(1), error.column().max(1))
+    format!("{file}:{}:{}: expected {expected}: {}", error.line().max(1), error.column().max(1), in_words(why))
+}
+
+/// What serde_json says, in words that need no knowledge of serde: what a key is called, what was expected there and
+/// what was found.
+fn in_words(why: &str) -> String {
+    if let Some(ends) = why.strip_prefix("EOF while parsing ") {
+        return format!("the text ends within {}", kind(ends));
+    }
+    if let Some(key) = why.strip_prefix("missing field ") {
+        return format!("the key {} is missing", key.replace('`', "\""));
+    }
+    if let Some((key, known)) = why.strip_prefix("unknown field ").and_then(|rest| rest.split_once(", expected ")) {
+        let (key, known) = (key.trim_matches('`'), known.trim_start_matches("one of "));
+        let known: Vec<&str> = known.split(", ").map(|word| word.trim_matches('`')).collect();
+        return match nearest(key, known.iter().copied()) {
+            Some(near) => format!("unknown key {key:?}; did you mean {near:?}?"),
+            None => format!("unknown key {key:?}; known here: {}", known.join(", ")),
+        };
+    }
+    let found = |prefix| why.strip_prefix(prefix).and_then(|rest: &str| rest.rsplit_once(", expected "));
+    if let Some((found, expected)) = found("invalid type: ").or_else(|| found("invalid value: ")) {
+        return format!("expected {} there, found {}", kind(expected), kind(found));
+    }
+    match why {
+        "expected value" | "expected ident" => "found something that is no JSON".to_owned(),
+        "trailing characters" => "found more behind the end".to_owned(),
+        other => other.replace('`', "\"").replace("duplicate field", "the key is there twice:"),
+    }
+}
+
+/// Serde's word for a value, in JSON's.
+fn kind(what: &str) -> String {
+    for (word, shown) in
+        [("a sequence", "a list"), ("sequence", "a list"), ("a map", "an object"), ("map", "an object")]
+    {
+        if what == word {
+            return shown.to_owned();
+        }
+    }
+    for (word, shown) in
+        [("integer", "the number "), ("floating point", "the number "), ("boolean", ""), ("string", "")]
+    {
+        if let Some(value) = what.strip_prefix(word).and_then(|rest| rest.strip_prefix(' ')) {
+            return format!("{shown}{}", value.replace('`', ""));
+        }
+    }
+    what.to_owned()
+}
+
+/// The bytes of a file, or of standard input for `-`, and what to call it.
+pub fn read(file: &str) -> anyhow::Result<(&str, Vec<u8>)> {
+    if file == "-" {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).context("cannot read tags from standard input")?;
+        return Ok(("<stdin>", bytes));
+    }
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {file}"))?;
+    Ok((file, bytes))
 }
 
 impl TagsArgs {
@@ -33,14 +96,12 @@ impl TagsArgs {
         }
         let mut given = GivenTags::new();
         if let Some(file) = &self.tags {
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", file.display())))?;
-            let listed: BTreeMap<String, Vec<Tag>> = serde_json::from_str(&text).map_err(|error| {
-                Failure::Usage(misread(&file.display().to_string(), r#"{"IMAGE": [{"tag": "1.2.3"}]}"#, &error))
-            })?;
+            let (file, bytes) = read(file).map_err(|error| Failure::Usage(format!("{error:#}")))?;
+            let listed: BTreeMap<String, Vec<Tag>> = serde_json::from_slice(&bytes)
+                .map_err(|error| Failure::Usage(misread(file, r#"{"IMAGE": [{"tag": "1.2.3"}]}"#, &error)))?;
             for (image, tags) in listed {
-                let repository = Repository::parse(&image)
-                    .map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
+                let repository =
+                    Repository::parse(&image).map_err(|error| Failure::Usage(format!("{file}: {error}")))?;
                 given.entry(repository).or_default().extend(tags);
             }
         }
@@ -58,5 +119,34 @@ impl TagsArgs {
             tags.dedup_by(|a, b| a.name == b.name);
         }
         Ok(Some(given))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_told_without_serdes_words() {
+        #[rustfmt::skip]
+        let cases = [
+            ("[]", "1:1: expected X: expected an object there, found a list"),
+            ("{\"a\": {}}", "1:6: expected X: expected a list there, found an object"),
+            ("{\"a\": [\n \"1.2.3\"]}", "2:8: expected X: expected an object such as {\"tag\": \"1.2.3\"} there, found \"1.2.3\""),
+            ("{\"a\": [{\"tag\": 1}]}", "1:16: expected X: expected a string there, found the number 1"),
+            ("{\"a\": [{\"tag\": true}]}", "1:19: expected X: expected a string there, found true"),
+            ("{\"a\": [{\"tag\": null}]}", "1:19: expected X: expected a string there, found null"),
+            ("{\"a\": [{\"tagg\": \"1\"}]}", "1:14: expected X: unknown key \"tagg\"; did you mean \"tag\"?"),
+            ("{\"a\": [{\"size\": \"1\"}]}", "1:14: expected X: unknown key \"size\"; known here: tag, digest, pushed_at, created_at"),
+            ("{\"a\": [{}]}", "1:9: expected X: the key \"tag\" is missing"),
+            ("{\"a\": [", "1:7: expected X: the text ends within a list"),
+            ("nothing", "1:2: expected X: found something that is no JSON"),
+            ("{} {}", "1:4: expected X: found more behind the end"),
+            ("{\"a\": [[1]]}", "1:9: expected X: expected a string there, found the number 1"),
+        ];
+        for (text, expected) in cases {
+            let error = serde_json::from_str::<BTreeMap<String, Vec<Tag>>>(text).unwrap_err();
+            assert_eq!(misread("F", "X", &error), format!("F:{expected}"), "{text}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::Arc,
 };
 
@@ -77,8 +77,29 @@ impl Worktree {
         Some(format!("{what} read: what is elsewhere in the git checkout is not known"))
     }
 
+    /// What stands before a file's name for it to be found from the current folder: `docs/example/` where that is PATH,
+    /// nothing where PATH is the current folder. Nothing either where PATH leads out of it: no patch can, and whoever
+    /// gives such a PATH knows the files from there.
+    pub fn prefix(&self) -> String {
+        let leads_on = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+        let root = match self.root.components().all(leads_on) {
+            true => self.root.clone(),
+            false => {
+                let (full, here) = (fs::canonicalize(&self.root), fs::canonicalize("."));
+                let below =
+                    full.ok().zip(here.ok()).and_then(|(full, here)| full.strip_prefix(here).ok().map(Path::to_owned));
+                below.unwrap_or_default()
+            }
+        };
+        let path: PathBuf = root.components().filter(|part| *part != Component::CurDir).collect();
+        match path.to_string_lossy() {
+            path if path.is_empty() => String::new(),
+            path => format!("{path}/"),
+        }
+    }
+
     /// A name with PATH in front, as a shell completes it, without: `docs/example/a.yaml` below `docs/example` is
-    /// `a.yaml`. `None` where it names no file that was read.
+    /// `a.yaml`. `None` where it is not below PATH.
     pub fn without_path(&self, name: &str) -> Option<String> {
         let name = Path::new(name);
         // The file itself may be a link.
@@ -91,8 +112,7 @@ impl Worktree {
             false => above(&self.path),
         };
         let full = above(name).ok()?.join(name.file_name()?);
-        let file = full.strip_prefix(root.ok()?).ok()?.to_str()?;
-        self.snapshot.entries.contains_key(file).then(|| file.to_owned())
+        full.strip_prefix(root.ok()?).ok()?.to_str().map(str::to_owned)
     }
 
     /// Where files are looked for, in a sentence.

@@ -6,7 +6,7 @@ use butler::engine::{
     dialect::{Bindings, PolicyChange, PolicyState, bind, with_policies},
     image::{Reference, Tag, ecr_region},
     manifest::{FileKind, Scan, apply, scan},
-    plan::{Assigned, Assignment, AssignmentTarget, assign, edits_by_file},
+    plan::{AssignRules, Assigned, Assignment, AssignmentTarget, assign, edits_by_file},
     policy::{Order, TagPolicy},
     snapshot::{Entry, EntryKind, Snapshot},
 };
@@ -203,7 +203,8 @@ fn set(object: &Value, container: &str, image: &str) -> Value {
         container: Some(container.into()),
     };
     let assignment = Assignment { on: target, image: Reference::parse(image).unwrap() };
-    let Assigned { changes, skipped, .. } = assign(&snapshot(&[("r.yaml", &file)]), &[assignment], true);
+    let Assigned { changes, skipped, .. } =
+        assign(&snapshot(&[("r.yaml", &file)]), &[assignment], AssignRules::default());
     assert_eq!(skipped, []);
     let edits = edits_by_file(&changes).remove("r.yaml").unwrap_or_default();
     let after: Value = serde_json::from_slice(&apply(file.as_bytes(), &edits).unwrap()).unwrap();

@@ -45,8 +45,17 @@ fn flux_changes(case: &Value) -> Vec<String> {
     changes
 }
 
-fn our_changes(document: &Value) -> Vec<String> {
-    let text = |change: &Value, key: &str| change[key].as_str().unwrap().to_owned();
+/// Flux's rows name files from the update path.
+fn our_changes(document: &Value, path: &str) -> Vec<String> {
+    let text = |change: &Value, key: &str| {
+        let text = change[key].as_str().unwrap();
+        let below = if key == "file" { text.strip_prefix(path.trim_start_matches("./")) } else { None };
+        match below.map(|below| below.trim_start_matches('/')) {
+            // The path is the file.
+            Some("") => text.rsplit('/').next().unwrap().to_owned(),
+            below => below.unwrap_or(text).to_owned(),
+        }
+    };
     let mut changes: Vec<String> = document["changes"]
         .as_array()
         .unwrap()
@@ -91,7 +100,7 @@ fn flux2_marker_rewrite() {
             }
             _ => ran.json(0),
         };
-        let ours = our_changes(&document);
+        let ours = our_changes(&document, case["update_path"].as_str().unwrap_or("."));
         if ours != flux {
             disagreements.push((id.to_owned(), format!("Flux {flux:?}, here {ours:?}")));
         }

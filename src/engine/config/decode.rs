@@ -49,6 +49,20 @@ pub(crate) struct Decoder {
     path: Vec<String>,
     /// Values are read that something else will be laid over: a key that is missing may come yet.
     partial: bool,
+    /// What docs/configuration.md is held against.
+    #[cfg(test)]
+    pub known: Known,
+}
+
+/// What a file's reading showed to be known, at the places that it went through.
+#[cfg(test)]
+#[derive(Default)]
+pub(crate) struct Known {
+    /// Places of keys: `environments.dev.update`.
+    pub keys: Vec<String>,
+    pub required: Vec<String>,
+    /// By place, what was expected there: `true or false`.
+    pub values: Vec<(String, String)>,
 }
 
 /// A mapping whose keys are all known.
@@ -81,6 +95,11 @@ impl<'n> Fields<'n> {
         key: &str,
         read: impl FnOnce(&mut Decoder, &'n Node) -> Option<T>,
     ) -> Option<T> {
+        #[cfg(test)]
+        if !d.partial {
+            let place = d.within(key, |d| d.place());
+            d.known.required.push(place);
+        }
         if self.get(key).is_none() && !d.partial {
             d.fault(self.position, format!("the key {key:?} is missing"));
         }
@@ -159,6 +178,17 @@ impl Decoder {
         (faults.collect(), warnings)
     }
 
+    /// Tells the tests of the documentation what a value has to be.
+    fn expects(&mut self, what: &str) {
+        #[cfg(test)]
+        {
+            let place = self.place();
+            self.known.values.push((place, what.to_owned()));
+        }
+        #[cfg(not(test))]
+        let _ = what;
+    }
+
     fn expected(&mut self, what: &str, node: &Node) {
         let hint = match (&node.value, what) {
             (Value::Plain(text), "a string") if plain(text) != Plain::Nothing => "; put it in quotes",
@@ -169,6 +199,11 @@ impl Decoder {
 
     /// A mapping with these keys and no others.
     pub fn fields<'n>(&mut self, node: &'n Node, known: &[&str]) -> Option<Fields<'n>> {
+        #[cfg(test)]
+        for key in known {
+            let place = self.within(*key, |d| d.place());
+            self.known.keys.push(place);
+        }
         let entries = self.entries(node)?;
         for (key, _) in entries {
             if known.contains(&key.name.as_str()) {
@@ -209,6 +244,7 @@ impl Decoder {
 
     /// A mapping from strings to strings.
     pub fn pairs(&mut self, node: &Node) -> Option<Vec<(String, String)>> {
+        self.expects("a mapping of strings to strings");
         self.named(node, |d, _, value| d.text(value))
     }
 
@@ -232,6 +268,7 @@ impl Decoder {
     }
 
     pub fn texts(&mut self, node: &Node) -> Option<Vec<String>> {
+        self.expects("a list of strings");
         self.list(node, "a list of strings", Decoder::text)
     }
 
@@ -241,6 +278,7 @@ impl Decoder {
         node: &Node,
         mut read: impl FnMut(&mut Decoder, &Node) -> Option<T>,
     ) -> Option<Vec<T>> {
+        self.expects("a string or a list of strings");
         match &node.value {
             Value::List(items) if items.is_empty() => {
                 self.fault(node.position, "expected at least one, found an empty list");
@@ -271,6 +309,7 @@ impl Decoder {
 
     /// Any string: templates may have several lines.
     pub fn any_text(&mut self, node: &Node) -> Option<String> {
+        self.expects("a string");
         match &node.value {
             Value::Text(text) => Some(text.clone()),
             Value::Plain(text) if plain(text) == Plain::Text => Some(text.clone()),
@@ -282,6 +321,7 @@ impl Decoder {
     }
 
     pub fn boolean(&mut self, node: &Node) -> Option<bool> {
+        self.expects("true or false");
         if let Value::Plain(text) = &node.value {
             if let Plain::Boolean(value) = plain(text) {
                 return Some(value);
@@ -303,6 +343,7 @@ impl Decoder {
 
     /// A whole number from 1.
     pub fn count(&mut self, node: &Node) -> Option<u32> {
+        self.expects("a whole number from 1");
         let count = match &node.value {
             Value::Plain(text) => text.parse().ok().filter(|count| *count >= 1),
             _ => None,
@@ -316,6 +357,7 @@ impl Decoder {
     /// One of an enumeration's words.
     pub fn word<T: Words>(&mut self, node: &Node) -> Option<T> {
         let all = || T::WORDS.iter().map(|(word, _)| *word);
+        self.expects(&one_of(all()));
         if let Value::Plain(text) | Value::Text(text) = &node.value {
             if let Some((_, value)) = T::WORDS.iter().find(|(word, _)| word == text) {
                 return Some(*value);
@@ -338,6 +380,7 @@ impl Decoder {
 
     /// `10s`, `2m`, `1h30m`, `7d`: largest unit first, each at most once.
     pub fn duration(&mut self, node: &Node) -> Option<Duration> {
+        self.expects("a duration");
         let duration = match &node.value {
             Value::Plain(text) | Value::Text(text) => duration(text),
             _ => None,

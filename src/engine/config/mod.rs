@@ -38,7 +38,7 @@ pub use settings::{
 };
 
 pub(crate) use decode::duration;
-pub(crate) use nearest::nearest;
+pub(crate) use nearest::{is_near, nearest};
 
 use crate::engine::{event::RepoName, manifest::Position};
 use decode::{Decoder, Fields};

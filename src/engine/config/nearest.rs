@@ -17,6 +17,12 @@ pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
+/// Whether two words are the same but for so many slips of the keyboard. Case is no difference.
+pub fn is_near(a: &str, b: &str, slips: usize) -> bool {
+    let letters = |word: &str| word.to_lowercase().chars().collect::<Vec<_>>();
+    a.len().abs_diff(b.len()) <= slips && distance(&letters(a), &letters(b)) <= slips
+}
+
 /// Optimal string alignment: insertions, deletions, replacements and swaps of neighbours, each counted once.
 fn distance(a: &[char], b: &[char]) -> usize {
     let mut before: Vec<usize> = Vec::new();

@@ -302,7 +302,6 @@ impl Words for Direction {
 pub(super) fn updates(d: &mut Decoder, node: &Node) -> Option<Updates> {
     let fields = d.fields(node, &["group", "quiet", "at-most", "downgrade", "pull-request"])?;
     fields.not_yet(d, "group", Effect::Ignored);
-    fields.not_yet(d, "pull-request", Effect::Ignored);
     let default = Updates::default();
     let quiet = fields.read(d, "quiet", Decoder::duration);
     let at_most = fields.read(d, "at-most", Decoder::duration);

@@ -6,7 +6,7 @@ mod json;
 
 use super::{DigestReflection, Policy, PolicyKey, PolicyState, Problem, kustomize::Inclusions};
 use crate::engine::{
-    config::{Config, Registry},
+    config::{Config, Registry, nearest},
     image::{Reference, Repository, ecr_host, ecr_region},
     manifest::{Annotation, Position},
     policy::{Direction, Memo, Order, PolicyError, TagPolicy, flux1::glob_as_regexp},
@@ -19,6 +19,10 @@ use std::{
 
 /// The prefix where butler.yaml gives none.
 const DEFAULT_PREFIX: &str = "app.lilly.com";
+
+/// What is read behind `<prefix>/flux.`, beside `simple.<policy>`.
+const NAMES: [&str; 3] = ["automated", "v2.repos", "v2.policies"];
+const SIMPLE: &str = "simple.";
 
 #[derive(Default)]
 pub(super) struct Annotated {
@@ -45,6 +49,7 @@ pub(super) fn read(snapshot: &Snapshot, included: &Inclusions<'_>, config: &Conf
                 let place = Place { file, namespace: &namespace, annotations: &own };
                 reader.simple(&place);
                 reader.custom(&place);
+                reader.unknown(&place, prefix);
             }
         }
     }
@@ -140,10 +145,27 @@ impl Reader<'_> {
         }));
     }
 
+    /// Names behind `flux.` that nothing reads.
+    fn unknown(&mut self, place: &Place<'_>, prefix: &str) {
+        for (name, annotation) in place.annotations {
+            if NAMES.contains(name) || name.strip_prefix(SIMPLE).is_some_and(|policy| !policy.is_empty()) {
+                continue;
+            }
+            let first = name.split('.').next().unwrap_or(name);
+            let hint = match (nearest(name, NAMES), nearest(first, [SIMPLE.trim_end_matches('.')])) {
+                (Some(near), _) => format!("did you mean {prefix}/flux.{near}?"),
+                (None, Some(_)) => format!("did you mean {prefix}/flux.{SIMPLE}POLICY?"),
+                (None, None) => format!("known there: {}, {SIMPLE}POLICY", NAMES.join(", ")),
+            };
+            let message = format!("found {prefix}/flux.{name}, which butler does not read; {hint}");
+            self.problem("annotation-unknown", place, annotation.position, message);
+        }
+    }
+
     /// `flux.simple.<policy>: "<account>;<repository>;glob:<pattern>"`
     fn simple(&mut self, place: &Place<'_>) {
         for (name, annotation) in place.annotations {
-            let Some(name) = name.strip_prefix("simple.").filter(|name| !name.is_empty()) else { continue };
+            let Some(name) = name.strip_prefix(SIMPLE).filter(|name| !name.is_empty()) else { continue };
             let (position, key) = (annotation.position, place.key(name));
             let parts: Vec<&str> = annotation.value.splitn(3, ';').map(str::trim).collect();
             let [account, path, pattern] = parts.as_slice() else {

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::engine::{
     image::{Reference, ReferenceError},
-    manifest::{Container, Part, Position, Scan},
+    manifest::{Container, Document, Part, Position, Scan},
     policy::{Memo, Order},
     snapshot::Snapshot,
 };
@@ -113,13 +113,28 @@ impl Rules {
         if self.has("ignore") {
             return Some(("ignored", "the object is annotated with ignore: \"true\"".to_owned()));
         }
+        self.locked().map(|why| ("locked", why))
+    }
+
+    /// Who locked it, and why, as far as that is told.
+    fn locked(&self) -> Option<String> {
         let text = |name: &str| self.get(name).map(str::trim).filter(|text| !text.is_empty());
         self.has("locked").then(|| {
             let user = text("locked_user").map(|user| format!(" by {user}")).unwrap_or_default();
             let message = text("locked_msg").map(|message| format!(": {message}")).unwrap_or_default();
-            ("locked", format!("locked{user}{message}"))
+            format!("locked{user}{message}")
         })
     }
+}
+
+/// Who locked an object as it is written, automated or not.
+pub(crate) fn locked(file: &str, document: &Document) -> Option<String> {
+    if document.annotations.is_empty() {
+        return None;
+    }
+    let mut annotations = Annotations::default();
+    annotations.put(file, &document.annotations);
+    Rules::read(&annotations).locked()
 }
 
 /// `lines`: where what is bound is put.

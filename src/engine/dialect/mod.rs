@@ -13,7 +13,7 @@ mod outline;
 mod render;
 
 pub use addition::{Addition, MissingField, Spot};
-pub(crate) use flux_v1::{Generated, GeneratedTag, Target};
+pub(crate) use flux_v1::{Generated, GeneratedTag, Target, locked};
 pub use flux_v1::{PolicyChange, PolicyChangeError, is_release as is_flux_v1_release, with_policies};
 pub(crate) use lines::Bound;
 pub use lines::Lines;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// A tag of an image repository, with what is known about it. Only the name is always there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object such as {\"tag\": \"1.2.3\"}")]
 pub struct Tag {
     #[serde(rename = "tag")]
     pub name: String,

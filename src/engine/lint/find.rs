@@ -2,12 +2,13 @@
 
 use super::Finding;
 use crate::engine::{
-    config::Config,
+    config::{Config, Environment, PathPattern, nearest},
     dialect::{Binding, Bindings, PolicyState, Unresolved},
     manifest::{ImageLine, Position, Scan},
     plan::is_updated,
     snapshot::Snapshot,
 };
+use std::collections::BTreeSet;
 
 /// What is wrong with manifests, markers and policies: sorted by place, each once.
 pub fn findings(snapshot: &Snapshot, bindings: &Bindings, config: &Config) -> Vec<Finding> {
@@ -28,9 +29,59 @@ pub fn findings(snapshot: &Snapshot, bindings: &Bindings, config: &Config) -> Ve
             found.extend(of_binding(bindings, config, binding, scan, line));
         }
     }
+    found.extend(missing_paths(snapshot, config));
     found.sort();
     found.dedup();
     found
+}
+
+/// Paths of environments at which nothing is. Those of other repositories are not looked at; nor those of a branch that
+/// nothing tells to be the one that was read: butler.yaml names it for no environment whose files are here.
+fn missing_paths(snapshot: &Snapshot, config: &Config) -> Vec<Finding> {
+    // A single file was read.
+    if snapshot.entries.keys().all(|file| **file == *config.file) {
+        return Vec::new();
+    }
+    let is_there = |path: &PathPattern| snapshot.entries.keys().any(|file| path.contains(file));
+    let local = || config.environments.iter().filter(|environment| environment.repository.is_none());
+    let missing: Vec<(&Environment, &PathPattern)> = local()
+        .flat_map(|environment| environment.paths.iter().map(move |path| (environment, path)))
+        .filter(|(_, path)| !is_there(path))
+        .collect();
+    let is_missing = |environment: &Environment, path: &PathPattern| {
+        missing.iter().any(|(other, of)| other.name == environment.name && *of == path)
+    };
+    let read = |branch: &Option<String>| {
+        let there = |environment: &Environment| environment.paths.iter().any(|path| !is_missing(environment, path));
+        branch.is_none() || local().any(|environment| environment.branch == *branch && there(environment))
+    };
+    let told = missing.iter().filter(|(environment, _)| read(&environment.branch));
+    told.map(|(environment, path)| {
+        let hint = nearest_path(snapshot, path).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        let message = format!("environment {:?}: nothing is at its path {path}{hint}", environment.name);
+        finding("environment-path-missing", &config.file, environment.position, message)
+    })
+    .collect()
+}
+
+/// What a path probably means: the first folder of it that is not there, spelt otherwise.
+fn nearest_path(snapshot: &Snapshot, path: &PathPattern) -> Option<String> {
+    let wanted = path.folder();
+    let ends = wanted.match_indices('/').map(|(at, _)| at).chain([wanted.len()]);
+    let is_there = |folder: &str| {
+        let below = format!("{folder}/");
+        snapshot.entries.range(&below).next().is_some_and(|(file, _)| file.starts_with(&below))
+    };
+    let end = ends.into_iter().find(|end| wanted.get(..*end).is_some_and(|folder| !is_there(folder)))?;
+    let (folder, rest) = wanted.split_at_checked(end)?;
+    let (above, name) = folder.rsplit_once('/').map_or(("", folder), |(above, name)| (above, name));
+    let start = if above.is_empty() { String::new() } else { format!("{above}/") };
+    let files = snapshot.entries.range(&start).take_while(|(file, _)| file.starts_with(&start));
+    let folders: BTreeSet<&str> =
+        files.filter_map(|(file, _)| Some(file.get(start.len()..)?.split_once('/')?.0)).collect();
+    let near = format!("{start}{}{rest}", nearest(name, folders)?);
+    let glob = path.as_str().strip_prefix(wanted).unwrap_or_default();
+    is_there(&near).then(|| format!("{near}{glob}"))
 }
 
 pub(super) fn finding(code: &str, file: &str, position: Position, message: impl Into<String>) -> Finding {

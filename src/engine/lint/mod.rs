@@ -11,6 +11,7 @@ pub use table::LINTS;
 
 use super::manifest::Position;
 use serde::Serialize;
+use std::fmt;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -22,6 +23,16 @@ pub enum Severity {
     Warning,
     /// Good to know.
     Notice,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Notice => "notice",
+        })
+    }
 }
 
 /// One kind of finding.

@@ -15,6 +15,12 @@ pub const LINTS: &[Lint] = &[
         summary: "an annotation holds no JSON of the documented form",
     },
     Lint {
+        code: "annotation-unknown",
+        severity: Notice,
+        fixable: false,
+        summary: "an annotation that looks like Flux v1's or butler's and is none",
+    },
+    Lint {
         code: "circuit-breaker",
         severity: Error,
         fixable: false,
@@ -47,6 +53,12 @@ pub const LINTS: &[Lint] = &[
         summary: "the policy wants a lower version than stands there",
     },
     Lint { code: "duplicate-key", severity: Error, fixable: false, summary: "a field is there twice" },
+    Lint {
+        code: "environment-path-missing",
+        severity: Warning,
+        fixable: false,
+        summary: "butler.yaml gives an environment a path at which nothing is",
+    },
     Lint { code: "file-too-large", severity: Warning, fixable: false, summary: "the file is larger than any manifest" },
     Lint {
         code: "flux-object-invalid",
@@ -209,6 +221,12 @@ pub const LINTS: &[Lint] = &[
         summary: "the given image lacks the part that the line holds",
     },
     Lint { code: "no-version", severity: Notice, fixable: false, summary: "the source has no version to promote" },
+    Lint {
+        code: "not-given",
+        severity: Notice,
+        fixable: false,
+        summary: "tags were given by hand, and none of this image",
+    },
     Lint { code: "not-selected", severity: Notice, fixable: false, summary: "no automation selects this policy" },
     Lint { code: "not-utf8", severity: Warning, fixable: false, summary: "the file is no UTF-8 text" },
     Lint { code: "outside-update-path", severity: Warning, fixable: false, summary: "no automation covers this file" },

@@ -85,7 +85,7 @@ fn pages_are_complete() {
 /// What is written in the sources as a code stands in the table. Words with a hyphen that are no codes are listed here.
 #[test]
 fn every_code_of_the_sources_is_in_the_table() {
-    const OTHERS: [&str; 4] = ["chart-image", "if-not-present", "image", "registry"];
+    const OTHERS: [&str; 6] = ["chart-image", "if-not-present", "image", "registry", "sync-checksum", "sync-gc-mark"];
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let code = regex::Regex::new(
         r#"(?:code: |because\(|problem\(|push\(|finding\(|refuse\(|Some\(\(|skip\(|fault\()\s*"([a-z0-9-]+)"|"([a-z0-9]+(?:-[a-z0-9]+)+)""#,
@@ -130,6 +130,49 @@ fn every_code_of_the_sources_is_in_the_table() {
     let unseen = |code: &&str| !found.contains(*code) && *code != "locked";
     let unused: Vec<&str> = LINTS.iter().map(|lint| lint.code).filter(unseen).collect();
     assert_eq!(unused, [""; 0], "codes of the table that nothing gives");
+}
+
+/// Files of a repository, butler.yaml's environments, and what is said of their paths.
+#[test]
+fn paths_of_environments_that_are_not_there() {
+    let said = |files: &[&str], environments: &str| -> Vec<String> {
+        let mut snapshot = Snapshot::default();
+        for file in files {
+            snapshot.entries.insert((*file).into(), Entry { blob: "".into(), kind: EntryKind::File });
+        }
+        let text = format!("version: 1\nenvironments:\n{environments}");
+        let config = crate::engine::config::parse("butler.yaml", &text).unwrap();
+        let found = findings(&snapshot, &bind(&snapshot, &config), &config);
+        assert!(
+            found.iter().all(|of| (of.code.as_str(), of.file.as_str()) == ("environment-path-missing", "butler.yaml"))
+        );
+        found.into_iter().map(|of| format!("{} {}", of.position, of.message)).collect()
+    };
+    let files = ["butler.yaml", "apps/dev/app.yaml", "apps/prod-eu/app.yaml", "charts/web/values.yaml", "one.yaml"];
+    #[rustfmt::skip]
+    let cases: &[(&str, &[&str])] = &[
+        ("  dev: {path: apps/dev}\n  one: {path: one.yaml}\n  eu: {path: 'apps/*-eu'}\n", &[]),
+        ("  whole: {path: .}\n", &[]), ("  whole: {}\n", &[]),
+        ("  dev: {path: apps/dev}\n  qa:\n    path: apps/qa\n", &["4:3 environment \"qa\": nothing is at its path apps/qa"]),
+        ("  dev: {path: apps/dve}\n", &["3:3 environment \"dev\": nothing is at its path apps/dve; did you mean apps/dev?"]),
+        ("  dev: {path: app/dev}\n", &["3:3 environment \"dev\": nothing is at its path app/dev; did you mean apps/dev?"]),
+        ("  dev: {path: app/live}\n", &["3:3 environment \"dev\": nothing is at its path app/live"]),
+        // A part of a folder's name is none.
+        ("  prod: {path: apps/prod}\n", &["3:3 environment \"prod\": nothing is at its path apps/prod"]),
+        ("  web: {path: 'chart/*'}\n", &["3:3 environment \"web\": nothing is at its path chart/*; did you mean charts/*?"]),
+        ("  web: {path: 'charts/*/live'}\n", &["3:3 environment \"web\": nothing is at its path charts/*/live"]),
+        // One of several; whoever updates it.
+        ("  dev: {path: [apps/dev, infra], update: none}\n", &["3:3 environment \"dev\": nothing is at its path infra"]),
+        // What is elsewhere, or may be.
+        ("  dev: {path: nowhere, repository: org/other}\n", &[]),
+        ("  dev: {path: apps/dev}\n  live: {path: nowhere, branch: live}\n", &[]),
+        ("  dev: {path: apps/dev, branch: main}\n  live: {path: nowhere, branch: main}\n",
+            &["4:3 environment \"live\": nothing is at its path nowhere"]),
+    ];
+    for (environments, expected) in cases {
+        assert_eq!(said(&files, environments), *expected, "{environments}");
+    }
+    assert_eq!(said(&["butler.yaml"], "  dev: {path: nowhere}\n"), [""; 0], "a file alone");
 }
 
 fn fixed(text: &str) -> String {

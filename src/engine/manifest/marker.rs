@@ -6,6 +6,7 @@
 //! should have been written.
 
 use super::{Marker, Part};
+use crate::engine::config::is_near;
 use serde_json::Value;
 use std::fmt;
 
@@ -78,13 +79,47 @@ pub(super) fn read(comment: &str) -> Reading {
     }
 }
 
-/// An object that is a marker but for the spelling of its key: `$imagePolicy`, `imagepolicy`, `$image-policy`.
+/// An object that is a marker but for the spelling of its key: `$imagePolicy`, `imagepolicy`, `$image-policy`,
+/// `$imagepolcy`. What it holds has to be a policy's name, so that other tools' setters are none.
 fn misspelt(text: &str) -> Option<Fault> {
-    let Ok(Value::Object(object)) = serde_json::from_str(text.starts_with('{').then_some(text)?) else { return None };
-    let letters = |key: &str| key.chars().filter(char::is_ascii_alphabetic).collect::<String>();
-    let (key, value) = object.iter().find(|(key, _)| letters(key).eq_ignore_ascii_case(&KEY[1..]))?;
-    let meant = policy(value.as_str()?)?;
-    Some(Fault { code: "marker-key", found: format!("found the key {key:?}"), meant: Some(meant) })
+    let fault = |key: &str, meant| {
+        Some(Fault {
+            code: "marker-key",
+            found: format!("found the key {key:?} (did you mean {KEY:?}?)"),
+            meant: Some(meant),
+        })
+    };
+    let Ok(Value::Object(object)) = serde_json::from_str(text.starts_with('{').then_some(text)?) else {
+        let (key, meant) = misspelt_and_no_json(text)?;
+        return fault(key, meant);
+    };
+    let (key, value) = object.iter().find(|(key, _)| slips(key).is_some())?;
+    fault(key, policy(value.as_str()?)?)
+}
+
+/// A misspelt key may differ from the right one by so many letters.
+const SLIPS: usize = 2;
+
+/// How a key that is nearly [`KEY`] differs: `Some(false)` by its case and signs alone, `Some(true)` by letters.
+fn slips(key: &str) -> Option<bool> {
+    let letters: String = key.chars().filter(char::is_ascii_alphabetic).collect();
+    let exact = letters.eq_ignore_ascii_case(&KEY[1..]);
+    (exact || is_near(&letters, &KEY[1..], SLIPS)).then_some(!exact)
+}
+
+/// `{'$imagePolicy': 'ns:policy'}`: misspelt, and no JSON.
+fn misspelt_and_no_json(text: &str) -> Option<(&str, Marker)> {
+    let quotes = ['"', '\'', '`'];
+    let inside = text.strip_prefix('{')?.trim_start().trim_start_matches(quotes);
+    let rest = inside.strip_prefix('$')?;
+    let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'))?;
+    let (key, rest) = (inside.get(..end + 1)?, rest.get(end..)?);
+    slips(key)?;
+    let rest = rest.trim_start_matches(quotes).trim_start().strip_prefix(':')?.trim_start().trim_start_matches(quotes);
+    let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "-.:".contains(c))).unwrap_or(rest.len());
+    let (reference, after) = rest.split_at_checked(end)?;
+    let meant = policy(reference).filter(|_| !has_words(after))?;
+    Some((key, meant))
 }
 
 /// `namespace:policy[:tag|:name|:digest]`
@@ -175,8 +210,10 @@ pub(crate) fn correction(comment: &str) -> Option<Correction> {
     }
     if fault.code == "marker-key" {
         let object: serde_json::Map<String, Value> = serde_json::from_str(body).ok()?;
-        // `_imagepolicy`, `-imagepolicy`: more than a slip of the pen.
-        let plain = |key: &String| key.starts_with(|c: char| c == '$' || c.is_ascii_alphabetic());
+        // `_imagepolicy`, `-imagepolicy`: more than a slip of the pen. Other letters may have been put there to switch
+        // the marker off.
+        let plain =
+            |key: &String| key.starts_with(|c: char| c == '$' || c.is_ascii_alphabetic()) && slips(key) == Some(false);
         let meant = fault.meant.filter(|_| object.len() == 1 && object.keys().all(plain))?;
         return Some(Correction { comment: format!("{lead}{meant}"), note: None });
     }
@@ -231,6 +268,22 @@ mod tests {
             (r#"# {"$imagePolicy": "ns:app:tag"}"#, format!("marker-key -> {tag}")),
             (r#"#{"imagepolicy":"ns:app"}"#, format!("marker-key -> {app}")),
             (r#"# {"$image-policy": "ns:app", "why": 1}"#, format!("marker-key -> {app}")),
+            (r#"# {"$imagepolcy": "ns:app"}"#, format!("marker-key -> {app}")),
+            (r#"# {"$imgpolicy": "ns:app:tag"}"#, format!("marker-key -> {tag}")),
+            (r#"# {"$imagepoilcy": "ns:app:tag"}"#, format!("marker-key -> {tag}")),
+            (r#"# {"imagepolicys": "ns:app:tag"}"#, format!("marker-key -> {tag}")),
+            ("# {'$imagePolicy': 'ns:app:tag'}", format!("marker-key -> {tag}")),
+            ("# {$imagepolcy: ns:app:tag}", format!("marker-key -> {tag}")),
+            (r#"# { "$imagepolcy" : "ns:app:tag""#, format!("marker-key -> {tag}")),
+            (r#"# {"$imagepolcy": "app"}"#, "-".into()),
+            (r#"# {"$imagepoliciesx": "ns:app"}"#, "-".into()),
+            (r#"# {"$imagerepo": "ns:app"}"#, "-".into()),
+            (r#"# {"$policy": "ns:app"}"#, "-".into()),
+            (r##"# {"$ref": "#/definitions/io.k8s.cli.setters.image"}"##, "-".into()),
+            (r#"# {"$kpt-set": "image:tag"}"#, "-".into()),
+            ("# {$imagePolicy: ns:app, why: 1}", "-".into()),
+            ("# {'$imagePolicy': 'app'}", "-".into()),
+            ("# {$}", "-".into()),
             (r#"# {"$imagePolicy": "app"}"#, "-".into()),
             (r#"# {"imagePolicy": {"semver": "1.x"}}"#, "-".into()),
             (r#"# see {"$imagePolicy": "ns:app"}"#, "-".into()),
@@ -307,6 +360,9 @@ mod tests {
             (r##"# {"#$imagepolicy": "ns:app:tag"}"##, None),
             (r##"# {"_imagepolicy": "ns:app:tag"}"##, None),
             (r##"# {"!imagePolicy": "ns:app:tag"}"##, None),
+            (r##"# {"$imagepolicyx": "ns:app:tag"}"##, None),
+            (r##"# {"$imagepolcy": "ns:app:tag"}"##, None),
+            ("# {'$imagePolicy': 'ns:app:tag'}", None),
             // More than a marker: a person's to decide.
             (r##"# {"$imagePolicy": "ns:app:tag", "why": 1}"##, None),
             (r##"# off: {"$imagepolicy": "ns:app:tag"}"##, None),

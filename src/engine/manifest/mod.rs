@@ -17,6 +17,7 @@ mod file;
 mod kustomization;
 mod line;
 mod marker;
+mod misspelt;
 mod object;
 mod place;
 mod plain;
@@ -97,6 +98,7 @@ impl Scan {
 /// | `marker-wrong-kind` | it would write a reference into a tag, or the like |
 /// | `value-not-a-string` | an unquoted value, of an image's field or behind a marker, is a number, boolean or date: `newTag: 1.10` |
 /// | `image-replaced` | kustomize puts another image there by a replacement or transformer |
+/// | `annotation-unknown` | an annotation under Flux v1's prefixes that nothing reads: `fluxcd.io/automted` |
 /// | `duplicate-key` | a field is there twice; which one counts depends on the reader |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScanFinding {

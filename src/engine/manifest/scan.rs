@@ -5,7 +5,7 @@ use super::{
     Position, ScalarStyle, Scan, ScanFinding, Step, Value,
     brings::brings,
     containers::{self, Extras, Uses},
-    group_of, is_string, kustomization, marker,
+    group_of, is_string, kustomization, marker, misspelt,
     place::{FLUX_KUSTOMIZE, Fields, Place},
     plain::boolean,
     repeated::{count_occurrences, drop_duplicates, repeats},
@@ -186,6 +186,12 @@ impl<'s, 'a> Walk<'s, 'a> {
             uses.tell(&mut found.containers, &written.containers);
         }
         self.extras = found.extras;
+        for (index, message) in misspelt::unknown(&annotations, &found.containers) {
+            let key = annotations.get(index).map(|annotation| annotation.key.as_str());
+            let entries = meant.at(&["metadata", "annotations"]).map(Node::entries).unwrap_or_default();
+            let entry = entries.iter().find(|(name, _)| name.as_str() == key);
+            self.finding("annotation-unknown", entry.map_or(root.span.start, |(name, _)| name.span.start), message);
+        }
         self.scan.documents.push(Document {
             api_version: api_version.into(),
             object: object.map(|name| ObjectId {

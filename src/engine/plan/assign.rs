@@ -7,7 +7,7 @@ use super::{
     value::{UNPARSED, change, container_of, item_name, object_of, untouchable, value_for},
 };
 use crate::engine::{
-    dialect::{Generated, GeneratedTag, PolicyKey, Target, kustomize::Inclusions},
+    dialect::{Generated, GeneratedTag, PolicyKey, Target, kustomize::Inclusions, locked},
     image::Reference,
     manifest::{Container, ImageLine, Part, Scan},
 };
@@ -145,6 +145,26 @@ fn split_registry<'c>(
     Some((registry, host.to_owned(), Reference { name: rest.to_owned(), ..image.clone() }))
 }
 
+/// How assignments are carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AssignRules {
+    /// As [`super::UpdateInputs::edit_unparsed`].
+    pub edit_unparsed: bool,
+    /// Objects that a person locked for Flux v1 change too.
+    pub force: bool,
+}
+
+impl AssignRules {
+    /// The reason of a change, or why there is none, in an object that may be locked.
+    fn reason(self, locked: Option<&str>) -> Result<String, (&'static str, String)> {
+        match locked {
+            None => Ok("set by hand".to_owned()),
+            Some(why) if self.force => Ok(format!("set by hand, with --force: {why}")),
+            Some(why) => Err(("locked", format!("{why}; set with --force, it changes all the same"))),
+        }
+    }
+}
+
 /// What assignments do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Assigned {
@@ -155,11 +175,13 @@ pub struct Assigned {
 }
 
 /// Puts the assigned values on the lines that they name. No policy objects are needed. What no line answers to,
-/// [`super::unmet`] tells. `edit_unparsed`: as [`super::UpdateInputs::edit_unparsed`].
-pub fn assign(snapshot: &Snapshot, assignments: &[Assignment], edit_unparsed: bool) -> Assigned {
+/// [`super::unmet`] tells. By image and by object, what Flux v1's annotations lock stays, as with `fluxctl release`; a
+/// policy's markers are Flux v2's, which knows no locks.
+/// <https://fluxcd.io/legacy/flux/references/fluxctl/#locking-a-workload>
+pub fn assign(snapshot: &Snapshot, assignments: &[Assignment], rules: AssignRules) -> Assigned {
     let targets = Targets::of(snapshot, assignments);
     let mut assigned = Assigned::default();
-    let taken = generated(snapshot, &targets, assignments, &mut assigned);
+    let taken = generated(snapshot, &targets, assignments, rules, &mut assigned);
     let Assigned { mut changes, mut skipped, mut current } = assigned;
     for (file, scan, line) in snapshot.lines() {
         if taken.contains(&(file, line.span.start)) {
@@ -175,11 +197,14 @@ pub fn assign(snapshot: &Snapshot, assignments: &[Assignment], edit_unparsed: bo
             reason,
             policy: policy.clone(),
         };
+        let by_marker = matches!(assignment.on, AssignmentTarget::Policy(_));
+        let document = scan.documents.get(line.document).filter(|_| !by_marker);
+        let reason = rules.reason(document.and_then(|document| locked(file, document)).as_deref());
         let set = |line: &ImageLine, value| {
             change(entry?, file, scan, line, value).map(|change| Change {
                 policy: policy.clone(),
                 image: Some(assignment.image.repository.clone()),
-                reason: "set by hand".into(),
+                reason: reason.clone().unwrap_or_default(),
                 ..change
             })
         };
@@ -190,19 +215,20 @@ pub fn assign(snapshot: &Snapshot, assignments: &[Assignment], edit_unparsed: bo
             skipped.push(skip(code, reason));
         } else if let Some(why) = entangled(assignments, assignment, scan, line) {
             skipped.push(skip("value-not-editable", why));
-        } else if line.unparsed && !edit_unparsed {
+        } else if line.unparsed && !rules.edit_unparsed {
             skipped.push(skip("unparsed-file", UNPARSED.into()));
         } else if let Some(value) = value_for(line, part, image) {
-            match set(line, value) {
-                Some(change) => changes.push(change),
-                None => current += 1,
-            }
             // Once, with the line that holds the tag.
-            if let Some((key, host, _)) = registry
-                && container.and_then(Container::tag_line) == Some(line.span.start)
-            {
-                let key = ImageLine { document: line.document, ..key.clone() };
-                changes.extend(set(&key, host));
+            let key = registry.filter(|_| container.and_then(Container::tag_line) == Some(line.span.start));
+            let key = key.map(|(key, host, _)| (ImageLine { document: line.document, ..key.clone() }, host));
+            let set: Vec<Option<Change>> =
+                std::iter::once(set(line, value)).chain(key.map(|(key, host)| set(&key, host))).collect();
+            match &reason {
+                Err((code, why)) if set.iter().any(Option::is_some) => skipped.push(skip(code, why.clone())),
+                _ => {
+                    current += usize::from(set.first().is_some_and(Option::is_none));
+                    changes.extend(set.into_iter().flatten());
+                }
             }
         } else {
             let missing = if part == Part::Digest { "digest" } else { "tag" };
@@ -242,16 +268,17 @@ fn generated<'a>(
     snapshot: &'a Snapshot,
     targets: &Targets<'a>,
     assignments: &[Assignment],
+    rules: AssignRules,
     assigned: &mut Assigned,
 ) -> BTreeSet<(&'a str, usize)> {
     let mut taken = BTreeSet::new();
     let mut added: Vec<Added<'_>> = Vec::new();
     for tag in &targets.generated.tags {
         let Some(assignment) = assignments.iter().find(|assignment| assignment.is_for(tag)) else { continue };
-        let by_hand = |change: Change| Change {
-            image: Some(assignment.image.repository.clone()),
-            reason: "set by hand".into(),
-            ..change
+        let reason = rules.reason(tag.locked.as_deref());
+        let by_hand = |change: Change| {
+            let image = Some(assignment.image.repository.clone());
+            reason.clone().map(|reason| Change { image, reason, ..change })
         };
         let (file, position, outcome) = match &tag.target {
             Target::Line { file, line } => {
@@ -264,14 +291,18 @@ fn generated<'a>(
                 }
                 let entry = snapshot.entries.get(file);
                 let value = given(assignment, tag, line, untouchable(entry, scan));
-                let outcome = value.map(|value| change(entry?, file, scan, line, value).map(by_hand));
+                let changed = |value| entry.and_then(|entry| change(entry, file, scan, line, value));
+                let outcome = value.and_then(|value| changed(value).map(by_hand).transpose());
                 (*file, line.position, outcome)
             }
             Target::Field(field) => match given(assignment, tag, &field.patched, obstacle(snapshot, field)) {
-                Ok(value) if value != field.patched.value => {
-                    added.push(Added { field, change: by_hand(addition(snapshot, field, value)) });
-                    continue;
-                }
+                Ok(value) if value != field.patched.value => match by_hand(addition(snapshot, field, value)) {
+                    Ok(change) => {
+                        added.push(Added { field, change });
+                        continue;
+                    }
+                    Err(locked) => (field.file.as_str(), field.position(), Err(locked)),
+                },
                 outcome => (field.file.as_str(), field.position(), outcome.map(|_| None)),
             },
             Target::Nowhere { code, why } => {

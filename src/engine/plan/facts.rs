@@ -13,8 +13,29 @@ use std::{
 /// Something that had to be asked of the outside. Absent means not asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact<T> {
-    Known { value: T, as_of: Timestamp },
-    Unavailable { why: String, retry_at: Option<Timestamp> },
+    Known {
+        value: T,
+        as_of: Timestamp,
+    },
+    Unavailable {
+        why: String,
+        retry_at: Option<Timestamp>,
+    },
+    /// Nobody was asked: what there is was given by hand, without this.
+    NotGiven {
+        why: String,
+    },
+}
+
+impl<T> Fact<T> {
+    /// What a registry told; else the code and the reason of what keeps it from being known.
+    pub fn told(&self) -> Result<&T, (&'static str, &str)> {
+        match self {
+            Fact::Known { value, .. } => Ok(value),
+            Fact::Unavailable { why, .. } => Err(("registry-unavailable", why)),
+            Fact::NotGiven { why } => Err(("not-given", why)),
+        }
+    }
 }
 
 /// A question that a plan cannot go on without.

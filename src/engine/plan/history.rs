@@ -64,7 +64,7 @@ pub(super) fn heed(history: &History<'_>, planned: &Change, what: &str) -> Resul
     let key = (history.branch.to_owned(), planned.line.file.clone());
     let writes = match history.facts.own_writes.get(&key) {
         None => return Err(Stays::Needs(Need::OwnWrites { branch: key.0, file: key.1 })),
-        Some(Fact::Unavailable { why, .. }) => return because("history-unavailable", why),
+        Some(Fact::Unavailable { why, .. } | Fact::NotGiven { why }) => return because("history-unavailable", why),
         Some(Fact::Known { value, .. }) => value,
     };
     let mut of_line = writes.iter().filter_map(|write| Some((write, written(write, &planned.line)?)));

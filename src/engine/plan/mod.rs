@@ -22,7 +22,7 @@ mod update;
 mod value;
 
 pub use annotate::annotatable;
-pub use assign::{Assigned, Assignment, AssignmentTarget, assign};
+pub use assign::{AssignRules, Assigned, Assignment, AssignmentTarget, assign};
 pub use explain::{
     ExplainInputs, ExplainStep, Explanation, NotHere, Outcome, OutcomeResult, Place, Subject, explain, subjects,
 };

@@ -30,7 +30,7 @@ pub(super) fn flux_v1(inputs: &UpdateInputs<'_>) -> Result<Option<String>, Need>
             let id = last.commit.get(..7).unwrap_or(&last.commit);
             Ok(Some(format!("Flux v1: released {id} at {}", time(last.at))))
         }
-        Some(Fact::Known { .. } | Fact::Unavailable { .. }) => Ok(None),
+        Some(Fact::Known { .. } | Fact::Unavailable { .. } | Fact::NotGiven { .. }) => Ok(None),
     }
 }
 

@@ -1,6 +1,9 @@
 //! The times of images: asked for only where a policy orders by them, and only of the tags that it may choose.
 
-use super::{Fact, Facts, Need, history::Stays};
+use super::{
+    Fact, Facts, Need,
+    history::{Stays, because},
+};
 use crate::engine::{
     image::{Repository, Tag},
     policy::TagPolicy,
@@ -22,11 +25,11 @@ pub(super) fn with_times(
         if tag.pushed_at.is_some() || tag.created_at.is_some() || !(is_current || policy.allows(&tag.name)) {
             continue;
         }
-        match known.and_then(|known| known.get(&tag.name)) {
+        match known.and_then(|known| known.get(&tag.name)).map(Fact::told) {
             None => missing.push(tag.name.clone()),
-            Some(Fact::Known { value, .. }) => tag.created_at = *value,
+            Some(Ok(time)) => tag.created_at = *time,
             // A guess could choose an older image.
-            Some(Fact::Unavailable { why, .. }) => return Err(Stays::Because("registry-unavailable", why.clone())),
+            Some(Err((code, why))) => return because(code, why),
         }
     }
     match missing.is_empty() {

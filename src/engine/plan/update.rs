@@ -512,10 +512,10 @@ impl Choices<'_> {
 }
 
 fn known_tags<'f>(facts: &'f Facts, repository: &Repository) -> Result<&'f Arc<Vec<Tag>>, Stays> {
-    match facts.tags.get(repository) {
+    match facts.tags.get(repository).map(Fact::told) {
         None => Err(Stays::Needs(Need::Tags(repository.clone()))),
-        Some(Fact::Unavailable { why, .. }) => because("registry-unavailable", why),
-        Some(Fact::Known { value, .. }) => Ok(value),
+        Some(Err((code, why))) => because(code, why),
+        Some(Ok(tags)) => Ok(tags),
     }
 }
 
@@ -557,13 +557,13 @@ fn select(
     }
     let digest = match &tag.digest {
         Some(digest) => Some(digest.clone()),
-        None => match facts.digests.get(&(repository.clone(), tag.name.clone())) {
+        None => match facts.digests.get(&(repository.clone(), tag.name.clone())).map(Fact::told) {
             None => return Err(Stays::Needs(Need::Digest { repository: repository.clone(), tag: tag.name.clone() })),
-            Some(Fact::Unavailable { why, .. }) => return because("registry-unavailable", why),
-            Some(Fact::Known { value: None, .. }) => {
+            Some(Err((code, why))) => return because(code, why),
+            Some(Ok(None)) => {
                 return because("no-digest", format!("{repository}:{} has no digest", tag.name));
             }
-            Some(Fact::Known { value: Some(digest), .. }) => Some(digest.clone()),
+            Some(Ok(Some(digest))) => Some(digest.clone()),
         },
     };
     Ok(Some(Selected { chosen, digest, step }))

@@ -55,6 +55,11 @@ fn rows_of(step: &ExplainStep, told: &[&str]) -> Vec<Row> {
         ExplainStep::Unfollowed => {
             vec![row("policy", "none: no marker, annotation or policy names this line".into())]
         }
+        ExplainStep::Beside { file, position, part, policy } => {
+            let part = if *part == Part::Digest { "digest" } else { "tag" };
+            let text = format!("none for the name: the image's {part}, at {file}:{}, follows {policy}", at(*position));
+            vec![row("policy", text)]
+        }
         ExplainStep::Policy { key, file, position, order, digest } => {
             let mut rows = vec![row("policy", format!("{key}, defined at {file}:{}", at(*position)))];
             rows.extend((!order.is_empty()).then(|| row("order", order.clone())));

@@ -86,11 +86,11 @@ fn findings_are_1() {
     let ran = folder.run(&["lint"]);
     assert_eq!(ran.code, 1);
     assert!(
-        ran.out.starts_with("apps/lost.yaml:11:16 policy-unresolved\n  no ImagePolicy flux-system:lost"),
+        ran.out.starts_with("apps/lost.yaml:11:16 error policy-unresolved\n  no ImagePolicy flux-system:lost"),
         "{}",
         ran.out
     );
-    assert!(ran.out.ends_with("2 findings\n"), "{}", ran.out);
+    assert!(ran.out.ends_with("2 findings: 2 errors\n"), "{}", ran.out);
 }
 
 #[test]
@@ -155,12 +155,12 @@ fn fix_mends_what_is_safe_and_leaves_the_rest() {
         ran.out.starts_with(
             "apps/app.yaml:11:39 marker-not-json fixed\n  -         image: example.com/app:1.0.0  # \
              {'$imagepolicy': 'flux-system/app'}\n  +         image: example.com/app:1.0.0  # \
-             {\"$imagepolicy\": \"flux-system:app\"}\napps/lost.yaml:11:16 policy-unresolved\n"
+             {\"$imagepolicy\": \"flux-system:app\"}\napps/lost.yaml:11:16 error policy-unresolved\n"
         ),
         "{}",
         ran.out
     );
-    assert!(ran.out.ends_with("1 fixed\n1 finding\n"), "{}", ran.out);
+    assert!(ran.out.ends_with("1 fixed\n1 finding: 1 error\n"), "{}", ran.out);
     assert_eq!(folder.text("apps/app.yaml"), crlf.replace("{'$imagepolicy': 'flux-system/app'}", good));
 
     let again = folder.run(&["lint", "--fix", "-o", "json"]).json(1);
@@ -219,4 +219,47 @@ fn a_region_of_ecr_is_no_finding() {
     let document = folder.run(&["lint", "-o", "json"]).json(1);
     let message = &document["findings"][0]["message"];
     assert_eq!(message, "registries[0].role is not available in this version: it has no effect");
+}
+
+#[test]
+fn the_text_says_how_bad_it_is() {
+    let folder = repository();
+    let config = "version: 1\nenvironments: {dev: {path: app}, qa: {path: flux}, live: {path: apps}}\n";
+    folder.put("butler.yaml", config.as_bytes());
+    folder.put("apps/lost.yaml", DEPLOYMENT.replace("flux-system:app", "flux-system:lost").as_bytes());
+    folder.put("apps/sops.yaml", b"tag: v1 # {\"$imagepolicy\": \"flux-system:app:tag\"}\nsops: {mac: x}\n");
+    let ran = folder.run_narrow(&["lint"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert_eq!(
+        ran.out,
+        "apps/lost.yaml:11:16 error policy-unresolved
+  no ImagePolicy flux-system:lost in this repository
+apps/sops.yaml:1:6 notice sops
+  the file is encrypted with SOPS and never edited: this line does not follow
+  flux-system:app
+butler.yaml:2:16 warning environment-path-missing
+  environment \"dev\": nothing is at its path app; did you mean apps?
+3 findings: 1 error, 1 warning, 1 notice
+"
+    );
+    // A plan is there all the same.
+    let plan = folder.run(&["plan", "--tag", "example.com/app:1.1.0", "-o", "json"]).json(0);
+    assert_eq!(plan["changes"][0]["file"], "apps/app.yaml");
+}
+
+#[test]
+fn annotations_and_markers_that_nothing_reads() {
+    let folder = repository();
+    let annotations =
+        "namespace: prod\n  annotations: {fluxcd.io/automted: \"true\", app.lilly.com/flux.automted: \"true\"}\n";
+    folder.put("apps/app.yaml", DEPLOYMENT.replace("namespace: prod\n", annotations).as_bytes());
+    let found = folder.run(&["lint"]);
+    // The exit code stays 0.
+    assert!(found.text().ends_with("2 findings: 2 notices\n"), "{}", found.out);
+    assert_eq!(found.out.matches("notice annotation-unknown\n").count(), 2, "{}", found.out);
+    folder.put("apps/app.yaml", DEPLOYMENT.replace("$imagepolicy", "$imagepolcy").as_bytes());
+    let found = folder.run(&["lint"]);
+    let says = "apps/app.yaml:11:39 warning marker-key\n  expected one JSON object alone behind the #, found the key \
+                \"$imagepolcy\" (did you mean \"$imagepolicy\"?): write `# {\"$imagepolicy\": \"flux-system:app\"}`\n";
+    assert!(found.out.starts_with(says), "{}", found.out);
 }

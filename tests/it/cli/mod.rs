@@ -3,6 +3,7 @@
 mod annotate;
 mod explain;
 mod lint;
+mod names;
 mod plan;
 mod policy;
 mod serve;

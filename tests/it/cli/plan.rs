@@ -1,7 +1,7 @@
 //! `butler plan`
 
 use super::{AUTOMATION, DEPLOYMENT, POLICY, repository};
-use crate::support::binary::Folder;
+use crate::support::binary::{Folder, butler_reading};
 use butler::sandbox::registry::{Options, RegistryServer};
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ fn change() -> Value {
     })
 }
 
-const TAGS: [&str; 8] = [
+pub const TAGS: [&str; 8] = [
     "--tag",
     "example.com/app:1.1.0",
     "--tag",
@@ -197,7 +197,57 @@ fn no_match_is_0_with_its_reason() {
     assert!(reason.contains("0 of 1 tags"), "{reason}");
     // An image without tags given has none: nothing else is asked.
     let document = plan(&folder, &["--tag", "example.com/other:1.0.0"]);
-    assert_eq!(document["skipped"][0]["code"], "registry-unavailable");
+    let skip = &document["skipped"][0];
+    assert_eq!(
+        (&skip["code"], &skip["reason"]),
+        (
+            &json!("not-given"),
+            &json!(
+                "no tags of example.com/app were given: tags were given of example.com/other only, and no registry is \
+                 asked then; add --tag example.com/app:TAG"
+            )
+        )
+    );
+    folder.put("none.json", b"{}");
+    let document = plan(&folder, &["--tags", "none.json"]);
+    let reason = document["skipped"][0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("no tags of example.com/app were given: tags were given of no image, "), "{reason}");
+    // Nor is a digest asked for.
+    let always = POLICY
+        .replace("  imageRepositoryRef", "  digestReflectionPolicy: Always\n  interval: 1h\n  imageRepositoryRef");
+    folder.put("flux/policy.yaml", always.as_bytes());
+    let document = plan(&folder, &["--tag", "example.com/app:1.1.0"]);
+    let skip = &document["skipped"][0];
+    let reason = skip["reason"].as_str().unwrap();
+    assert_eq!(skip["code"], "not-given", "{document}");
+    assert!(reason.contains("give it as --tag example.com/app:1.1.0@sha256:…"), "{reason}");
+}
+
+/// stdout is a patch or nothing; that there is nothing is said beside it.
+#[test]
+fn a_diff_of_nothing_says_so() {
+    let folder = repository();
+    let ran = folder.run(&["plan", "--tag", "example.com/app:2.0.0", "-o", "diff"]);
+    assert_eq!((ran.text(), ran.err.as_str()), ("", "note: no diff: 0 lines would change, 1 line skipped\n"));
+    let ran = folder.run(&["set", "--image", "example.com/app:1.0.0", "-o", "diff"]);
+    let said = "note: no diff: 0 lines would change, 0 lines skipped, 1 line already as asked\n";
+    assert_eq!((ran.text(), ran.err.as_str()), ("", said));
+    let ran = folder.run(&[&["plan", "-o", "diff"], &TAGS[..]].concat());
+    assert!(!ran.text().is_empty() && ran.err.is_empty(), "{}", ran.err);
+}
+
+#[test]
+fn tags_from_standard_input() {
+    let folder = repository();
+    let list = json!({"example.com/app": [{"tag": "1.2.0"}]}).to_string();
+    for command in [&["plan", "-o", "json"][..], &["explain", "-o", "json", "flux-system:app"]] {
+        let ran = butler_reading(folder.path(), &[command, &["--tags", "-"]].concat(), &list);
+        assert!(ran.text().contains("example.com/app:1.2.0"), "{}", ran.out);
+    }
+    let ran = butler_reading(folder.path(), &["plan", "--tags", "-"], "{\"example.com/app\": [\n\"1.2.0\"]}");
+    let says = "error: <stdin>:2:7: expected {\"IMAGE\": [{\"tag\": \"1.2.3\"}]}: expected an object such as {\"tag\": \
+                \"1.2.3\"} there, found \"1.2.0\"\n";
+    assert_eq!((ran.code, ran.err.as_str()), (2, says));
 }
 
 #[test]
@@ -247,13 +297,25 @@ fn registries_that_do_not_answer_are_named() {
     let folder = repository();
     let closed = "127.0.0.1:1/team/app";
     folder.put("flux/policy.yaml", POLICY.replace("example.com/app", closed).as_bytes());
+    // Of two lines too, once.
+    let marker = "  # {\"$imagepolicy\": \"flux-system:app\"}";
+    let two = DEPLOYMENT.replace("proxy:0.1.0", &format!("proxy:0.1.0{marker}"));
+    folder.put("apps/app.yaml", two.as_bytes());
+    let text = folder.run(&["plan"]).out;
+    assert_eq!(text.matches("cannot be reached").count(), 1, "{text}");
+    let both = "apps/app.yaml:11:16 flux-system:app\napps/app.yaml:13:16 flux-system:app\n  registry-unavailable: ";
+    assert!(text.starts_with(both) && text.ends_with("2 lines skipped\n"), "{text}");
     for format in ["text", "json", "diff"] {
         let ran = folder.run(&["plan", "-o", format]);
         assert_eq!(ran.code, 0, "{}", ran.err);
+        let nothing = match format {
+            "diff" => "note: no diff: 0 lines would change, 2 lines skipped\n",
+            _ => "",
+        };
         assert_eq!(
             ran.err,
             format!(
-                "warning: no registry answered, so nothing is known of {closed}; give their tags with --tag or --tags\n"
+                "{nothing}warning: no registry answered, so nothing is known of {closed}; give their tags with --tag or --tags\n"
             )
         );
     }

@@ -35,5 +35,5 @@ fn files_that_are_not_settings() {
     assert!(!ran.err.contains("--config FILE"), "it was given: {}", ran.err);
     // And what that one is checked by does check it.
     folder.put("butler.yaml", b"version: 1\nenvironments:\n  prod: {pathh: apps}\n");
-    assert!(folder.run(&["lint"]).out.contains("butler.yaml:3:10 config-invalid"));
+    assert!(folder.run(&["lint"]).out.contains("butler.yaml:3:10 error config-invalid"));
 }

@@ -180,6 +180,31 @@ fn arguments_that_cannot_be() {
     }
 }
 
+/// As with fluxctl, whose option has the same name.
+#[test]
+fn what_is_locked_stays_unless_it_is_forced() {
+    let locked = DEPLOYMENT.replace(
+        "namespace: prod\n",
+        "namespace: prod\n  annotations: {fluxcd.io/locked: \"true\", fluxcd.io/locked_user: Ann}\n",
+    );
+    let folder = Folder::with(&[("app.yaml", &locked)]);
+    for on in [["--image", "example.com/proxy:2"], ["--object", "prod:deployment/app:sidecar=example.com/proxy:2"]] {
+        folder.put("app.yaml", locked.as_bytes());
+        let document = set(&folder, &[&on[..], &["--write"]].concat());
+        let reason = "locked by Ann; set with --force, it changes all the same";
+        assert_eq!(
+            document,
+            json!({"changes": [], "skipped": [
+                {"file": "app.yaml", "line": 14, "code": "locked", "reason": reason, "policy": null}
+            ]})
+        );
+        assert_eq!(folder.text("app.yaml"), locked);
+        let document = set(&folder, &[&on[..], &["--write", "--force"]].concat());
+        assert_eq!(document["changes"][0]["reason"], "set by hand, with --force: locked by Ann");
+        assert_eq!(folder.text("app.yaml"), locked.replace("proxy:0.1.0", "proxy:2"));
+    }
+}
+
 #[test]
 fn a_link_is_not_written_through() {
     let folder = Folder::with(&[("app.yaml", DEPLOYMENT)]);

@@ -1,5 +1,6 @@
 //! butler.yaml as people write it, and what they are told about it.
 
+mod documented;
 mod faults;
 
 use super::*;

@@ -1,6 +1,7 @@
 //! Where Flux v1 writes the tags of an object: where they stand, or in the patch file of its `.flux.yaml`.
 
 use super::{
+    Rules,
     build::Built,
     generated::{Reach, Scope, Scopes},
     line_at,
@@ -232,6 +233,8 @@ pub(crate) struct GeneratedTag<'a> {
     pub target: Target<'a>,
     /// The file of the object, and the line that holds its tag there.
     pub base: (&'a str, Option<&'a ImageLine>),
+    /// Who locked the object as it is built.
+    pub locked: Option<String>,
 }
 
 impl<'a> Generated<'a> {
@@ -255,7 +258,7 @@ impl<'a> Generated<'a> {
                         for (scope, built) in over {
                             let patched = built.patched_by(Some(scope), snapshot);
                             let tags = built.tags(Some(scope), patched.as_ref(), snapshot);
-                            generated.add(&built, Some(scope), tags, included);
+                            generated.add(&built, Some(scope), patched.as_ref(), tags, included);
                         }
                     }
                     Reach::LeftOut(scope) => {
@@ -263,7 +266,7 @@ impl<'a> Generated<'a> {
                             let why = format!("{} does not build it", scope.file);
                             Tag { target: Target::Nowhere { code: "flux1-not-rendered", why }, ..tag }
                         });
-                        generated.add(&base, None, tags, included);
+                        generated.add(&base, None, None, tags, included);
                     }
                 }
                 generated.bases.insert((file, base.number));
@@ -276,12 +279,18 @@ impl<'a> Generated<'a> {
         &mut self,
         built: &'b Built<'a>,
         scope: Option<&Scope>,
+        patched: Option<&Patched<'a>>,
         tags: impl Iterator<Item = Tag<'b, 'a>>,
         included: &Inclusions<'_>,
     ) where
         'a: 'b,
     {
         let namespaces = built.namespaces(scope, included);
+        let mut annotations = built.annotations.clone();
+        if let Some(patched) = patched {
+            annotations.put(patched.file, &patched.document.annotations);
+        }
+        let locked = Rules::read(&annotations).locked();
         self.tags.extend(tags.map(|Tag { container, image, own, part, target }| GeneratedTag {
             kind: &built.document.kind,
             name: built.name.clone(),
@@ -291,6 +300,7 @@ impl<'a> Generated<'a> {
             part,
             target,
             base: (built.file, own.and_then(|line| built.scan.lines.get(line))),
+            locked: locked.clone(),
         }));
     }
 

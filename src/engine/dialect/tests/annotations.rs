@@ -47,6 +47,28 @@ fn simple_policies() {
     assert_eq!(outcome.asked, ["qa-sha-1", "qa-sha-2"]);
 }
 
+/// Another name behind `flux.` than those that are read.
+#[test]
+fn names_that_nothing_reads() {
+    let unread = "which butler does not read";
+    #[rustfmt::skip]
+    let cases = [
+        ("app.lilly.com/flux.automted", format!("found app.lilly.com/flux.automted, {unread}; did you mean app.lilly.com/flux.automated?")),
+        ("app.lilly.com/flux.v2.policy", format!("found app.lilly.com/flux.v2.policy, {unread}; did you mean app.lilly.com/flux.v2.policies?")),
+        ("app.lilly.com/flux.simpel.app", format!("found app.lilly.com/flux.simpel.app, {unread}; did you mean app.lilly.com/flux.simple.POLICY?")),
+        ("app.lilly.com/flux.simple.", format!("found app.lilly.com/flux.simple., {unread}; did you mean app.lilly.com/flux.simple.POLICY?")),
+        ("app.lilly.com/flux.owner", format!("found app.lilly.com/flux.owner, {unread}; known there: automated, v2.repos, v2.policies, simple.POLICY")),
+        // Not behind `flux.`: somebody else's.
+        ("app.lilly.com/automted", String::new()), ("app.example.com/flux.automted", String::new()),
+    ];
+    for (name, expected) in cases {
+        let problems = deployment(&format!("    {name}: x\n")).problems();
+        let told = problems.iter().find_map(|problem| problem.strip_prefix("app.yaml:7:"));
+        let told = told.and_then(|told| told.split_once(" annotation-unknown "));
+        assert_eq!(told.map(|(_, message)| message).unwrap_or_default(), expected, "{name}: {problems:?}");
+    }
+}
+
 #[test]
 fn the_reading_is_told() {
     #[rustfmt::skip]

@@ -12,8 +12,8 @@ use crate::engine::{
     manifest::{FileKind, is_candidate, scan},
     memory::Memory,
     plan::{
-        Assigned, Assignment, Change, Fact, Facts, Need, Planned, Scope, UpdateInputs, UpdatePlan, assign, rewritten,
-        update,
+        AssignRules, Assigned, Assignment, Change, Fact, Facts, Need, Planned, Scope, UpdateInputs, UpdatePlan, assign,
+        rewritten, update,
     },
     snapshot::{Entry, EntryKind, Snapshot},
 };
@@ -158,7 +158,8 @@ impl Repo {
 
     /// What `butler set` makes of it: the files that are other than before, and the codes of what stays.
     fn set(&self, assignments: &[Assignment]) -> (BTreeMap<String, String>, Vec<String>) {
-        let Assigned { changes, skipped, .. } = assign(&self.snapshot(), assignments, true);
+        let rules = AssignRules { edit_unparsed: true, force: false };
+        let Assigned { changes, skipped, .. } = assign(&self.snapshot(), assignments, rules);
         let mut files = self.written(&changes);
         files.retain(|file, text| self.files.get(file) != Some(text));
         (files, skipped.iter().map(|skip| skip.code.to_string()).collect())

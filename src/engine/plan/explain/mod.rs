@@ -58,6 +58,8 @@ pub enum ExplainStep {
     Finding { code: String, message: String },
     /// Nothing says what this line should follow.
     Unfollowed,
+    /// Nothing changes the name that stands on this line; the image's tag or digest, on another one, follows a policy.
+    Beside { file: String, position: Place, part: Part, policy: String },
     /// The policy, and where it is defined.
     Policy {
         key: String,

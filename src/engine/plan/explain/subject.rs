@@ -7,7 +7,6 @@ use crate::engine::{
     image::{Reference, Repository},
     manifest::{ImageLine, Scan},
     plan::promotion::image_of,
-    snapshot::Snapshot,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -42,7 +41,7 @@ pub struct NotHere {
 /// # Errors
 /// [`NotHere`], with what is near.
 pub fn subjects(inputs: &ExplainInputs<'_>, text: &str) -> Result<Vec<Subject>, NotHere> {
-    let found = lines_named(inputs.snapshot, text)
+    let found = lines_named(inputs, text)
         .or_else(|| some(policies_named(inputs.bindings, text)))
         .or_else(|| some(images_named(inputs, text)))
         .or_else(|| some(images_called(inputs, text)));
@@ -53,21 +52,25 @@ fn some(found: Vec<Subject>) -> Option<Vec<Subject>> {
     (!found.is_empty()).then_some(found)
 }
 
-/// Lines that hold an image, or a finding that says why they are seen as none.
-fn places(scan: &Scan) -> BTreeSet<usize> {
-    let lines = scan.lines.iter().map(|line| line.position.line);
-    lines.chain(scan.findings.iter().map(|finding| finding.position.line)).collect()
+/// Lines that hold an image, or a finding that says why they are seen as none; and where a value is to be put in, which a
+/// plan names by a line too. The file may be yet to come.
+fn places(inputs: &ExplainInputs<'_>, file: &str) -> BTreeSet<usize> {
+    let scan = inputs.snapshot.scans.get(file);
+    let lines = scan.into_iter().flat_map(|scan| scan.lines.iter().map(|line| line.position.line));
+    let findings = scan.into_iter().flat_map(|scan| scan.findings.iter().map(|finding| finding.position.line));
+    let added = inputs.bindings.additions.iter().map(|addition| &addition.field).filter(|field| field.file == file);
+    lines.chain(findings).chain(added.map(|field| field.position().line)).collect()
 }
 
-fn lines_named(snapshot: &Snapshot, text: &str) -> Option<Vec<Subject>> {
+fn lines_named(inputs: &ExplainInputs<'_>, text: &str) -> Option<Vec<Subject>> {
     let text = text.strip_prefix("./").unwrap_or(text);
     let subject = |file: &str, line: usize| Subject::Line { file: file.to_owned(), line };
-    if let Some(scan) = snapshot.scans.get(text) {
-        return some(places(scan).into_iter().map(|line| subject(text, line)).collect());
+    let whole = places(inputs, text);
+    if !whole.is_empty() || inputs.snapshot.scans.contains_key(text) {
+        return some(whole.into_iter().map(|line| subject(text, line)).collect());
     }
     let (file, line) = file_and_line(text)?;
-    let scan = snapshot.scans.get(file)?;
-    places(scan).contains(&line).then(|| vec![subject(file, line)])
+    places(inputs, file).contains(&line).then(|| vec![subject(file, line)])
 }
 
 /// `a/b.yaml:12`, `a/b.yaml:12:7`
@@ -159,8 +162,8 @@ fn repository_of(policy: &Policy) -> Option<Repository> {
 fn nearest_names(inputs: &ExplainInputs<'_>, text: &str) -> Vec<String> {
     let (file, asked) = file_and_line(text).unwrap_or((text, 0));
     let file = file.strip_prefix("./").unwrap_or(file);
-    if let Some(scan) = inputs.snapshot.scans.get(file) {
-        let mut lines: Vec<usize> = places(scan).into_iter().collect();
+    let mut lines: Vec<usize> = places(inputs, file).into_iter().collect();
+    if !lines.is_empty() || inputs.snapshot.scans.contains_key(file) {
         lines.sort_by_key(|line| line.abs_diff(asked));
         lines.truncate(NAMED);
         lines.sort_unstable();

@@ -2,8 +2,8 @@
 
 use super::{ExplainInputs, ExplainStep, Explanation, Outcome, OutcomeResult, is_base_of, is_same};
 use crate::engine::{
-    dialect::{Addition, Binding, Bindings, Policy, PolicyState, Unresolved},
-    manifest::{ImageLine, Scan},
+    dialect::{Addition, Binding, Bindings, MissingField, Policy, PolicyState, Unresolved},
+    manifest::{ImageLine, Part, Scan},
     plan::{
         Change, Fact, Need, Planned, UpdateInputs, UpdatePlan, history::Stays, promoted::Sources, times::with_times,
         update, update::current_tag,
@@ -65,7 +65,29 @@ impl<'i, 'a> Told<'i, 'a> {
 
     /// What stands on a line of a file.
     pub fn line(&mut self, file: &str, number: usize) {
-        let Some(scan) = self.inputs.snapshot.scans.get(file) else { return };
+        if let Some(scan) = self.inputs.snapshot.scans.get(file) {
+            self.written(file, scan, number);
+        }
+        // What is to be put in there. Several values are at the start of a file that is not there yet.
+        let here = |addition: &Addition| addition.field.file == file && addition.field.position().line == number;
+        let mut fields: Vec<&MissingField> = Vec::new();
+        for field in self.inputs.bindings.additions.iter().filter(|added| here(added)).map(|added| &added.field) {
+            if !fields.iter().any(|known| known.line_id() == field.line_id()) {
+                fields.push(field);
+            }
+        }
+        for field in fields {
+            let id = field.line_id();
+            let bound = Bound::of(self.inputs.bindings, |_| false, |addition| addition.field.line_id() == id);
+            self.steps.push(added_step(field));
+            for policy in bound.policies() {
+                self.policy(policy, &bound);
+            }
+            self.outcomes(&bound);
+        }
+    }
+
+    fn written(&mut self, file: &str, scan: &Scan, number: usize) {
         for finding in scan.findings.iter().filter(|finding| finding.position.line == number) {
             self.steps.push(ExplainStep::Finding { code: finding.code.clone(), message: finding.message.clone() });
         }
@@ -120,8 +142,41 @@ impl<'i, 'a> Told<'i, 'a> {
     /// A line that follows no policy; a promotion may have it.
     pub fn free(&mut self, file: &str, scan: &Scan, line: &ImageLine) {
         self.steps.push(line_step(file, scan, line));
-        self.steps.push(ExplainStep::Unfollowed);
+        let beside = self.beside(file, scan, line);
+        self.steps.push(beside.unwrap_or(ExplainStep::Unfollowed));
         self.promoted((file, scan, line), true);
+    }
+
+    /// Where a policy puts the tag of an image, or its digest, whose name alone stands on a line.
+    fn beside(&self, file: &str, scan: &Scan, line: &ImageLine) -> Option<ExplainStep> {
+        if line.part != Part::Name {
+            return None;
+        }
+        let containers = &scan.documents.get(line.document)?.containers;
+        let own = containers.iter().find(|container| container.repository == Some(line.span.start));
+        let tag = own.and_then(|container| container.tag);
+        let above = |line: &ImageLine| line.path.0.split_last().map(|(_, above)| above.to_vec());
+        let of_the_image = |other: &ImageLine| {
+            let sibling = matches!(other.part, Part::Tag | Part::Digest) && above(other) == above(line);
+            other.document == line.document && (tag == Some(other.span.start) || sibling)
+        };
+        let Bindings { lines, additions, .. } = self.inputs.bindings;
+        let beside = scan.lines.iter().enumerate().filter(|(_, other)| of_the_image(other));
+        beside.into_iter().find_map(|(index, other)| {
+            let is_it = |of: &str, number: usize| of == file && number == index;
+            let binding = lines.iter().find(|binding| {
+                let base = binding.base.as_ref();
+                is_it(&binding.file, binding.line) || base.is_some_and(|base| is_it(&base.file, base.line))
+            });
+            let added = || additions.iter().find(|addition| is_base_of(addition, file, other));
+            let key = binding.map(Binding::key).or_else(|| added().map(|addition| &addition.policy.key))?;
+            Some(ExplainStep::Beside {
+                file: file.to_owned(),
+                position: other.position.into(),
+                part: other.part,
+                policy: key.to_string(),
+            })
+        })
     }
 
     /// What becomes of a line where policies do not update it; whether there is such an environment.
@@ -181,12 +236,12 @@ impl<'i, 'a> Told<'i, 'a> {
         };
         let (image, named) = (policy.image.clone(), repository.to_string());
         self.steps.push(ExplainStep::Repository { image, repository: named });
-        match self.inputs.facts.tags.get(repository) {
+        match self.inputs.facts.tags.get(repository).map(Fact::told) {
             None => {
                 self.needs.insert(Need::Tags(repository.clone()));
             }
-            Some(Fact::Unavailable { why, .. }) => self.steps.push(ExplainStep::NoTags { why: why.clone() }),
-            Some(Fact::Known { value, .. }) => {
+            Some(Err((_, why))) => self.steps.push(ExplainStep::NoTags { why: why.to_owned() }),
+            Some(Ok(value)) => {
                 let account = |current: Option<&str>| match tags.by_time() {
                     false => Ok(tags.account(value, current)),
                     true => with_times(self.inputs.facts, repository, tags, value, current)
@@ -306,6 +361,21 @@ impl<'i, 'a> Told<'i, 'a> {
         if !covered {
             self.steps.push(outcome(None, OutcomeResult::Elsewhere));
         }
+    }
+}
+
+/// A value that has no line yet, and what runs in its place.
+fn added_step(field: &MissingField) -> ExplainStep {
+    let runs = field.patched.image.clone().unwrap_or_else(|| field.patched.value.to_string());
+    ExplainStep::Line {
+        file: field.file.clone(),
+        position: field.position().into(),
+        value: String::new(),
+        part: field.part,
+        object: Some(field.object.to_string()),
+        path: field.patched.path.to_string(),
+        image: Some(runs),
+        marker: None,
     }
 }
 

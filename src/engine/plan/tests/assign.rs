@@ -3,7 +3,7 @@
 use super::update::is_as;
 use crate::engine::{
     image::Reference,
-    plan::{Assigned, Assignment, AssignmentTarget, assign},
+    plan::{AssignRules, Assigned, Assignment, AssignmentTarget, assign},
     testing::Files,
 };
 
@@ -63,9 +63,13 @@ fn target(text: &str) -> AssignmentTarget {
 
 /// `old -> new`, `code: reason`, `current`, in the order of the lines.
 fn outcome(text: &str, on: &str, image: &str, edit_unparsed: bool) -> String {
+    outcome_by(AssignRules { edit_unparsed, ..AssignRules::default() }, text, on, image)
+}
+
+fn outcome_by(rules: AssignRules, text: &str, on: &str, image: &str) -> String {
     let assignment = Assignment { on: target(on), image: Reference::parse(image).unwrap() };
     let snapshot = Files::of([("a.yaml", text)]).snapshot();
-    let Assigned { changes, skipped, current } = assign(&snapshot, &[assignment], edit_unparsed);
+    let Assigned { changes, skipped, current } = assign(&snapshot, &[assignment], rules);
     let mut outcomes: Vec<String> = changes.iter().map(|change| format!("{} -> {}", change.old, change.new)).collect();
     outcomes.extend(skipped.iter().map(|skip| format!("{}: {}", skip.code, skip.reason)));
     outcomes.extend(std::iter::repeat_n("current".to_owned(), current));
@@ -130,12 +134,48 @@ fn lines_and_what_they_get() {
     assert_eq!(outcome(&tag, "ns:app", "example.com/app:v2", false), "v1 -> v2");
 }
 
+/// What a person locked for Flux v1 stays, whoever automates it, unless that is forced.
+#[test]
+fn locked_objects() {
+    let locked =
+        |annotations: &str| WEB.replace("namespace: ns}", &format!("namespace: ns, annotations: {{{annotations}}}}}"));
+    let by_ann = locked("fluxcd.io/locked: 'true', fluxcd.io/locked_user: Ann, fluxcd.io/locked_msg: the fair");
+    let old = locked("flux.weave.works/locked: true");
+    let marked = by_ann.replace("app:1", "app:1 # {\"$imagepolicy\": \"ns:app\"}");
+    let release = RELEASE.replace("namespace: ns}", "namespace: ns, annotations: {fluxcd.io/locked: 'true'}}");
+    let (moves, stays) = ("example.com/app:1 -> example.com/app:2", "; set with --force, it changes all the same");
+    #[rustfmt::skip]
+    let cases = [
+        (&by_ann, "", "example.com/app:2", format!("locked: locked by Ann: the fair{stays}"), moves),
+        (&by_ann, "ns/deployment/web", "example.com/app:2", format!("locked: locked by Ann: the fair{stays}"), moves),
+        (&by_ann, "ns/deployment/web/c", "example.com/app:2", format!("locked: locked by Ann: the fair{stays}"), moves),
+        (&old, "", "example.com/app:2", format!("locked: locked{stays}"), moves),
+        (&old, "", "example.com/app:1", "current".into(), "current"),
+        (&locked("fluxcd.io/locked: 'false'"), "", "example.com/app:2", moves.into(), moves),
+        (&locked("fluxcd.io/automated: 'true'"), "", "example.com/app:2", moves.into(), moves),
+        // Another object of the file is another's.
+        (&format!("{by_ann}---\n{}", WEB.replace("name: web", "name: api")), "ns/deployment/api", "example.com/app:2", moves.into(), moves),
+        // Markers are Flux v2's.
+        (&marked, "ns:app", "example.com/app:2", moves.into(), moves),
+        (&release, "ns/helmrelease/web/api", "example.org/team/api:1", format!("locked: locked{stays}; current"), "example.com -> example.org; current; current"),
+    ];
+    for (text, on, image, expected, forced) in cases {
+        assert_eq!(outcome(text, on, image, true), expected, "{on} {text}");
+        let rules = AssignRules { edit_unparsed: true, force: true };
+        assert_eq!(outcome_by(rules, text, on, image), forced, "{on} {text}");
+    }
+    let assignment = Assignment { on: target(""), image: Reference::parse("example.com/app:2").unwrap() };
+    let rules = AssignRules { force: true, ..AssignRules::default() };
+    let assigned = assign(&Files::of([("a.yaml", &*by_ann)]).snapshot(), &[assignment], rules);
+    assert_eq!(assigned.changes[0].reason, "set by hand, with --force: locked by Ann: the fair");
+}
+
 #[test]
 fn what_a_change_says() {
     let text = format!("kind: Namespace\n---\n{RELEASE}");
     let image = Reference::parse("example.org/team/api:2").unwrap();
     let assignment = Assignment { on: target("ns/helmrelease/web/api"), image: image.clone() };
-    let assigned = assign(&Files::of([("a.yaml", &*text)]).snapshot(), &[assignment], true);
+    let assigned = assign(&Files::of([("a.yaml", &*text)]).snapshot(), &[assignment], AssignRules::default());
     assert_eq!(assigned.changes.len(), 2);
     for change in assigned.changes {
         assert_eq!(change.line.object.map(|object| object.name).as_deref(), Some("web"));
@@ -143,6 +183,6 @@ fn what_a_change_says() {
         assert_eq!(change.reason, "set by hand");
     }
     let marked = Files::of([("a.yaml", "tag: v1 # {\"$imagepolicy\": \"ns:app:tag\"}\n")]);
-    let assigned = assign(&marked.snapshot(), &[Assignment { on: target("ns:app"), image }], true);
+    let assigned = assign(&marked.snapshot(), &[Assignment { on: target("ns:app"), image }], AssignRules::default());
     assert_eq!(assigned.changes[0].policy.as_deref(), Some("ns:app"));
 }

@@ -248,6 +248,57 @@ spec:
         let lines: Vec<&String> = rows.iter().filter(|row| row.starts_with("line: ")).collect();
         assert_eq!(lines, ["line: base/a.yaml:9:19"]);
         assert!(expected.iter().all(|row| rows.iter().any(|found| found == row)), "{rows:?}");
+        // And says where the tag is that does.
+        let beside = "policy: none for the name: the image's tag, at base/a.yaml:10:12, follows \
+                      default:helmrelease/a:chart-image";
+        assert!(told(files, &facts(Some(&tags)), "base/a.yaml:9").iter().any(|row| row == beside), "{rows:?}");
+    }
+    // What a plan calls the place that a value is put at, whether the file is there yet or not.
+    let comment = files.clone().with([("apps/patch.yaml", "# by robots\n")]);
+    let without = patch("1.0.0").replace("    image:\n      tag: 1.0.0\n", "    other: 1\n");
+    let grown = files.clone().with([("apps/patch.yaml", without.as_str())]);
+    for files in [&files, &comment, &grown] {
+        for name in ["apps/patch.yaml:1", "apps/patch.yaml:1:1", "./apps/patch.yaml"] {
+            let rows = told(files, &facts(Some(&tags)), name);
+            let start = [
+                "apps/patch.yaml:1",
+                "line: apps/patch.yaml:1:1",
+                "value: nothing yet, a tag",
+                "field: spec.values.image.tag in HelmRelease//a",
+                "image: example.com/app:1.0.0",
+                policy,
+            ];
+            assert_eq!(rows[..start.len()], start, "{name}");
+            assert_eq!(rows.last().map(String::as_str), Some(added), "{name}");
+        }
+        let near = ask(files, &facts(None), |inputs| subjects(inputs, "apps/patch.yaml:9").unwrap_err().nearest);
+        assert_eq!(near, ["apps/patch.yaml:1"]);
+    }
+}
+
+/// A name alone is no line to update, and its tag may be.
+#[test]
+fn a_name_says_where_its_tag_is() {
+    let values = |marker: &str| format!("image:\n  repository: example.com/app\n  tag: 1.0.0{marker}\n");
+    let marker = |part: &str| format!(" # {{\"$imagepolicy\": \"ns:app{part}\"}}");
+    let list = format!(
+        "kind: Kustomization\nimages:\n- name: a\n  newName: example.com/app\n  newTag: 1.0.0{}\n",
+        marker(":tag")
+    );
+    let none = "policy: none: no marker, annotation or policy names this line";
+    let name = |place: &str| format!("policy: none for the name: the image's tag, at {place}, follows ns:app");
+    #[rustfmt::skip]
+    let cases = [
+        ("apps/v.yaml:2", values(&marker(":tag")), name("apps/v.yaml:3:8")),
+        ("apps/v.yaml:2", values(""), none.to_owned()),
+        // Another image's.
+        ("apps/v.yaml:2", values("").replace("image:", "side:") + "image:\n  repository: a/b\n  tag: 1.0.0" + &marker(":tag"), none.to_owned()),
+        ("apps/kustomization.yaml:4", list, name("apps/kustomization.yaml:5:11")),
+    ];
+    for (place, text, expected) in cases {
+        let file = place.split(':').next().unwrap();
+        let rows = told(&repository().with([(file, text.as_str())]), &facts(Some(&["1.0.0"])), place);
+        assert!(rows.contains(&expected), "{text}: {rows:?}");
     }
 }
 

@@ -83,6 +83,10 @@ fn known<T>(value: T) -> Option<Fact<T>> {
     Some(Fact::Known { value, as_of: now() })
 }
 
+fn not_given<T>() -> Option<Fact<T>> {
+    Some(Fact::NotGiven { why: "none was given".into() })
+}
+
 fn away<T>() -> Option<Fact<T>> {
     Some(Fact::Unavailable { why: "503".into(), retry_at: None })
 }
@@ -270,6 +274,7 @@ fn one_line() {
         // The registry.
         ("tags not asked", World { tags: None, ..world() }, "needs {Tags(…"),
         ("registry away", World { tags: away(), ..world() }, "registry-unavailable: 503"),
+        ("tags not given", World { tags: not_given(), ..world() }, "not-given: none was given"),
         ("no match", world().policy("1.x", "9.x"), "no-match: 0 of 4 tags are versions in `9.x`…"),
         ("no tags", World { tags: known(Arc::default()), ..world() }, "no-match: there are no tags to choose from"),
         // The digest.
@@ -282,6 +287,7 @@ fn one_line() {
         ("if not present: a newer tag brings its own", reflected("IfNotPresent").app("1.0.0", &format!("1.0.0@{OLDER}")), &pinned),
         ("digest not asked", World { digest: None, ..reflected("Always") }, "needs {Digest {…"),
         ("digest away", World { digest: away(), ..reflected("Always") }, "registry-unavailable: 503"),
+        ("digest not given", World { digest: not_given(), ..reflected("Always") }, "not-given: none was given"),
         ("no digest", World { digest: known(None), ..reflected("Always") }, "no-digest: example.com/app:1.2.0 has no digest"),
         ("a digest marker without one", world().app("image: example.com/app:1.0.0", &format!("digest: {OLDER}")).app_marker(":digest"), "no-digest: policy ns:app has no digest to write"),
         // The file.

@@ -4,7 +4,8 @@ use super::{
     super::{Outcome, Repo, repo},
     assignment,
 };
-use crate::engine::plan::unmet;
+use crate::engine::plan::{AssignRules, assign, unmet};
+use std::collections::BTreeMap;
 
 const GENERATED: &str =
     "version: 1\npatchUpdated:\n  generators:\n  - command: kustomize build .\n  patchFile: flux-patch.yaml\n";
@@ -384,6 +385,22 @@ fn set_has_the_narrowest_and_misses_nothing() {
     assert_eq!((files, codes.len()), (expected.map(|(file, text)| (file.to_owned(), text)).into(), 0));
     let missed = unmet(&repo.snapshot(), &assignments);
     assert!(matches!(&missed[..], [(2, why)] if why.contains("ns:helmrelease/b")), "{missed:?}");
+}
+
+/// The base, the kustomization or the patch may have the lock.
+#[test]
+fn set_leaves_what_is_locked() {
+    let lock = "  annotations: {fluxcd.io/locked: \"true\"}\n";
+    let patch = PATCH.replace("TAG", "master-0").replace("  namespace: ns\n", &format!("  namespace: ns\n{lock}"));
+    let base = RELEASE.replace("    fluxcd.io/automated: \"true\"\n", "    fluxcd.io/locked: \"true\"\n");
+    let common = "resources: [../base]\ncommonAnnotations: {fluxcd.io/locked: \"true\"}\n";
+    for (file, text) in [("dev/flux-patch.yaml", &*patch), ("base/a.yaml", &base), ("dev/kustomization.yaml", common)] {
+        let (repo, _) = generated(&[(file, text)]);
+        let assignments = [assignment("ns:helmrelease/a:chart-image=r.io/app:v1")];
+        assert_eq!(repo.set(&assignments), (BTreeMap::new(), vec!["locked".to_owned()]), "{file}");
+        let forced = assign(&repo.snapshot(), &assignments, AssignRules { force: true, ..AssignRules::default() });
+        assert_eq!(forced.changes.len(), 1, "{file}");
+    }
 }
 
 #[test]
