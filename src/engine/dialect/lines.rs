@@ -14,11 +14,11 @@ use std::{
 
 /// Bindings by file and line; a line may be bound more than once ([`super::conflict`]).
 #[derive(Clone, Default)]
-pub struct Lines(Noted<Arc<FileLines>>);
+pub struct Lines(Noted<FileLines>);
 
 /// What is bound in one file.
-#[derive(Debug)]
-pub(crate) struct FileLines(Box<[Bound]>);
+#[derive(Clone, Debug)]
+pub(crate) struct FileLines(Arc<[Bound]>);
 
 /// A binding, and whether its line was seen to hold what its policy wants.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl FileLines {
 }
 
 /// Lines whose policy could not be told are to be looked up again, whatever changes.
-impl Notable for Arc<FileLines> {
+impl Notable for FileLines {
     fn is_noted(&self) -> bool {
         self.bindings().any(|binding| binding.policy.is_err())
     }
@@ -79,7 +79,7 @@ impl Notable for Arc<FileLines> {
 impl Lines {
     /// In the order of files and lines.
     pub fn iter(&self) -> impl Iterator<Item = &Binding> {
-        self.0.values().flat_map(|lines| lines.bindings())
+        self.0.values().flat_map(FileLines::bindings)
     }
 
     /// How many bindings there are.
@@ -93,7 +93,7 @@ impl Lines {
 
     /// What is bound in each file, in the order of the files.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&Arc<str>, &FileLines)> {
-        self.0.iter().map(|(file, lines)| (file, lines.as_ref()))
+        self.0.iter()
     }
 
     /// The files with lines whose policy could not be told.
@@ -103,7 +103,7 @@ impl Lines {
 
     /// What is bound in a file.
     pub(super) fn of(&self, file: &str) -> Option<&FileLines> {
-        self.0.get(file).map(AsRef::as_ref)
+        self.0.get(file)
     }
 
     /// Binds a file's lines anew; `bindings` are in the order of the lines.
@@ -134,8 +134,8 @@ impl Lines {
     }
 }
 
-fn in_file(bindings: Vec<Binding>) -> Arc<FileLines> {
-    Arc::new(FileLines(bindings.into_iter().map(Bound::new).collect()))
+fn in_file(bindings: Vec<Binding>) -> FileLines {
+    FileLines(bindings.into_iter().map(Bound::new).collect())
 }
 
 impl fmt::Debug for Lines {

@@ -3,6 +3,7 @@
 
 use super::{Annotation, Container};
 use crate::engine::config::nearest;
+use std::collections::HashSet;
 
 const PREFIXES: [&str; 2] = ["flux.weave.works/", "fluxcd.io/"];
 
@@ -21,24 +22,31 @@ const KNOWN: [&str; 9] = [
 
 const CONTAINER: &str = "tag.";
 
+/// An object with more containers, or with more annotations for others, was generated: nobody's pen slipped there, and each
+/// is compared with each.
+const CONTAINERS_MAX: usize = 16;
+const OTHERS_MAX: usize = 8;
+
 /// The annotations of an object that nothing reads, by their index, each with a sentence. `containers`: those of the
 /// object, as far as its own document has them.
 pub(super) fn unknown(annotations: &[Annotation], containers: &[Container]) -> Vec<(usize, String)> {
     let rest = |key: &str| PREFIXES.iter().find_map(|prefix| Some((*prefix, key.strip_prefix(prefix)?.to_owned())));
-    let given = |container: &str| {
-        annotations
-            .iter()
-            .any(|of| rest(&of.key).is_some_and(|(_, name)| name.strip_prefix(CONTAINER) == Some(container)))
-    };
+    let names: HashSet<&str> = containers.iter().map(|of| of.name.as_str()).collect();
+    let keys = annotations.iter().filter_map(|of| Some(rest(&of.key)?.1.strip_prefix(CONTAINER)?.to_owned()));
+    let given: HashSet<String> = keys.collect();
+    let others = given.iter().filter(|name| !names.contains(name.as_str())).count();
+    let told = names.len() <= CONTAINERS_MAX && others <= OTHERS_MAX;
     let why = |annotation: &Annotation| {
         let (prefix, name) = rest(&annotation.key)?;
         let Some(container) = name.strip_prefix(CONTAINER).filter(|container| !container.is_empty()) else {
             return unknown_name(prefix, &name);
         };
         // Containers may come from elsewhere: only a slip of the pen is told.
-        let is_there = containers.iter().any(|of| of.name == container);
-        let others = containers.iter().map(|of| of.name.as_str()).filter(|name| !given(name));
-        let near = nearest(container, others).filter(|_| !is_there)?;
+        if !told || names.contains(container) {
+            return None;
+        }
+        let free = containers.iter().map(|of| of.name.as_str()).filter(|name| !given.contains(*name));
+        let near = nearest(container, free)?;
         Some(format!(
             "found {prefix}{name}, and the object has no container {container:?}; did you mean {prefix}{CONTAINER}{near}?"
         ))

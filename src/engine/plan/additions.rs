@@ -2,8 +2,8 @@
 
 use super::{
     Change, Snapshot, component_of,
-    update::tag_of,
     value::{not_read, untouchable},
+    wanted::tag_of,
 };
 use crate::engine::{
     dialect::MissingField,

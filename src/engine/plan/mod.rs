@@ -20,6 +20,8 @@ mod times;
 mod unmet;
 mod update;
 mod value;
+mod wanted;
+mod writers;
 
 pub use annotate::annotatable;
 pub use assign::{AssignRules, Assigned, Assignment, AssignmentTarget, assign};

@@ -3,7 +3,7 @@
 
 use super::{
     Fact, Need, UpdateInputs,
-    update::{current_tag, tag_of},
+    wanted::{current_tag, tag_of},
 };
 use crate::engine::{
     image::{Reference, Repository, Tag},

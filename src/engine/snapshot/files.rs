@@ -129,8 +129,24 @@ pub struct Lookup<'a, T> {
 }
 
 impl<'a, T> Lookup<'a, T> {
+    /// What the present run has from where the last path stood.
+    fn ahead(&self) -> Option<&'a [(Arc<str>, T)]> {
+        self.files.runs.get(self.run)?.get(self.at..)
+    }
+
+    /// Finds a path that is asked for as it is held, as it mostly is, without a look at its letters.
+    fn held(&mut self, path: &str) -> Option<(&'a Arc<str>, &'a T)> {
+        let ahead = self.ahead()?;
+        let step = ahead.iter().position(|(known, _)| std::ptr::eq(&**known, path))?;
+        self.at += step;
+        ahead.get(step).map(|(path, value)| (path, value))
+    }
+
     /// The path as the map holds it, and its value.
     pub fn get(&mut self, path: &str) -> Option<(&'a Arc<str>, &'a T)> {
+        if let Some(found) = self.held(path) {
+            return Some(found);
+        }
         let runs = &self.files.runs;
         let behind = |run: &Arc<Vec<(Arc<str>, T)>>| run.last().is_none_or(|(last, _)| **last < *path);
         if runs.get(self.run).is_some_and(behind) {
@@ -139,17 +155,11 @@ impl<'a, T> Lookup<'a, T> {
                 self.run += runs[self.run..].partition_point(behind);
             }
             self.at = 0;
+            if let Some(found) = self.held(path) {
+                return Some(found);
+            }
         }
-        let Some(ahead) = runs.get(self.run).and_then(|run| run.get(self.at..)) else {
-            return self.files.get_key_value(path);
-        };
-        // The same as before, or the next; most often it is asked for as it is held.
-        let near = &ahead[..ahead.len().min(2)];
-        let held = near.iter().position(|(known, _)| std::ptr::eq(&**known, path));
-        if let Some(step) = held.or_else(|| near.iter().position(|(known, _)| **known == *path)) {
-            self.at += step;
-            return ahead.get(step).map(|(path, value)| (path, value));
-        }
+        let Some(ahead) = self.ahead() else { return self.files.get_key_value(path) };
         match place(ahead, path) {
             Ok(found) => {
                 self.at += found;

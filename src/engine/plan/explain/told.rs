@@ -6,7 +6,7 @@ use crate::engine::{
     manifest::{ImageLine, Part, Scan},
     plan::{
         Change, Fact, Need, Planned, UpdateInputs, UpdatePlan, history::Stays, promoted::Sources, times::with_times,
-        update, update::current_tag,
+        update, wanted::current_tag,
     },
     policy::Account,
 };
