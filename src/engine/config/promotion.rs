@@ -293,6 +293,10 @@ pub(super) fn pull_request(d: &mut Decoder, node: &Node) -> Option<PullRequest> 
         fields.not_yet(d, key, Effect::Ignored);
     }
     let default = PullRequest::default();
+    let merge = fields.read(d, "merge", Decoder::word).unwrap_or(default.merge);
+    if merge == Merge::Queue {
+        fields.not_yet(d, "merge", Effect::Ignored);
+    }
     let (teams, users) = fields
         .read(d, "reviewers", |d, node| {
             let fields = d.fields(node, &["teams", "users"])?;
@@ -305,7 +309,7 @@ pub(super) fn pull_request(d: &mut Decoder, node: &Node) -> Option<PullRequest> 
         users,
         assignees: fields.read(d, "assignees", Decoder::texts).unwrap_or_default(),
         labels: fields.read(d, "labels", labels).unwrap_or_default(),
-        merge: fields.read(d, "merge", Decoder::word).unwrap_or(default.merge),
+        merge,
         per: fields.read(d, "per", Decoder::word).unwrap_or(default.per),
         refresh: fields.read(d, "refresh", Decoder::word).unwrap_or(default.refresh),
         draft: fields.read(d, "draft", Decoder::boolean).unwrap_or(default.draft),

@@ -114,8 +114,8 @@ pub(super) fn kept(choices: &Choices<'_>, added: &Addition) -> Result<Option<Wan
 pub(super) struct Choices<'a> {
     inputs: &'a UpdateInputs<'a>,
     made: RefCell<HashMap<*const Policy, Made>>,
-    /// The one that was asked for last: lines that stand together mostly follow one policy.
-    last: RefCell<Option<(*const Policy, Made)>>,
+    /// The reasons of those alone, that most lines are known again by: there are many lines, and they ask in any order.
+    reasons: RefCell<HashMap<*const Policy, Option<Arc<str>>>>,
 }
 
 type Made = Result<Rc<Chosen>, Stays>;
@@ -173,15 +173,11 @@ impl Chosen {
 
 impl<'a> Choices<'a> {
     pub fn new(inputs: &'a UpdateInputs<'a>) -> Self {
-        Choices { inputs, made: RefCell::default(), last: RefCell::default() }
+        Choices { inputs, made: RefCell::default(), reasons: RefCell::default() }
     }
 
     /// The choice of a policy whose order does not look at what stands on a line.
     fn of(&self, policy: &Arc<Policy>, repository: &Repository, tags: &Arc<TagPolicy>) -> Made {
-        let key = Arc::as_ptr(policy);
-        if let Some((_, made)) = self.last.borrow().as_ref().filter(|(last, _)| *last == key) {
-            return made.clone();
-        }
         let choose = || {
             let known = known_tags(self.inputs.facts, repository)?;
             let choice = self.inputs.snapshot.memo.select(tags, known);
@@ -190,20 +186,23 @@ impl<'a> Choices<'a> {
                 None => because("no-match", &*choice.reason),
             }
         };
-        let made = self.made.borrow_mut().entry(key).or_insert_with(choose).clone();
-        *self.last.borrow_mut() = Some((key, made.clone()));
-        made
+        self.made.borrow_mut().entry(Arc::as_ptr(policy)).or_insert_with(choose).clone()
     }
 
     /// Whether the line is known to hold what its policy wants.
     pub fn is_settled(&self, Bound { binding, settled }: &Bound, scan: &Arc<Scan>) -> bool {
         let Ok(policy) = &binding.policy else { return false };
-        let PolicyState::Usable { repository, policy: tags } = &policy.state else { return false };
-        // The choice is the same where the policy wants its digest now.
-        policy.digest == DigestReflection::Never
-            && settled.is_of(scan, |choice| {
-                self.of(policy, repository, tags).is_ok_and(|chosen| Arc::ptr_eq(&chosen.reason, choice))
-            })
+        let reason = || match &policy.state {
+            PolicyState::Usable { repository, policy: tags } => {
+                Some(self.of(policy, repository, tags).ok()?.reason.clone())
+            }
+            _ => None,
+        };
+        settled.is_of(scan, |choice| {
+            let mut reasons = self.reasons.borrow_mut();
+            let reason = reasons.entry(Arc::as_ptr(policy)).or_insert_with(reason);
+            reason.as_ref().is_some_and(|reason| Arc::ptr_eq(reason, choice))
+        })
     }
 
     /// Remembers a line that holds what its policy wants.

@@ -228,6 +228,10 @@ fn keys_without_effect_are_listed_and_those_that_protect_block() {
             "3:43: promotions[0].substitute is not available in this version: the promotion \"p\" does not run while it is set",
         ),
         (
+            "promotions: [{name: p, from: dev, to: qa, pull-request: {merge: queue}}]",
+            "3:58: promotions[0].pull-request.merge is not available in this version: it has no effect",
+        ),
+        (
             "promotions: [{name: p, from: dev, to: qa, pull-request: {refresh: never}}]",
             "3:58: promotions[0].pull-request.refresh is not available in this version: it has no effect",
         ),
