@@ -69,7 +69,7 @@ fn snapshot(files: &Files) -> Snapshot {
 fn planned(files: &Files) -> UpdatePlan {
     let snapshot = snapshot(files);
     let bindings = bind(&snapshot, &Config::whole_repository());
-    for binding in &bindings.lines {
+    for binding in bindings.lines.iter() {
         let scan = snapshot.scans.get(&binding.file).expect("bound lines are in files that were read");
         assert!(scan.lines.get(binding.line).is_some());
     }

@@ -11,6 +11,7 @@ fuzz_target!(|bytes: &[u8]| {
     let kind = match first {
         b'j' => FileKind::Json,
         b'k' => FileKind::Kustomization,
+        b'p' => FileKind::FluxPatch,
         _ => FileKind::Yaml,
     };
     let scanned = scan(kind, bytes);

@@ -15,7 +15,7 @@ fuzz_target!(|bytes: &[u8]| {
     if value.is_empty() || !value.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:@+".contains(&b)) {
         return;
     }
-    for kind in [FileKind::Yaml, FileKind::Json, FileKind::Kustomization] {
+    for kind in [FileKind::Yaml, FileKind::Json, FileKind::Kustomization, FileKind::FluxPatch] {
         let scanned = scan(kind, file);
         let edits: Vec<_> = scanned.lines.iter().filter_map(|line| line.edit(&"b".into(), value)).collect();
         let after = apply(file, &edits).expect("edits of one scan fit its bytes");
