@@ -25,7 +25,7 @@ pub const YELLOW: Style = AnsiColor::Yellow.on_default();
 /// Columns of a line; `None` for one without end: in a pipe, where grep finds whole sentences. COLUMNS wins, as it does
 /// for `--help`.
 pub static STDOUT: LazyLock<Option<usize>> = LazyLock::new(|| columns(terminal_size_of(io::stdout())));
-static STDERR: LazyLock<Option<usize>> = LazyLock::new(|| columns(terminal_size_of(io::stderr())));
+pub static STDERR: LazyLock<Option<usize>> = LazyLock::new(|| columns(terminal_size_of(io::stderr())));
 
 fn columns<H>(terminal: Option<(Width, H)>) -> Option<usize> {
     let wanted = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());

@@ -73,7 +73,7 @@ enum Output {
     Json,
 }
 
-/// Tries the policy. 0 whether or not a tag is chosen; 2 for a policy or a list that cannot be; 3 where the input cannot
+/// Tries the policy. 0 where a tag is chosen, 1 where none is; 2 for a policy or a list that cannot be; 3 where the input cannot
 /// be read or the registry does not answer.
 pub fn run(
     args: PolicyArgs,
@@ -88,8 +88,9 @@ pub fn run(
         Err(Unreadable::Malformed(why)) => return complain(USAGE, &why),
         Err(Unreadable::Failed(error)) => return complain(FAILURE, &format!("{error:#}")),
     };
-    print(&policy.select_beside(&tags, current.as_deref()), args.output)?;
-    Ok(ExitCode::SUCCESS)
+    let selection = policy.select_beside(&tags, current.as_deref());
+    print(&selection, args.output)?;
+    Ok(ExitCode::from(u8::from(selection.selected.is_none())))
 }
 
 enum Unreadable {
@@ -193,7 +194,14 @@ fn print(selection: &Selection<'_>, output: Output) -> anyhow::Result<()> {
         Output::Text => {
             match selected {
                 Some(tag) => writeln!(out, "{SELECTED}{tag}{SELECTED:#}")?,
-                None => writeln!(out, "{NOTHING}no tag{NOTHING:#}")?,
+                None => {
+                    writeln!(
+                        anstream::stderr(),
+                        "{NOTHING}no tag{NOTHING:#}\n  {}",
+                        output::wrapped(&selection.reason, *output::STDERR, 2, 2)
+                    )?;
+                    return Ok(());
+                }
             }
             writeln!(out, "  {}", output::wrapped(&selection.reason, *output::STDOUT, 2, 2))?;
         }

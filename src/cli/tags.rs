@@ -102,6 +102,9 @@ impl TagsArgs {
             for (image, tags) in listed {
                 let repository =
                     Repository::parse(&image).map_err(|error| Failure::Usage(format!("{file}: {error}")))?;
+                for tag in &tags {
+                    check(tag).map_err(|why| Failure::Usage(format!("{file}: {image}: {why}")))?;
+                }
                 given.entry(repository).or_default().extend(tags);
             }
         }
@@ -122,9 +125,40 @@ impl TagsArgs {
     }
 }
 
+/// Whether a tag is one that a registry could have: it is written into files.
+fn check(tag: &Tag) -> Result<(), String> {
+    let parts = std::iter::once([":", &tag.name]).chain(tag.digest.as_deref().map(|digest| ["@", digest]));
+    for [mark, part] in parts {
+        let reference = Reference::parse(&["image", mark, part].concat()).map_err(|error| error.to_string())?;
+        let read = if mark == ":" { reference.tag } else { reference.digest };
+        if read.as_deref() != Some(part) {
+            return Err(format!("expected a tag or digest alone, found {part:?}"));
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tags_are_checked() {
+        let digest = format!("sha256:{}", "1".repeat(64));
+        let tag = |name: &str, digest: Option<&str>| Tag { digest: digest.map(Into::into), ..Tag::named(name) };
+        assert!(check(&tag("1.2.3", Some(&digest))).is_ok() && check(&tag("_a", None)).is_ok());
+        for (name, digest) in [
+            ("zz zz", None),
+            ("zz\n", None),
+            ("", None),
+            ("-a", None),
+            ("a@b", None),
+            ("1", Some("sha256:11")),
+            ("1", Some("")),
+        ] {
+            assert!(check(&tag(name, digest)).is_err(), "{name:?} {digest:?}");
+        }
+    }
 
     #[test]
     fn faults_are_told_without_serdes_words() {

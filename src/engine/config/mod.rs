@@ -132,6 +132,12 @@ impl Config {
         FILES
     }
 
+    /// Whether a file says how things are done, and not what runs: a butler.yaml, or what lies in `.github`, where it takes
+    /// a permission of its own to push workflows. Images there are changed by their markers alone.
+    pub fn is_beside_manifests(file: &str) -> bool {
+        FILES.contains(&file) || file.starts_with(".github/")
+    }
+
     /// The environment of that name.
     pub fn environment(&self, name: &str) -> Option<&Environment> {
         self.environments.iter().find(|environment| environment.name == name)

@@ -8,15 +8,20 @@ pub(super) const DEPTH_MAX: usize = 64;
 pub(super) struct Extent<'a> {
     /// The kustomizations that are being built, the outermost first.
     open: Vec<&'a str>,
-    /// How often objects were taken over or changed by a kustomization.
+    /// How often objects were taken over or changed by a kustomization, for the outermost one that is being built.
     work: usize,
     most: usize,
+    /// The same for all that were built.
+    all: usize,
 }
 
+/// How many times what one may cost all may cost together: one that multiplies leaves the others enough.
+const ALL: usize = 50;
+
 impl<'a> Extent<'a> {
-    /// `most`: how often objects may be taken over or changed, all together.
+    /// `most`: how often objects may be taken over or changed for one that nothing else includes.
     pub fn new(most: usize) -> Self {
-        Extent { open: Vec::new(), work: 0, most }
+        Extent { open: Vec::new(), work: 0, most, all: 0 }
     }
 
     /// Begins with a kustomization.
@@ -24,6 +29,9 @@ impl<'a> Extent<'a> {
     /// # Errors
     /// Why it is not followed.
     pub fn enter(&mut self, file: &'a str) -> Result<(), String> {
+        if self.open.is_empty() {
+            self.work = 0;
+        }
         if self.open.contains(&file) {
             return Err(format!("{file} is a component of itself, which kustomize refuses: include it once"));
         }
@@ -51,10 +59,12 @@ impl<'a> Extent<'a> {
     /// Why it is not to be done.
     pub fn spend(&mut self, file: &str, objects: usize) -> Result<(), String> {
         self.work += 1 + objects;
-        match self.work <= self.most {
+        self.all += 1 + objects;
+        match self.work <= self.most && self.all <= ALL * self.most {
             true => Ok(()),
             false => Err(format!(
-                "kustomizations include each other so often that {file} is not followed any more: include each once"
+                "kustomizations include each other so often, or so much, that {file} is not followed any more: include \
+                 each once, or take the repository apart"
             )),
         }
     }

@@ -93,7 +93,8 @@ pub(super) fn bind(
     };
     let problems = objects.problems.values().cloned().collect();
     let outline = included.outline.clone();
-    Bindings { marked: lines, policies, automations, problems, outline, objects, ..Bindings::default() }
+    let markable = policies.len();
+    Bindings { marked: lines, policies, markable, automations, problems, outline, objects, ..Bindings::default() }
 }
 
 /// What Flux's objects of a repository say, as its clusters get them.
@@ -253,7 +254,11 @@ impl<'r> Reading<'r> {
                 continue;
             }
             of_key.push(self.definitions.len());
-            let policy = define(memo, &key, object, &read, &repository, source.as_ref());
+            let mut policy = define(memo, &key, object, &read, &repository, source.as_ref());
+            // What a cluster makes of it is not known then: a patch may have suspended it.
+            if let Some(why) = object.problems.first() {
+                policy.state = PolicyState::Blocked { code: "patch-failed", why: why.clone() };
+            }
             if let PolicyState::Invalid(why) = &policy.state {
                 self.problem("policy-invalid", object, format!("policy {key}: {why}"));
             }

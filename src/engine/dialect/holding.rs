@@ -108,7 +108,8 @@ impl Earlier<'_> {
     /// `policies`, `automations`: what there is now. Policies that are what they were become the earlier ones; `None` where
     /// every marker is to be looked up.
     pub fn kept(&self, policies: &mut [Arc<Policy>], automations: &[Automation]) -> Option<Kept> {
-        let Bindings { policies: before, automations: writers, marked, .. } = self.bindings;
+        let Bindings { policies: before, markable, automations: writers, marked, .. } = self.bindings;
+        let before = before.get(..*markable)?;
         // Who is selected is told by labels, which policies do not keep.
         let same_names = before.len() == policies.len() && before.iter().zip(&*policies).all(|(a, b)| a.key == b.key);
         if writers != automations || automations.iter().any(|it| it.selector.is_some()) || !same_names {
@@ -279,6 +280,7 @@ mod tests {
                 marked: _,
                 additions,
                 policies,
+                markable: _,
                 automations,
                 problems,
                 outline: _,

@@ -174,6 +174,8 @@ pub struct Bindings {
     /// By file and field: values that their policy puts into a document that is not there yet.
     pub additions: Vec<Addition>,
     pub policies: Vec<Arc<Policy>>,
+    /// How many of them markers may follow: those come first.
+    markable: usize,
     pub automations: Vec<Automation>,
     pub problems: Vec<Problem>,
     /// What the files say.
@@ -401,6 +403,7 @@ impl Bindings {
             marked: Lines::default(),
             additions: self.additions.iter().filter(|added| addition(added)).cloned().collect(),
             policies: self.policies.clone(),
+            markable: self.markable,
             automations: self.automations.clone(),
             problems: self.problems.clone(),
             outline: self.outline.clone(),

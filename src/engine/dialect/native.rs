@@ -116,7 +116,7 @@ impl<'c> Native<'c> {
     }
 
     fn reaches(&self, file: &str) -> bool {
-        self.environments.iter().any(|environment| environment.contains(file))
+        !Config::is_beside_manifests(file) && self.environments.iter().any(|environment| environment.contains(file))
     }
 }
 

@@ -186,11 +186,16 @@ impl<'s, 'a> Walk<'s, 'a> {
             uses.tell(&mut found.containers, &written.containers);
         }
         self.extras = found.extras;
-        for (index, message) in misspelt::unknown(&annotations, &found.containers) {
-            let key = annotations.get(index).map(|annotation| annotation.key.as_str());
+        let unknown = misspelt::unknown(&annotations, &found.containers);
+        if !unknown.is_empty() {
             let entries = meant.at(&["metadata", "annotations"]).map(Node::entries).unwrap_or_default();
-            let entry = entries.iter().find(|(name, _)| name.as_str() == key);
-            self.finding("annotation-unknown", entry.map_or(root.span.start, |(name, _)| name.span.start), message);
+            let starts: HashMap<&str, usize> =
+                entries.iter().filter_map(|(name, _)| Some((name.as_str()?, name.span.start))).collect();
+            for (index, message) in unknown {
+                let key = annotations.get(index).map(|annotation| annotation.key.as_str());
+                let start = key.and_then(|key| starts.get(key)).copied();
+                self.finding("annotation-unknown", start.unwrap_or(root.span.start), message);
+            }
         }
         self.scan.documents.push(Document {
             api_version: api_version.into(),

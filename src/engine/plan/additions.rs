@@ -2,11 +2,13 @@
 
 use super::{
     Change, Snapshot, component_of,
+    promotion::image_of,
     value::{not_read, untouchable},
     wanted::tag_of,
 };
 use crate::engine::{
     dialect::MissingField,
+    image::Repository,
     manifest::{Edit, ImageLine},
 };
 use std::collections::HashMap;
@@ -17,24 +19,28 @@ pub(super) struct Added<'a> {
     pub change: Change,
 }
 
-/// Values of lines that a plan changes: of each file, by the tag that goes, what comes.
-pub(super) struct Moving<'c>(HashMap<&'c str, HashMap<&'c str, &'c str>>);
+/// Values of lines that a plan changes: of each file, by the image and the tag that goes, what comes.
+pub(super) struct Moving<'c>(HashMap<&'c str, HashMap<(&'c Repository, &'c str), &'c str>>);
 
 impl<'c> Moving<'c> {
     pub fn of(changes: &'c [Change]) -> Self {
-        let mut moving: HashMap<&str, HashMap<&str, &str>> = HashMap::new();
+        let mut moving: HashMap<&str, HashMap<_, &str>> = HashMap::new();
         for change in changes {
-            moving.entry(&change.line.file).or_default().insert(tag_in(&change.old), &change.new);
+            if let Some(image) = &change.image {
+                moving.entry(&change.line.file).or_default().insert((image, tag_in(&change.old)), &change.new);
+            }
         }
         Moving(moving)
     }
 
     /// The file that changes the value which holds where the field is not there yet, and what comes there.
     pub fn of_field(&self, field: &MissingField) -> Option<(&'c str, &'c str)> {
-        let held = tag_in(&field.patched.value);
+        let image = image_of(&field.patched)?;
+        let held = (&image, tag_in(&field.patched.value));
         field.sources.iter().find_map(|file| {
             let (file, values) = self.0.get_key_value(file.as_str())?;
-            Some((*file, *values.get(held)?))
+            let (_, value) = values.iter().find(|(key, _)| **key == held)?;
+            Some((*file, *value))
         })
     }
 }

@@ -3,13 +3,15 @@
 use super::{
     Change, Skip, Snapshot,
     additions::{Added, addition, obstacle, written_together},
+    downgrade::around,
     promotion::image_of,
     value::{UNPARSED, change, container_of, item_name, object_of, untouchable, value_for},
 };
 use crate::engine::{
+    config::Config,
     dialect::{Generated, GeneratedTag, PolicyKey, Target, kustomize::Inclusions, locked},
     image::Reference,
-    manifest::{Container, ImageLine, Part, Scan},
+    manifest::{Container, ImageLine, LineId, Part, Scan},
 };
 use std::collections::BTreeSet;
 
@@ -66,7 +68,7 @@ impl<'a> Targets<'a> {
                 .marker
                 .as_ref()
                 .is_some_and(|marker| marker.namespace == key.namespace && marker.policy == key.name),
-            AssignmentTarget::Image => assignment.same_image(line),
+            AssignmentTarget::Image => !Config::is_beside_manifests(file) && assignment.same_image(line),
             AssignmentTarget::Object { namespace, kind, name, container } => {
                 let written = object_of(scan, line).is_some_and(|object| {
                     object.kind.eq_ignore_ascii_case(kind)
@@ -174,6 +176,27 @@ pub struct Assigned {
     pub current: usize,
 }
 
+impl Assigned {
+    /// A digest that stays keeps the image that runs: then its tag and name stay too.
+    fn hold_beside_digests(&mut self, digests: &BTreeSet<LineId>) {
+        for change in std::mem::take(&mut self.changes) {
+            if digests.contains(&around(change.line.clone())) {
+                self.skipped.push(Skip {
+                    file: change.line.file,
+                    position: change.position,
+                    code: "no-value".into(),
+                    reason: "the digest beside it would still run what it is of, and the given image has none: give \
+                             IMAGE:TAG@DIGEST, or take the digest out first"
+                        .into(),
+                    policy: change.policy,
+                });
+            } else {
+                self.changes.push(change);
+            }
+        }
+    }
+}
+
 /// Puts the assigned values on the lines that they name. No policy objects are needed. What no line answers to,
 /// [`super::unmet`] tells. By image and by object, what Flux v1's annotations lock stays, as with `fluxctl release`; a
 /// policy's markers are Flux v2's, which knows no locks.
@@ -183,6 +206,7 @@ pub fn assign(snapshot: &Snapshot, assignments: &[Assignment], rules: AssignRule
     let mut assigned = Assigned::default();
     let taken = generated(snapshot, &targets, assignments, rules, &mut assigned);
     let Assigned { mut changes, mut skipped, mut current } = assigned;
+    let mut digests = BTreeSet::new();
     for (file, scan, line) in snapshot.lines() {
         if taken.contains(&(file, line.span.start)) {
             continue;
@@ -204,7 +228,7 @@ pub fn assign(snapshot: &Snapshot, assignments: &[Assignment], rules: AssignRule
             change(entry?, file, scan, line, value).map(|change| Change {
                 policy: policy.clone(),
                 image: Some(assignment.image.repository.clone()),
-                reason: reason.clone().unwrap_or_default(),
+                reason: said(reason.clone().unwrap_or_default(), &change),
                 ..change
             })
         };
@@ -231,6 +255,9 @@ pub fn assign(snapshot: &Snapshot, assignments: &[Assignment], rules: AssignRule
                 }
             }
         } else {
+            if part == Part::Digest && !line.value.is_empty() && !line.is_null() {
+                digests.insert(around(scan.line_id(file, line)));
+            }
             let missing = if part == Part::Digest { "digest" } else { "tag" };
             skipped.push(skip("no-value", format!("the line holds a {missing}, the given image has none")));
         }
@@ -239,7 +266,18 @@ pub fn assign(snapshot: &Snapshot, assignments: &[Assignment], rules: AssignRule
     if assignments.iter().any(|assignment| matches!(assignment.on, AssignmentTarget::Policy(_))) {
         skipped.extend(snapshot.faults());
     }
-    Assigned { changes, skipped, current }
+    let mut assigned = Assigned { changes, skipped, current };
+    assigned.hold_beside_digests(&digests);
+    assigned
+}
+
+/// The reason of a change; a pin that goes is not passed over in silence.
+fn said(reason: String, change: &Change) -> String {
+    let pinned = |value: &str| value.contains("@sha");
+    match pinned(&change.old) && !pinned(&change.new) {
+        true => format!("{reason}; its digest goes, since the given image has none"),
+        false => reason,
+    }
 }
 
 /// Why a line of an object cannot change for what is assigned alone: aliases bring it to other fields.

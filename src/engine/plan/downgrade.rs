@@ -45,7 +45,7 @@ impl Lower {
 }
 
 /// What a line stands in: the entry of `images`, the mapping of values.
-fn around(mut line: LineId) -> LineId {
+pub(super) fn around(mut line: LineId) -> LineId {
     let steps = &line.path.0;
     let around = steps.split_last().map_or(&[][..], |(_, around)| around);
     line.path = FieldPath(around.into());

@@ -193,7 +193,9 @@ fn decide(planning: &Planning<'_>, binding: &Binding, scan: &Scan, line: &ImageL
         return because(code, reason);
     }
     let planned = entry.and_then(|entry| change(entry, &binding.file, scan, line, wanted.value.clone()));
-    let Some(planned) = planned else { return Ok(None) };
+    let Some(planned) = planned else {
+        return because("value-not-editable", format!("{:?} cannot be written there", wanted.value));
+    };
     let follows = |environment: &str| binding.holds_for(environment);
     let shadowed = writers
         .other(binding)

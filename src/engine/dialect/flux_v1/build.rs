@@ -240,6 +240,11 @@ impl<'a> Built<'a> {
         }
         for (at, container) in self.document.containers.iter().enumerate() {
             for (key, field) in paths(self.scan, container) {
+                // Most operations are about something else: which item it is costs a look at all.
+                let concerns = |pointer: &[String]| overlaps(pointer, &field, None);
+                if !concerns(&path) && !concerns(&from) {
+                    continue;
+                }
                 let index = self.index_of(&field);
                 if overlaps(&path, &field, index) {
                     match given.and_then(Data::as_str).filter(|_| path.len() == field.0.len()) {

@@ -116,6 +116,17 @@ impl Scopes {
             |scope: &&Scope| is_below(base.file, &scope.folder) && plain.is_none_or(|plain| scope.folder.len() > plain);
         let nearest = other.into_iter().filter(above).max_by_key(|scope| scope.folder.len());
         over.extend(nearest.map(|scope| (scope, base.clone())));
+        // What a scope has not come to may be this object: it stays there, and says why.
+        let faulty = building
+            .iter()
+            .filter_map(|scope| Some((*scope, scope.roots.iter().find_map(|root| builds.faults.get(root))?)));
+        let is_over =
+            |scope: &Scope, over: &[(&Scope, Built<'a>)]| over.iter().any(|(other, _)| std::ptr::eq(*other, scope));
+        for (scope, why) in faulty.filter(|(scope, _)| is_below(base.file, &scope.folder)) {
+            if !is_over(scope, &over) {
+                over.push((scope, base.clone().left_alone(why)));
+            }
+        }
         match building.into_iter().find(above) {
             _ if !over.is_empty() => Reach::Rendered(over),
             Some(scope) => match scope.roots.iter().find_map(|root| builds.faults.get(root)) {

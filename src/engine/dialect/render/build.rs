@@ -408,6 +408,19 @@ impl<'a> Builder<'a> {
                 from_file
             }
         };
+        if let (PatchSource::File(file), Some(target)) = (&patch.source, &patch.target) {
+            // A target says what is patched, whatever the patch calls itself; but such files are not kept.
+            let path = join(here, file).unwrap_or_default();
+            let scan = self.snapshot.scans.get(&path);
+            if scan.is_none_or(|scan| scan.documents.iter().any(|document| document.content.is_none())) {
+                for object in objects.iter_mut().filter(|object| is_selected(object, target)) {
+                    object.problems.push(format!(
+                        "its patch {path} is there for another kind by its own words, or is not there: give the patch the \
+                         kind of what it patches"
+                    ));
+                }
+            }
+        }
         for document in documents {
             // What a patch leaves out is taken for any only where nothing goes by what it says.
             let exact = patch.target.is_none() && objects.iter().any(|object| is_named_by(object, document));
@@ -521,7 +534,12 @@ fn apply<'a>(object: &mut Object<'a>, document: &Data, renames: bool, by: &BTree
         true => (object.namespace.clone(), name.to_owned()),
         false => (object.namespace.clone(), object.name.clone()),
     };
-    patch::merge(Arc::make_mut(&mut object.content), document);
+    // Nor does a patch make another kind of it.
+    let mut change = document.clone();
+    if let Value::Mapping(entries) = &mut change.value {
+        entries.retain(|(key, _)| !matches!(key.as_str(), "apiVersion" | "kind"));
+    }
+    patch::merge(Arc::make_mut(&mut object.content), &change);
     object.owners.clone_from(by);
     object.call(called.0, called.1);
 }
@@ -529,19 +547,7 @@ fn apply<'a>(object: &mut Object<'a>, document: &Data, renames: bool, by: &BTree
 /// Whether a patch is meant for this object: by its target, or by the kind and name that it carries.
 fn is_target(object: &Object<'_>, target: Option<&PatchTarget>, document: &Data) -> bool {
     match target {
-        Some(target) => {
-            // By the written namespace and name, or by the present ones.
-            let written = object.known_as().next().unwrap_or_default();
-            let known_as = [written, (&object.namespace, &object.name)];
-            let version = object.api_version.rsplit('/').next().unwrap_or_default();
-            matches(&target.group, object.group())
-                && matches(&target.version, version)
-                && matches(&target.kind, object.kind)
-                && known_as.iter().any(|(_, name)| matches(&target.name, name))
-                && known_as.iter().any(|(namespace, _)| matches(&target.namespace, effective(namespace)))
-                && selects(&target.label_selector, object.metadata("labels"))
-                && selects(&target.annotation_selector, object.metadata("annotations"))
-        }
+        Some(target) => is_selected(object, target),
         None => {
             let group = group_of(document.text(&["apiVersion"]));
             let (name, namespace) = (document.text(&["metadata", "name"]), document.text(&["metadata", "namespace"]));
@@ -551,6 +557,20 @@ fn is_target(object: &Object<'_>, target: Option<&PatchTarget>, document: &Data)
                     .any(|(its, known)| known == name && (namespace.is_empty() || namespace == effective(its)))
         }
     }
+}
+
+/// Whether a target is for this object: by the written namespace and name, or by the present ones.
+fn is_selected(object: &Object<'_>, target: &PatchTarget) -> bool {
+    let written = object.known_as().next().unwrap_or_default();
+    let known_as = [written, (&object.namespace, &object.name)];
+    let version = object.api_version.rsplit('/').next().unwrap_or_default();
+    matches(&target.group, object.group())
+        && matches(&target.version, version)
+        && matches(&target.kind, object.kind)
+        && known_as.iter().any(|(_, name)| matches(&target.name, name))
+        && known_as.iter().any(|(namespace, _)| matches(&target.namespace, effective(namespace)))
+        && selects(&target.label_selector, object.metadata("labels"))
+        && selects(&target.annotation_selector, object.metadata("annotations"))
 }
 
 /// Whether a patch without a target names this object as kustomize has it: with its version, and its namespace.

@@ -190,7 +190,62 @@ fn patches_complete_and_change_objects() {
         ("d.yaml", &*marked("ns:app")),
         ("prod/kustomization.yaml", &*kustomization(&inline("- {op: remove, path: /spec/suspend}", any))),
     ];
-    check(&files, &["d.yaml: base/p.yaml 1.5.0 []", "! patch-failed base/p.yaml", "! patch-failed base/p.yaml"]);
+    check(&files, &["d.yaml: patch-failed []", "! patch-failed base/p.yaml", "! patch-failed base/p.yaml"]);
+}
+
+/// With a target, kustomize looks at no kind or name of the patch. Where butler cannot follow that, the policy stays: it may
+/// be suspended.
+#[test]
+fn patches_for_a_target_are_followed_or_told() {
+    let spec = "spec: {suspend: true}\n";
+    let named = |kind: &str| format!("{kind}\nmetadata: {{name: app}}\n{spec}");
+    let own = named("apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy");
+    let other = named("apiVersion: v1\nkind: NotImportant");
+    let file = "patches: [{path: patch.yaml, target: {kind: ImagePolicy}}]";
+    let inline = |text: &str| {
+        format!("patches:\n- target: {{kind: ImagePolicy}}\n  patch: |-\n    {}", text.replace('\n', "\n    "))
+    };
+    #[rustfmt::skip]
+    let cases = [
+        (file.to_owned(), own.as_str(), "suspended"), (inline(&own), "", "suspended"), (inline(&other), "", "suspended"),
+        (inline(spec), "", "suspended"), (file.to_owned(), other.as_str(), "patch-failed"), (file.to_owned(), spec, "patch-failed"),
+        (file.to_owned(), "", "patch-failed"), (file.replace("ImagePolicy", "Deployment"), other.as_str(), "base/p.yaml 1.5.0"),
+    ];
+    for (patches, text, expected) in cases {
+        let mut files = vec![
+            ("base/kustomization.yaml", kustomization("resources: [p.yaml]")),
+            ("base/p.yaml", policy(NS, "1.x")),
+            ("d.yaml", marked("ns:app")),
+            ("prod/kustomization.yaml", kustomization(&format!("resources: [../base]\n{patches}"))),
+        ];
+        files.extend((!text.is_empty()).then(|| ("prod/patch.yaml", text.to_owned())));
+        let files: Vec<(&str, &str)> = files.iter().map(|(file, text)| (*file, text.as_str())).collect();
+        let shown = show(&files);
+        assert_eq!(shown[0], format!("d.yaml: {expected} []"), "{patches} {text}: {shown:?}");
+    }
+}
+
+/// What one folder costs, others need not pay for.
+#[test]
+fn a_kustomization_without_end_stops_no_other() {
+    let doubling: Vec<(String, String)> = (0..40)
+        .map(|n| {
+            let next = n + 1;
+            let text = format!("kind: Component\nresources: [../../p.yaml]\ncomponents: [../{next}, ../{next}]\n");
+            (format!("a/{n}/kustomization.yaml"), text)
+        })
+        .collect();
+    let (sound, marker) = (policy(NS, "1.x"), marked("ns:app"));
+    let mut files = vec![
+        ("a/kustomization.yaml", "components: [0]\n"),
+        ("d.yaml", marker.as_str()),
+        ("z/kustomization.yaml", "resources: [p.yaml]\n"),
+        ("z/p.yaml", sound.as_str()),
+    ];
+    let other = policy("{namespace: other}", "1.x").replace("name: app", "name: b");
+    files.push(("a/p.yaml", &other));
+    files.extend(doubling.iter().map(|(file, text)| (file.as_str(), text.as_str())));
+    assert_eq!(show(&files)[0], "d.yaml: z/p.yaml 1.5.0 []");
 }
 
 #[test]
@@ -620,7 +675,7 @@ fn kustomizations_that_include_each_other_end() {
             ("x.yaml", &(flux("x", ".", "") + &flux("y", "./", ""))),
         ],
         // kustomize refuses a component of itself.
-        &["d.yaml: a/p.yaml 1.5.0 []", "! patch-failed a/p.yaml", "! patch-failed a/p.yaml"],
+        &["d.yaml: patch-failed []", "! patch-failed a/p.yaml", "! patch-failed a/p.yaml"],
     );
 }
 

@@ -170,6 +170,51 @@ fn locked_objects() {
     assert_eq!(assigned.changes[0].reason, "set by hand, with --force: locked by Ann: the fair");
 }
 
+/// A digest decides what runs, whatever tag stands beside it.
+#[test]
+fn digests() {
+    let one = format!("sha256:{}", "1".repeat(64));
+    let two = format!("sha256:{}", "2".repeat(64));
+    let listed = format!(
+        "kind: Kustomization\napiVersion: kustomize.config.k8s.io/v1beta1\nimages:\n- name: example.com/app\n  newTag: v1\n  digest: {one}\n- name: example.com/app\n  newTag: v1\n"
+    );
+    let pinned = WEB.replace("app:1", &format!("app:1@{one}"));
+    let held = "no-value: the line holds a digest, the given image has none";
+    let beside = "no-value: the digest beside it would still run what it is of, and the given image has none: give IMAGE:TAG@DIGEST, or take the digest out first";
+    #[rustfmt::skip]
+    let cases = [
+        (listed.clone(), "example.com/app:v2".to_owned(), format!("v1 -> v2; {held}; {beside}")),
+        (listed.clone(), format!("example.com/app:v2@{two}"), format!("v1 -> v2; {one} -> {two}; v1 -> v2")),
+        (listed.replace(&one, "\"\""), "example.com/app:v2".into(), format!("v1 -> v2; v1 -> v2; {held}")),
+        (pinned.clone(), "example.com/app:2".into(), format!("example.com/app:1@{one} -> example.com/app:2")),
+    ];
+    for (text, image, expected) in cases {
+        let found = outcome(&text, "", &image, true);
+        let sorted = |text: &str| {
+            let mut parts: Vec<_> = text.split("; ").map(str::to_owned).collect();
+            parts.sort();
+            parts
+        };
+        assert_eq!(sorted(&found), sorted(&expected), "{text}");
+    }
+    let assignment = Assignment { on: target(""), image: Reference::parse("example.com/app:2").unwrap() };
+    let assigned = assign(&Files::of([("a.yaml", &*pinned)]).snapshot(), &[assignment], AssignRules::default());
+    assert_eq!(assigned.changes[0].reason, "set by hand; its digest goes, since the given image has none");
+}
+
+/// A butler.yaml names images and runs none, and workflows are not what clusters run.
+#[test]
+fn files_beside_manifests_are_left_alone() {
+    let assignment = || Assignment { on: target(""), image: Reference::parse("example.com/app:2").unwrap() };
+    for (file, changes) in
+        [("a.yaml", 1), ("butler.yaml", 0), (".github/butler.yaml", 0), (".github/workflows/a.yaml", 0)]
+    {
+        let files = Files::of([(file, "image: example.com/app:1\n")]);
+        let assigned = assign(&files.snapshot(), &[assignment()], AssignRules::default());
+        assert_eq!((assigned.changes.len(), assigned.skipped.len()), (changes, 0), "{file}");
+    }
+}
+
 #[test]
 fn what_a_change_says() {
     let text = format!("kind: Namespace\n---\n{RELEASE}");
