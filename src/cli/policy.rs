@@ -24,6 +24,8 @@ const USAGE: u8 = 2;
 const FAILURE: u8 = 3;
 
 /// Try a tag policy: which tag would it choose, and why
+///
+/// Exit code 1 where it would choose none.
 #[derive(Args, Debug)]
 #[command(override_usage = "butler policy [OPTIONS] --image <IMAGE>|--tags <FILE>
     --semver <RANGE>|--numerical <asc|desc>|--alphabetical <asc|desc>|--newest|

@@ -94,10 +94,11 @@ impl<'t> Page<'t> {
     /// The mapping below a key, whose entries are lines of their own; `None` where nothing is written.
     fn lines<'n, 'a>(&self, parent: &'n Node<'a>, key: &str) -> Result<Option<&'n Node<'a>>, AnnotateError> {
         let mut found = parent.entries().iter().filter(|(name, _)| name.as_str() == Some(key)).map(|(_, value)| value);
-        let Some(node) = found.next().filter(|node| !node.span.is_empty()) else { return Ok(None) };
+        let first = found.next();
         if let Some(second) = found.next() {
             return Err(self.fault(second, format!("expected {key} once, found it twice: remove one")));
         }
+        let Some(node) = first.filter(|node| !node.span.is_empty()) else { return Ok(None) };
         let expected = format!("expected {key} with a key on each line, found");
         let found = match &node.kind {
             NodeKind::Mapping(_) if node.anchor.is_some() => "an anchor, by which others have it too",
@@ -293,6 +294,7 @@ mod tests {
             ("kind: D\nmetadata:\n  name: d\n  annotations:\n    a: *x\n", "5:8: expected a text, found an alias: write it out"),
             ("kind: D\nmetadata:\n  name: d\n  annotations:\n    a: &x y\n", "5:11: expected a text alone, found an anchor or tag before it: remove that first"),
             ("kind: D\nmetadata:\n  name: d\n  annotations:\n    b: c\n  annotations:\n    b: c\n", "7:5: expected annotations once, found it twice: remove one"),
+            ("kind: D\nmetadata:\n  name: d\n  annotations:\n  annotations:\n", "5:14: expected annotations once, found it twice: remove one"),
             ("kind: D\n", "1:1: expected an object with metadata, found none: nothing can be annotated"),
             ("{\"kind\": \"D\", \"metadata\": {\n\"name\": \"d\"}}\n", "1:27: expected metadata with a key on each line, found braces: write it line by line"),
             ("kind: D\nmetadata:\n  ? name\n  : d\n", "3:3: expected metadata with a key on each line, found one with something before it: write it line by line"),

@@ -22,13 +22,16 @@ fn what_a_policy_selects() {
     ];
     for (options, selected, matched) in cases {
         let ran = folder.run(&[&["policy", "--tags", "tags.json", "-o", "json"], *options].concat());
-        let document = ran.json(0);
+        let code = i32::from(selected.is_none());
+        let document = ran.json(code);
         assert_eq!((&document["selected"], &document["matched"]), (&json!(selected), &json!(matched)), "{options:?}");
         assert_eq!(document["considered"], 5, "{options:?}");
         assert!(!document["reason"].as_str().unwrap().is_empty(), "{options:?}");
         assert_eq!(document.as_object().unwrap().len(), 4, "{document}");
         let text = folder.run(&[&["policy", "--tags", "tags.json"], *options].concat());
-        assert_eq!(text.text().lines().next(), Some(selected.unwrap_or("no tag")), "{options:?}");
+        let shown = if selected.is_some() { &text.out } else { &text.err };
+        let expected = (code, Some(selected.unwrap_or("no tag")), selected.is_some());
+        assert_eq!((text.code, shown.lines().next(), !text.out.is_empty()), expected, "{options:?}");
     }
 }
 
