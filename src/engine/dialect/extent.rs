@@ -16,7 +16,7 @@ pub(super) struct Extent<'a> {
 }
 
 /// How many times what one may cost all may cost together: one that multiplies leaves the others enough.
-const ALL: usize = 50;
+const ALL: usize = 20;
 
 impl<'a> Extent<'a> {
     /// `most`: how often objects may be taken over or changed for one that nothing else includes.

@@ -14,7 +14,7 @@ use std::{
     sync::Arc,
 };
 
-/// How often objects are taken over or changed by a kustomization, all together.
+/// How often objects are taken over or changed for a kustomization that nothing includes.
 const WORK_MAX: usize = 200_000;
 
 /// What a folder's kustomization builds.

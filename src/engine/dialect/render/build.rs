@@ -19,8 +19,8 @@ use std::{
 
 /// The largest compiled program of a target's pattern, in bytes: it is compiled for each object.
 const PATTERN_MAX: usize = 64 << 10;
-/// How often objects are taken over or changed by a kustomization, all together.
-const WORK_MAX: usize = 1_000_000;
+/// How often objects are taken over or changed for a kustomization that nothing includes.
+const WORK_MAX: usize = 200_000;
 
 /// An object as it is rendered so far.
 #[derive(Clone)]
