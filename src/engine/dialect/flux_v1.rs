@@ -169,7 +169,7 @@ fn bind_all(snapshot: &Snapshot, included: &Inclusions<'_>, bindings: &mut Bindi
         for base in (0..scan.documents.len()).filter_map(|number| Built::of(file, scan, number)) {
             match scopes.over(&base, &builds) {
                 Reach::Direct => {
-                    Object { built: base, memo: &snapshot.memo }.bind(None, snapshot, included, bindings, lines)
+                    Object { built: base, memo: &snapshot.memo }.bind(None, snapshot, included, bindings, lines);
                 }
                 Reach::Rendered(over) => {
                     for (scope, built) in over {
