@@ -38,7 +38,11 @@ pub fn annotate(
     // A list begins where its first field does, an item of it never.
     let found = items.clone().find(at).or_else(|| roots().find(at)).ok_or_else(unknown)?;
     let page = Page { text, index: &index };
-    let metadata = page.lines(found, "metadata")?.ok_or_else(unknown)?;
+    let Some(metadata) = page.lines(found, "metadata")? else {
+        // Nothing is taken away where nothing is.
+        let takes_away = changes.values().all(Option::is_none);
+        return if takes_away { Ok(text.to_owned()) } else { Err(unknown()) };
+    };
     let edits = page.edits(metadata, changes)?;
     let mut after = String::with_capacity(text.len());
     let mut reached = 0;
@@ -279,6 +283,13 @@ mod tests {
             }
             assert_eq!(after.as_deref(), Ok(expected.as_str()), "{text:?}");
             assert_eq!(annotate(&expected, first(&expected), &given).as_deref(), Ok(expected.as_str()), "again");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_taken_away() {
+        for text in ["kind: D\n", "kind: D\nmetadata:\n", "kind: D\nmetadata:\n  name: d\n"] {
+            assert_eq!(annotate(text, first(text), &changes("a")).as_deref(), Ok(text));
         }
     }
 
