@@ -2,7 +2,10 @@
 
 use super::outline::{Outline, kustomization_of};
 use crate::engine::{manifest::Kustomization, snapshot::Snapshot};
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 /// Where Kubernetes puts an object that names no namespace.
 pub(super) const DEFAULT_NAMESPACE: &str = "default";
@@ -88,6 +91,22 @@ impl<'a> Inclusions<'a> {
             found.extend(kustomization.patch_files().filter_map(|patch| join(folder(file), patch)));
         }
         found
+    }
+
+    /// What the kustomization of a folder names as resources and components, it itself, and what these name in turn.
+    pub(super) fn names_below(&self, folder: &str) -> HashSet<String> {
+        let mut names = HashSet::from([folder.to_owned()]);
+        let mut open = vec![folder.to_owned()];
+        while let Some(path) = open.pop() {
+            let Some((file, kustomization)) = self.in_folder(&path) else { continue };
+            for name in kustomization.included() {
+                let Some(path) = join(self::folder(file), name) else { continue };
+                if names.insert(path.clone()) {
+                    open.push(path);
+                }
+            }
+        }
+        names
     }
 
     /// Whether some kustomization names this path.

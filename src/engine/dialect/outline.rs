@@ -239,12 +239,8 @@ pub(super) fn kustomization_of<'d>(file: &str, document: &'d Document) -> Option
 
 /// Everything that a kustomization includes, or reads.
 fn named_by(kustomization: &Kustomization) -> impl Iterator<Item = &str> {
-    let patches = kustomization.patches.iter().filter_map(|patch| match &patch.source {
-        PatchSource::File(file) => Some(file),
-        PatchSource::Inline(_) => None,
-    });
-    let parts = kustomization.resources.iter().chain(&kustomization.components);
-    parts.chain(patches).chain(&kustomization.files).map(String::as_str)
+    let read = kustomization.patch_files().chain(&kustomization.files);
+    kustomization.included().chain(read).map(String::as_str)
 }
 
 #[cfg(test)]

@@ -217,6 +217,11 @@ pub struct Kustomization {
 }
 
 impl Kustomization {
+    /// Files and folders whose objects are part of it, as written.
+    pub fn included(&self) -> impl Iterator<Item = &String> {
+        self.resources.iter().chain(&self.components)
+    }
+
     /// The patches that are files, as written.
     pub fn patch_files(&self) -> impl Iterator<Item = &String> {
         self.patches.iter().filter_map(|patch| match &patch.source {

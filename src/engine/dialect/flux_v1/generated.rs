@@ -9,7 +9,7 @@ use crate::engine::{
     manifest::{Document, Generator, Updates},
     snapshot::Snapshot,
 };
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// One `.flux.yaml`, in one folder that its commands run in.
@@ -116,24 +116,16 @@ impl Scopes {
             |scope: &&Scope| is_below(base.file, &scope.folder) && plain.is_none_or(|plain| scope.folder.len() > plain);
         let nearest = other.into_iter().filter(above).max_by_key(|scope| scope.folder.len());
         over.extend(nearest.map(|scope| (scope, base.clone())));
-        // What a scope has not come to may be this object: it stays there, and says why.
-        let faulty = building
-            .iter()
-            .filter_map(|scope| Some((*scope, scope.roots.iter().find_map(|root| builds.faults.get(root))?)));
-        let is_over =
-            |scope: &Scope, over: &[(&Scope, Built<'a>)]| over.iter().any(|(other, _)| std::ptr::eq(*other, scope));
-        for (scope, why) in faulty.filter(|(scope, _)| is_below(base.file, &scope.folder)) {
-            if !is_over(scope, &over) {
+        // What a build has not come to may be this object: it stays there, and says why.
+        for Unfinished { scope, why, .. } in builds.unfinished.iter().filter(|build| build.names.contains(base.file)) {
+            let Some(scope) = self.scopes.get(*scope) else { continue };
+            if !over.iter().any(|(other, _)| std::ptr::eq(*other, scope)) {
                 over.push((scope, base.clone().left_alone(why)));
             }
         }
         match building.into_iter().find(above) {
             _ if !over.is_empty() => Reach::Rendered(over),
-            Some(scope) => match scope.roots.iter().find_map(|root| builds.faults.get(root)) {
-                // It may be among what was not come to.
-                Some(why) => Reach::Rendered(vec![(scope, base.clone().left_alone(why))]),
-                None => Reach::LeftOut(scope),
-            },
+            Some(scope) => Reach::LeftOut(scope),
             None => Reach::Direct,
         }
     }
@@ -146,7 +138,8 @@ impl Scopes {
             for root in &scope.roots {
                 let folder = builder.folder(root);
                 if let Some(why) = &folder.fault {
-                    builds.faults.insert(root.clone(), why.clone());
+                    let names = kustomizations.names_below(root);
+                    builds.unfinished.push(Unfinished { scope: at, why: why.clone(), names });
                 }
                 for built in &folder.objects {
                     builds.by_document.entry((built.file, built.number)).or_default().push((at, built.clone()));
@@ -163,10 +156,17 @@ impl Scopes {
 pub(super) struct Builds<'a> {
     /// By file and number of the document: what scopes build of it.
     by_document: HashMap<(&'a str, usize), Vec<(usize, Built<'a>)>>,
-    /// By folder: why not all of it is built.
-    faults: HashMap<String, String>,
+    unfinished: Vec<Unfinished>,
     /// The files of kustomizations' patches.
     pub patches: BTreeSet<String>,
+}
+
+/// What a scope builds, where that is not all.
+struct Unfinished {
+    scope: usize,
+    why: String,
+    /// Files that it names.
+    names: HashSet<String>,
 }
 
 /// How an object reaches the cluster.

@@ -210,6 +210,35 @@ fn what_is_not_built_stays() {
     assert!(problems.len() == 1 && problems[0].starts_with("dev/b.yaml:1:1 flux1-not-rendered"), "{problems:?}");
 }
 
+/// Whose base another overlay builds too: that one is planned, and what was given up is told.
+#[test]
+fn what_a_build_has_not_come_to_stays_and_is_told() {
+    let levels: Vec<(String, String)> = (0..70)
+        .map(|n| (format!("levels/{n}/kustomization.yaml"), format!("resources: [../{}]\n", n + 1)))
+        .chain([("levels/70/kustomization.yaml".to_owned(), "resources: [../../base]\n".to_owned())])
+        .collect();
+    let us = [("us/.flux.yaml", GENERATED), ("us/kustomization.yaml", "resources: [../base]\nnamespace: us\n")];
+    #[rustfmt::skip]
+    let cases = [
+        ("it is among them", "resources: [../levels/0]\n", vec!["flux1-patch-unclear"]),
+        ("it is not", "resources: [../levels/0/other]\n", vec![]),
+        ("built as well", "resources: [../levels/0, ../base]\n", vec!["flux1-patch-unclear"]),
+    ];
+    for (what, kustomization, codes) in cases {
+        let mut files: Vec<(&str, &str)> = levels.iter().map(|(file, text)| (file.as_str(), text.as_str())).collect();
+        files.extend(us);
+        files.push(("dev/kustomization.yaml", kustomization));
+        let (repo, outcome) = generated(&files);
+        let changed: Vec<&String> = outcome
+            .files
+            .iter()
+            .filter(|(file, text)| repo.files.get(*file) != Some(text))
+            .map(|(file, _)| file)
+            .collect();
+        assert_eq!((changed, outcome.codes()), (vec![&"us/flux-patch.yaml".to_owned()], codes), "{what}: {:?}", outcome.skipped());
+    }
+}
+
 #[test]
 fn patch_files_are_files_of_the_repository() {
     #[rustfmt::skip]
