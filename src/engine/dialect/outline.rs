@@ -3,7 +3,7 @@
 
 use super::kustomize::{KUSTOMIZATION_FILES, folder, is_kustomization_file, join};
 use crate::engine::{
-    manifest::{Document, Kustomization, PatchSource, Scan},
+    manifest::{Document, Kustomization, Scan},
     snapshot::{Files, Shards, Snapshot},
 };
 use std::sync::Arc;

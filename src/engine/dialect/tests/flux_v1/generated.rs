@@ -235,7 +235,12 @@ fn what_a_build_has_not_come_to_stays_and_is_told() {
             .filter(|(file, text)| repo.files.get(*file) != Some(text))
             .map(|(file, _)| file)
             .collect();
-        assert_eq!((changed, outcome.codes()), (vec![&"us/flux-patch.yaml".to_owned()], codes), "{what}: {:?}", outcome.skipped());
+        assert_eq!(
+            (changed, outcome.codes()),
+            (vec![&"us/flux-patch.yaml".to_owned()], codes),
+            "{what}: {:?}",
+            outcome.skipped()
+        );
     }
 }
 
