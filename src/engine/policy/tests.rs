@@ -299,3 +299,24 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    // Each case is a long list.
+    #![proptest_config(ProptestConfig::with_cases(16))]
+    /// However long the list: the best of two parts is the best of the whole, ties included.
+    #[test]
+    fn the_best_of_the_bests_is_the_best(
+        order in any_order(),
+        filter in proptest::option::of(Just(("^v?([0-9]+)", "$1"))),
+        tags in proptest::collection::vec("v?[0-9]\\.[0-9]\\.[0-9](-rc[0-9])?|[0-9]{1,2}|latest", 257..600),
+        part in 1..300_usize,
+    ) {
+        let Ok(policy) = TagPolicy::new(order, filter, None) else { return Ok(()) };
+        let tags: Vec<_> = tags.into_iter().map(Tag::named).collect();
+        let whole = policy.select(&tags);
+        let parts: Vec<_> = tags.chunks(part).map(|tags| policy.select(tags)).collect();
+        let bests: Vec<_> = parts.iter().filter_map(|part| part.selected.cloned()).collect();
+        prop_assert_eq!(whole.selected, policy.select(&bests).selected);
+        prop_assert_eq!(whole.matched, parts.iter().map(|part| part.matched).sum::<usize>());
+    }
+}

@@ -28,21 +28,33 @@ enum Step {
     End,
 }
 
-/// A set of ASCII characters, a bit each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Ascii(u128);
+/// A set of ASCII characters: a look for each byte, where bits would have to be shifted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Ascii(Box<[bool; 256]>);
 
 impl Ascii {
     fn of(class: &Class) -> Self {
-        let range = |start: u32, end: u32| (start.min(128)..(end + 1).min(128)).fold(0, |set, at| set | 1 << at);
-        Ascii(match class {
-            Class::Unicode(class) => class.iter().fold(0, |set, r| set | range(r.start().into(), r.end().into())),
-            Class::Bytes(class) => class.iter().fold(0, |set, r| set | range(r.start().into(), r.end().into())),
-        })
+        let ranges: Vec<(u32, u32)> = match class {
+            Class::Unicode(class) => class.iter().map(|range| (range.start().into(), range.end().into())).collect(),
+            Class::Bytes(class) => class.iter().map(|range| (range.start().into(), range.end().into())).collect(),
+        };
+        Ascii::with(|byte| byte.is_ascii() && ranges.iter().any(|(start, end)| (*start..=*end).contains(&byte.into())))
     }
 
-    fn has(self, byte: u8) -> bool {
-        byte < 128 && self.0 >> byte & 1 == 1
+    fn with(is_member: impl Fn(u8) -> bool) -> Self {
+        let mut set = Box::new([false; 256]);
+        for (byte, has) in (0..=u8::MAX).zip(set.iter_mut()) {
+            *has = is_member(byte);
+        }
+        Ascii(set)
+    }
+
+    fn has(&self, byte: u8) -> bool {
+        self.0[usize::from(byte)]
+    }
+
+    fn meets(&self, other: &Self) -> bool {
+        self.0.iter().zip(other.0.iter()).any(|(a, b)| *a && *b)
     }
 }
 
@@ -75,7 +87,7 @@ impl Straight {
                 let set = match repetition.sub.kind() {
                     HirKind::Class(class) => Ascii::of(class),
                     HirKind::Literal(text) => match *text.0 {
-                        [byte] if byte.is_ascii() => Ascii(1 << byte),
+                        [byte] if byte.is_ascii() => Ascii::with(|other| other == byte),
                         _ => return None,
                     },
                     _ => return None,
@@ -101,14 +113,14 @@ impl Straight {
 
     /// Whether what may follow a run of any length is none of its set: then the longest run is the only one.
     fn ends_in_time(&self, at: usize) -> bool {
-        let Step::Run { set, least, most } = self.steps[at] else { return true };
+        let Step::Run { set, least, most } = &self.steps[at] else { return true };
         if least == most {
             return true;
         }
         for step in &self.steps[at + 1..] {
             match step {
                 Step::Text(text) => return text.first().is_some_and(|byte| !set.has(*byte)),
-                Step::Run { set: next, .. } if set.0 & next.0 != 0 => return false,
+                Step::Run { set: next, .. } if set.meets(next) => return false,
                 Step::Run { least: 0, .. } | Step::Open(_) | Step::Close(_) => {}
                 Step::Run { .. } | Step::End => return true,
             }
