@@ -215,7 +215,8 @@ impl<'s, 'a> Walk<'s, 'a> {
             containers: found.containers,
             has_directives: self.text.get(root.span.clone()).is_some_and(|text| text.contains("$patch")),
             room: room::room(kind, root, self.text, self.index).map(Box::new),
-            generator: if self.kind == FileKind::FluxYaml {
+            // Flux v1 reads the first document, and no other.
+            generator: if self.kind == FileKind::FluxYaml && self.scan.documents.is_empty() {
                 Generator::read(&Data::of(meant, self.index)).map(Box::new)
             } else {
                 None

@@ -1,6 +1,9 @@
 //! `.flux.yaml`: which files its generators render, and the patch file that updates go to. No command is ever run.
 
-use super::{build::Built, builder::Builder};
+use super::{
+    build::Built,
+    builder::{Builder, BuiltFolder},
+};
 use crate::engine::{
     dialect::{
         Bindings, Problem,
@@ -106,9 +109,8 @@ impl Scopes {
     /// How an object reaches the cluster: a base may be built by several `.flux.yaml`s; of those that do not say what
     /// they build, the nearest above counts. Where there is one above, only what is built is applied.
     pub fn over<'a>(&self, base: &Built<'a>, builds: &Builds<'a>) -> Reach<'_, 'a> {
-        let built = builds.by_document.get(&(base.file, base.number)).into_iter().flatten();
         let mut over: Vec<(&Scope, Built<'a>)> =
-            built.filter_map(|(at, built)| Some((self.scopes.get(*at)?, built.clone()))).collect();
+            builds.of(base).filter_map(|(at, built)| Some((self.scopes.get(at)?, built.clone()))).collect();
         let (building, other): (Vec<&Scope>, Vec<&Scope>) =
             self.scopes.iter().partition(|scope| !scope.roots.is_empty());
         let plain = self.plain.iter().filter(|folder| is_below(base.file, folder)).map(String::len).max();
@@ -134,15 +136,16 @@ impl Scopes {
     pub fn build<'a>(&self, snapshot: &'a Snapshot, kustomizations: &Inclusions<'a>) -> Builds<'a> {
         let mut builder = Builder::new(snapshot, kustomizations);
         let mut builds = Builds::default();
-        for (at, scope) in self.scopes.iter().enumerate() {
-            for root in &scope.roots {
+        for (scope, roots) in self.scopes.iter().map(|scope| &scope.roots).enumerate() {
+            for root in roots {
                 let folder = builder.folder(root);
                 if let Some(why) = &folder.fault {
                     let names = kustomizations.names_below(root);
-                    builds.unfinished.push(Unfinished { scope: at, why: why.clone(), names });
+                    builds.unfinished.push(Unfinished { scope, why: why.clone(), names });
                 }
-                for built in &folder.objects {
-                    builds.by_document.entry((built.file, built.number)).or_default().push((at, built.clone()));
+                for (number, built) in folder.objects.iter().enumerate() {
+                    let at = Occurrence { scope, folder: folder.clone(), number };
+                    builds.by_document.entry((built.file, built.number)).or_default().push(at);
                 }
             }
         }
@@ -154,11 +157,26 @@ impl Scopes {
 /// What the scopes build.
 #[derive(Default)]
 pub(super) struct Builds<'a> {
-    /// By file and number of the document: what scopes build of it.
-    by_document: HashMap<(&'a str, usize), Vec<(usize, Built<'a>)>>,
+    /// By file and number of the document: where scopes build it.
+    by_document: HashMap<(&'a str, usize), Vec<Occurrence<'a>>>,
     unfinished: Vec<Unfinished>,
     /// The files of kustomizations' patches.
     pub patches: BTreeSet<String>,
+}
+
+impl<'a> Builds<'a> {
+    /// What scopes build of an object.
+    fn of(&self, base: &Built<'a>) -> impl Iterator<Item = (usize, &Built<'a>)> {
+        let found = self.by_document.get(&(base.file, base.number)).into_iter().flatten();
+        found.filter_map(|at| Some((at.scope, at.folder.objects.get(at.number)?)))
+    }
+}
+
+/// An object among those that a scope builds. Scopes may build one folder: it is kept once.
+struct Occurrence<'a> {
+    scope: usize,
+    folder: Arc<BuiltFolder<'a>>,
+    number: usize,
 }
 
 /// What a scope builds, where that is not all.

@@ -509,10 +509,12 @@ fn one_flux_yaml_above_several_targets() {
         ("eu/kustomization.yaml", "resources: [../base]\nnamespace: eu\n"),
         ("us/kustomization.yaml", "resources: [../base]\nnamespace: us\n"),
     ];
+    let followed = format!("{GENERATED}---\n{scans}");
     let both = vec![("eu/flux-patch.yaml", patch("eu")), ("us/flux-patch.yaml", patch("us"))];
     #[rustfmt::skip]
     let cases: Vec<(&str, Files<'_>, Vec<(&str, String)>, &[&str])> = vec![
         ("two targets", vec![], both.clone(), &[]),
+        ("a second document has no effect", vec![(".flux.yaml", &followed)], both.clone(), &[]),
         ("one that has its own", vec![("eu/.flux.yaml", GENERATED)], both.clone(), &[]),
         ("one that is scanned", vec![("us/.flux.yaml", scans), ("us/b.yaml", RELEASE)], vec![("eu/flux-patch.yaml", patch("eu")), ("us/b.yaml", direct.clone())], &[]),
         ("what no target builds", vec![("other/b.yaml", RELEASE)], both, &["flux1-not-rendered"]),
