@@ -173,7 +173,7 @@ fn plan_once(
 ) -> (UpdatePlan, BTreeSet<Need>) {
     let memory = Memory::new();
     let (mut all, mut needs) = (UpdatePlan::default(), BTreeSet::new());
-    let mut seen = HashSet::new();
+    let (mut seen, mut told) = (HashSet::new(), HashSet::new());
     let scopes = Scopes::of(config);
     for environment in updated(config) {
         let branch = branch_of(environment);
@@ -197,11 +197,7 @@ fn plan_once(
             Planned::Ready(plan) => {
                 // Environments on several branches may share a path: a line is shown once.
                 all.changes.extend(plan.changes.into_iter().filter(|change| seen.insert(change.line.clone())));
-                for skip in plan.skipped {
-                    if !all.skipped.contains(&skip) {
-                        all.skipped.push(skip);
-                    }
-                }
+                all.skipped.extend(plan.skipped.into_iter().filter(|skip| told.insert(skip.clone())));
                 all.current += plan.current;
                 all.agree += plan.agree;
             }

@@ -76,7 +76,7 @@ pub struct Change {
 }
 
 /// A line that follows a policy, or could be promoted, and does not change: why not.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Skip {
     pub file: String,
     pub position: Position,
