@@ -26,7 +26,7 @@ pub(super) fn kustomization(object: &Data) -> Kustomization {
             true => PatchSource::Inline(Data::documents(text, item.position)),
             false => PatchSource::File(text.into()),
         };
-        kustomization.patches.push(KustomizePatch { source, target: None, late: false, renames: false });
+        kustomization.patches.push(KustomizePatch::of(source, None));
     }
     kustomization.patches.extend(list("patches").iter().filter_map(patch));
     kustomization.patches.extend(list("patchesJson6902").iter().filter_map(patch).map(late));
@@ -107,8 +107,12 @@ fn patch(item: &Data) -> Option<KustomizePatch> {
         (None, Some(patch)) => PatchSource::Inline(Data::documents(patch.as_str()?, patch.position)),
         (None, None) => return None,
     };
-    let renames = item.text(&["options", "allowNameChange"]) == "true";
-    Some(KustomizePatch { source, target: item.get("target").map(target), late: false, renames })
+    let allows = |option: &str| item.text(&["options", option]) == "true";
+    Some(KustomizePatch {
+        renames: allows("allowNameChange"),
+        changes_kind: allows("allowKindChange"),
+        ..KustomizePatch::of(source, item.get("target").map(target))
+    })
 }
 
 fn target(target: &Data) -> PatchTarget {
@@ -126,6 +130,12 @@ fn target(target: &Data) -> PatchTarget {
 
 fn late(patch: KustomizePatch) -> KustomizePatch {
     KustomizePatch { late: true, ..patch }
+}
+
+impl KustomizePatch {
+    fn of(source: PatchSource, target: Option<PatchTarget>) -> Self {
+        KustomizePatch { source, target, late: false, renames: false, changes_kind: false }
+    }
 }
 
 impl Generator {
@@ -206,12 +216,7 @@ fn synced(instance: &Data) -> SourceRef {
 
 /// Flux's `patches` are kustomize's; its older fields hold the patches as objects, not as texts.
 fn flux_patch(item: &Data) -> Option<KustomizePatch> {
-    let inline = |document: &Data, target| KustomizePatch {
-        source: PatchSource::Inline(vec![document.clone()]),
-        target,
-        late: false,
-        renames: false,
-    };
+    let inline = |document: &Data, target| KustomizePatch::of(PatchSource::Inline(vec![document.clone()]), target);
     match item.get("patch") {
         None => Some(inline(item, None)),
         Some(operations) if matches!(operations.value, Value::Sequence(_)) => {

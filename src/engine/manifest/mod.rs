@@ -19,6 +19,7 @@ mod line;
 mod marker;
 mod misspelt;
 mod object;
+mod only_patch;
 mod place;
 mod plain;
 mod read;

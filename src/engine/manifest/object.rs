@@ -37,6 +37,9 @@ pub struct Document {
     /// the short values of ConfigMaps; and JSON6902 patches. What such an object says is told only after patches,
     /// namespaces and substitutions have been applied ([`FluxObject::read`]).
     pub content: Option<Arc<Data>>,
+    /// Of an object of no kind that clusters know, which can only be a patch: a patch's target says what is patched,
+    /// whatever the patch calls itself.
+    pub patch: Option<Arc<Data>>,
     pub kustomization: Option<Box<Kustomization>>,
     /// Files and folders that this document brings along, as written: a HelmRelease's chart and its values files.
     pub brings: Vec<String>,
@@ -268,6 +271,8 @@ pub struct KustomizePatch {
     pub late: bool,
     /// `options.allowNameChange`: the name in a strategic-merge patch is a new one.
     pub renames: bool,
+    /// `options.allowKindChange`: so is its kind.
+    pub changes_kind: bool,
 }
 
 /// Where a kustomization has a patch.

@@ -4,7 +4,7 @@ use super::patch;
 use crate::engine::{
     dialect::{
         extent::{Extent, too_deep},
-        kustomize::{DEFAULT_NAMESPACE, Inclusions, beginning_with, folder, join},
+        kustomize::{DEFAULT_NAMESPACE, Inclusions, beginning_with, folder, join, refusal},
     },
     manifest::{
         Behavior, Data, Document, FluxKustomization, GeneratedMap, Kustomization, KustomizePatch, PatchSource,
@@ -12,6 +12,7 @@ use crate::engine::{
     },
     snapshot::Snapshot,
 };
+use smol_str::SmolStr;
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
@@ -28,7 +29,7 @@ pub(super) struct Object<'a> {
     pub file: &'a str,
     pub position: Position,
     api_version: &'a str,
-    pub kind: &'a str,
+    pub kind: SmolStr,
     /// Empty where none is written or given.
     pub namespace: String,
     pub name: String,
@@ -53,7 +54,7 @@ impl<'a> Object<'a> {
             file,
             position: document.position,
             api_version: &document.api_version,
-            kind: &document.kind,
+            kind: document.kind.clone(),
             namespace: object.namespace.to_string(),
             name: object.name.to_string(),
             former: Vec::new(),
@@ -70,7 +71,7 @@ impl<'a> Object<'a> {
             file,
             position: Position::default(),
             api_version: "v1",
-            kind: "ConfigMap",
+            kind: SmolStr::new_static("ConfigMap"),
             namespace: String::new(),
             name: map.name.clone(),
             former: Vec::new(),
@@ -86,7 +87,7 @@ impl<'a> Object<'a> {
     }
 
     pub fn is_flux_kustomization(&self) -> bool {
-        matches!(self.kind, "Kustomization" | "FluxInstance")
+        matches!(self.kind.as_str(), "Kustomization" | "FluxInstance")
     }
 
     fn metadata(&self, key: &str) -> &[(String, Data)] {
@@ -397,31 +398,43 @@ impl<'a> Builder<'a> {
         patch(true, objects);
     }
 
-    fn patch(&self, patch: &KustomizePatch, here: &str, by: &BTreeSet<&'a str>, objects: &mut Vec<Object<'a>>) {
-        let from_file: Vec<&Data>;
-        let documents: Vec<&Data> = match &patch.source {
-            PatchSource::Inline(documents) => documents.iter().collect(),
-            PatchSource::File(file) => {
-                let scan = join(here, file).and_then(|path| self.snapshot.scans.get(&path));
-                let documents = scan.map(|scan| scan.documents.as_slice()).unwrap_or_default();
-                from_file = documents.iter().filter_map(|document| document.content.as_deref()).collect();
-                from_file
-            }
+    /// What a patch says, as far as it may be for objects that matter.
+    ///
+    /// # Errors
+    /// Why that is not known of one that is for whatever its target selects: files are kept by what they call themselves.
+    fn documents_of<'p>(&self, patch: &'p KustomizePatch, here: &str) -> Result<Vec<&'p Data>, String>
+    where
+        'a: 'p,
+    {
+        let file = match &patch.source {
+            PatchSource::Inline(documents) => return Ok(documents.iter().collect()),
+            PatchSource::File(file) => file,
         };
-        if let (PatchSource::File(file), Some(target)) = (&patch.source, &patch.target) {
-            // A target says what is patched, whatever the patch calls itself; but such files are not kept.
-            let path = join(here, file).unwrap_or_default();
-            let scan = self.snapshot.scans.get(&path);
-            if scan.is_none_or(|scan| scan.documents.iter().any(|document| document.content.is_none())) {
-                for object in objects.iter_mut().filter(|object| is_selected(object, target)) {
-                    object.problems.push(format!(
-                        "its patch {path} is there for another kind by its own words, or is not there: give the patch the \
-                         kind of what it patches"
-                    ));
-                }
-            }
+        let path = join(here, file).unwrap_or_default();
+        let scan = self.snapshot.scans.get(&path);
+        if patch.target.is_none() {
+            let documents = scan.into_iter().flat_map(|scan| &scan.documents);
+            return Ok(documents.filter_map(|document| document.content.as_deref()).collect());
         }
-        for document in documents {
+        let data = |document: &'a Document| document.content.as_deref().or(document.patch.as_deref());
+        scan.and_then(|scan| scan.documents.iter().map(data).collect()).ok_or_else(|| {
+            format!(
+                "its patch {path} is not there, is for another kind by its own words, or has no kind and name at all: \
+                 give the patch the kind of what it patches, and a name"
+            )
+        })
+    }
+
+    fn patch(&self, patch: &KustomizePatch, here: &str, by: &BTreeSet<&'a str>, objects: &mut Vec<Object<'a>>) {
+        let documents = self.documents_of(patch, here);
+        if let Some(target) = &patch.target
+            && let Err(why) = documents.as_ref().map_err(Clone::clone).and_then(|documents| mergeable(documents))
+        {
+            let selected = objects.iter_mut().filter(|object| is_selected(object, target));
+            selected.for_each(|object| object.problems.push(why.clone()));
+            return;
+        }
+        for document in documents.unwrap_or_default() {
             // What a patch leaves out is taken for any only where nothing goes by what it says.
             let exact = patch.target.is_none() && objects.iter().any(|object| is_named_by(object, document));
             let is_meant = |object: &&mut Object<'a>| match exact {
@@ -429,12 +442,22 @@ impl<'a> Builder<'a> {
                 false => is_target(object, patch.target.as_ref(), document),
             };
             for object in objects.iter_mut().filter(is_meant) {
-                apply(object, document, patch.renames, by);
+                apply(object, document, patch, by);
             }
             // `$patch: delete`
             objects.retain(|object| !object.content.entries().is_empty());
         }
     }
+}
+
+/// What kustomize merges of these into a target's objects.
+///
+/// # Errors
+/// Why it refuses.
+fn mergeable(documents: &[&Data]) -> Result<(), String> {
+    let merged = documents.iter().filter(|document| !matches!(document.value, Value::Sequence(_)));
+    let named = merged.map(|document| (document.text(&["kind"]), document.text(&["metadata", "name"])));
+    refusal(named).map_or(Ok(()), |why| Err(why.to_owned()))
 }
 
 /// Says of objects what was not done to them.
@@ -521,7 +544,7 @@ fn is_object(document: &Document, variables: &VariableSources<'_>) -> bool {
     named.is_some_and(|object| document.kind != "ConfigMap" || variables.may_be(&object.name))
 }
 
-fn apply<'a>(object: &mut Object<'a>, document: &Data, renames: bool, by: &BTreeSet<&'a str>) {
+fn apply<'a>(object: &mut Object<'a>, document: &Data, patch: &KustomizePatch, by: &BTreeSet<&'a str>) {
     if let Value::Sequence(operations) = &document.value {
         if let Err(why) = object.change(by, |content| patch::json(content, operations)) {
             object.problems.push(format!("a JSON6902 patch does not apply: {why}"));
@@ -529,12 +552,15 @@ fn apply<'a>(object: &mut Object<'a>, document: &Data, renames: bool, by: &BTree
         return;
     }
     // The namespace and name of a strategic-merge patch say what it is meant for.
-    let name = document.text(&["metadata", "name"]);
-    let called = match renames && !name.is_empty() {
+    let (kind, name) = (document.text(&["kind"]), document.text(&["metadata", "name"]));
+    let called = match patch.renames && !name.is_empty() {
         true => (object.namespace.clone(), name.to_owned()),
         false => (object.namespace.clone(), object.name.clone()),
     };
-    // Nor does a patch make another kind of it.
+    if patch.changes_kind && !kind.is_empty() {
+        object.kind = kind.into();
+    }
+    // The group and version stay in any case.
     let mut change = document.clone();
     if let Value::Mapping(entries) = &mut change.value {
         entries.retain(|(key, _)| !matches!(key.as_str(), "apiVersion" | "kind"));
@@ -551,7 +577,7 @@ fn is_target(object: &Object<'_>, target: Option<&PatchTarget>, document: &Data)
         None => {
             let group = group_of(document.text(&["apiVersion"]));
             let (name, namespace) = (document.text(&["metadata", "name"]), document.text(&["metadata", "namespace"]));
-            (group, document.text(&["kind"])) == (object.group(), object.kind)
+            (group, document.text(&["kind"])) == (object.group(), object.kind.as_str())
                 && object
                     .known_as()
                     .any(|(its, known)| known == name && (namespace.is_empty() || namespace == effective(its)))
@@ -566,7 +592,7 @@ fn is_selected(object: &Object<'_>, target: &PatchTarget) -> bool {
     let version = object.api_version.rsplit('/').next().unwrap_or_default();
     matches(&target.group, object.group())
         && matches(&target.version, version)
-        && matches(&target.kind, object.kind)
+        && matches(&target.kind, &object.kind)
         && known_as.iter().any(|(_, name)| matches(&target.name, name))
         && known_as.iter().any(|(namespace, _)| matches(&target.namespace, effective(namespace)))
         && selects(&target.label_selector, object.metadata("labels"))
@@ -577,7 +603,7 @@ fn is_selected(object: &Object<'_>, target: &PatchTarget) -> bool {
 fn is_named_by(object: &Object<'_>, document: &Data) -> bool {
     let text = |path: &[&str]| document.text(path);
     let (name, namespace) = (text(&["metadata", "name"]), effective(text(&["metadata", "namespace"])));
-    (text(&["apiVersion"]), text(&["kind"])) == (object.api_version, object.kind)
+    (text(&["apiVersion"]), text(&["kind"])) == (object.api_version, object.kind.as_str())
         && object.known_as().any(|(its, known)| (effective(its), known) == (namespace, name))
 }
 

@@ -447,7 +447,7 @@ impl<'a> Renderer<'a> {
             self.out.objects.push(Rendered {
                 file: object.file.to_owned(),
                 position: object.position,
-                kind: object.kind.to_owned(),
+                kind: object.kind.to_string(),
                 namespace: object.namespace,
                 name: object.name,
                 content: object.content,
