@@ -2,7 +2,7 @@
 
 use super::{
     Annotation, Behavior, Data, FluxKustomization, GeneratedMap, Generator, Kustomization, KustomizeImage,
-    KustomizePatch, PatchSource, PatchTarget, PostBuild, SourceRef, Updates, Value,
+    KustomizePatch, PatchSource, PatchTarget, Pattern, PostBuild, SourceRef, Updates, Value,
 };
 
 /// Reads a kustomization. What is not understood is left out: kustomize itself says what is wrong with it.
@@ -117,12 +117,13 @@ fn patch(item: &Data) -> Option<KustomizePatch> {
 
 fn target(target: &Data) -> PatchTarget {
     let text = |key: &str| target.text(&[key]).to_owned();
+    let pattern = |key: &str| Pattern::of(target.text(&[key]));
     PatchTarget {
-        group: text("group"),
-        version: text("version"),
-        kind: text("kind"),
-        name: text("name"),
-        namespace: text("namespace"),
+        group: pattern("group"),
+        version: pattern("version"),
+        kind: pattern("kind"),
+        name: pattern("name"),
+        namespace: pattern("namespace"),
         label_selector: text("labelSelector"),
         annotation_selector: text("annotationSelector"),
     }
@@ -243,7 +244,7 @@ fn post_build(post_build: &Data) -> PostBuild {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{FileKind, PatchSource, scan};
+    use super::super::{FileKind, PatchSource, PatchTarget, Pattern, scan};
 
     #[test]
     fn kustomizations() {
@@ -252,11 +253,13 @@ mod tests {
         let read = scanned.documents[0].kustomization.as_ref().unwrap();
         assert_eq!(read.namespace.as_deref(), Some("n"));
         assert_eq!((read.resources.join(" "), read.components.join(" ")), ("a.yaml ../b c".into(), "d".into()));
+        let named = PatchTarget { kind: Pattern::of("K"), name: Pattern::of("n"), ..PatchTarget::default() };
         let patches: Vec<_> = read
             .patches
             .iter()
             .map(|patch| {
-                let target = patch.target.as_ref().map(|target| format!(" for {}/{}", target.kind, target.name));
+                let target =
+                    patch.target.as_ref().map(|target| if *target == named { " for K/n" } else { " for another" });
                 match &patch.source {
                     PatchSource::File(file) => format!("{file}{}", target.unwrap_or_default()),
                     PatchSource::Inline(documents) => {

@@ -1,6 +1,6 @@
 //! What a document of a manifest is: its identity, and the objects that butler reads as data.
 
-use super::{Data, ImageLine, Position, Room};
+use super::{Data, ImageLine, Pattern, Position, Room};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -288,11 +288,11 @@ pub enum PatchSource {
 /// wholly.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PatchTarget {
-    pub group: String,
-    pub version: String,
-    pub kind: String,
-    pub name: String,
-    pub namespace: String,
+    pub group: Pattern,
+    pub version: Pattern,
+    pub kind: Pattern,
+    pub name: Pattern,
+    pub namespace: Pattern,
     pub label_selector: String,
     pub annotation_selector: String,
 }

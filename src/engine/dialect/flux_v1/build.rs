@@ -5,10 +5,7 @@
 
 use super::{given::Annotations, line_at};
 use crate::engine::{
-    dialect::{
-        kustomize::{folder, join, refusal},
-        render::matches,
-    },
+    dialect::kustomize::{folder, join, refusal},
     image::Reference,
     manifest::{
         Annotation, Container, Data, Document, FieldPath, Kustomization, KustomizeImage, KustomizePatch, PatchSource,
@@ -124,10 +121,10 @@ impl<'a> Built<'a> {
         match target {
             // Labels are not read here: one that selects by them may mean this object.
             Some(target) => {
-                matches(&target.group, group_of(&self.document.api_version))
-                    && matches(&target.kind, &self.document.kind)
-                    && (matches(&target.name, &self.name) || matches(&target.name, written.0))
-                    && (matches(&target.namespace, &self.namespace) || matches(&target.namespace, written.1))
+                target.group.matches(group_of(&self.document.api_version))
+                    && target.kind.matches(&self.document.kind)
+                    && (target.name.matches(&self.name) || target.name.matches(written.0))
+                    && (target.namespace.matches(&self.namespace) || target.namespace.matches(written.1))
             }
             None => {
                 (group_of(api_version), kind) == (group_of(&self.document.api_version), self.document.kind.as_str())

@@ -18,8 +18,6 @@ use std::{
     sync::Arc,
 };
 
-/// The largest compiled program of a target's pattern, in bytes: it is compiled for each object.
-const PATTERN_MAX: usize = 64 << 10;
 /// How often objects are taken over or changed for a kustomization that nothing includes.
 const WORK_MAX: usize = 200_000;
 
@@ -590,11 +588,11 @@ fn is_selected(object: &Object<'_>, target: &PatchTarget) -> bool {
     let written = object.known_as().next().unwrap_or_default();
     let known_as = [written, (&object.namespace, &object.name)];
     let version = object.api_version.rsplit('/').next().unwrap_or_default();
-    matches(&target.group, object.group())
-        && matches(&target.version, version)
-        && matches(&target.kind, &object.kind)
-        && known_as.iter().any(|(_, name)| matches(&target.name, name))
-        && known_as.iter().any(|(namespace, _)| matches(&target.namespace, effective(namespace)))
+    target.group.matches(object.group())
+        && target.version.matches(version)
+        && target.kind.matches(&object.kind)
+        && known_as.iter().any(|(_, name)| target.name.matches(name))
+        && known_as.iter().any(|(namespace, _)| target.namespace.matches(effective(namespace)))
         && selects(&target.label_selector, object.metadata("labels"))
         && selects(&target.annotation_selector, object.metadata("annotations"))
 }
@@ -610,19 +608,6 @@ fn is_named_by(object: &Object<'_>, document: &Data) -> bool {
 /// The namespace that an object without one has to kustomize.
 fn effective(namespace: &str) -> &str {
     if namespace.is_empty() { DEFAULT_NAMESPACE } else { namespace }
-}
-
-/// A target's field: empty is any, else a regular expression for the whole text.
-pub(in crate::engine::dialect) fn matches(pattern: &str, text: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_/".contains(c);
-    if pattern.is_empty() || pattern == text {
-        return true;
-    }
-    !pattern.chars().all(plain)
-        && regex::RegexBuilder::new(&format!("^(?:{pattern})$"))
-            .size_limit(PATTERN_MAX)
-            .build()
-            .is_ok_and(|pattern| pattern.is_match(text))
 }
 
 /// Kubernetes' selectors: `a=b,c!=d,e in (f,g),h notin (i),j,!k`.

@@ -19,7 +19,6 @@ use crate::engine::{
     manifest::{Data, Document, FluxKustomization, IMAGE_GROUP, ObjectId, Position},
     snapshot::Snapshot,
 };
-pub(super) use build::matches;
 use build::{Applied, Builder, Object, label};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
