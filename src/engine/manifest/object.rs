@@ -53,6 +53,13 @@ pub struct Document {
     pub generator: Option<Box<Generator>>,
 }
 
+impl Document {
+    /// What is kept of it as data: of an object that is rendered, or of what may patch one.
+    pub fn data(&self) -> Option<&Data> {
+        self.content.as_deref().or(self.patch.as_deref())
+    }
+}
+
 /// A container of a workload, or an image in a HelmRelease's values, under the name that Flux v1 gives it. Lines are
 /// named by the first byte of their [`ImageLine::span`].
 #[derive(Clone, Debug, PartialEq, Eq)]

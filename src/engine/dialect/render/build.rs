@@ -414,8 +414,7 @@ impl<'a> Builder<'a> {
             let documents = scan.into_iter().flat_map(|scan| &scan.documents);
             return Ok(documents.filter_map(|document| document.content.as_deref()).collect());
         }
-        let data = |document: &'a Document| document.content.as_deref().or(document.patch.as_deref());
-        scan.and_then(|scan| scan.documents.iter().map(data).collect()).ok_or_else(|| {
+        scan.and_then(|scan| scan.documents.iter().map(Document::data).collect()).ok_or_else(|| {
             format!(
                 "its patch {path} is not there, is for another kind by its own words, or has no kind and name at all: \
                  give the patch the kind of what it patches, and a name"
@@ -507,7 +506,7 @@ impl<'a> VariableSources<'a> {
     fn of(rendered: &[(&'a str, &'a Scan)], kustomizations: &Inclusions<'a>) -> Self {
         let documents = rendered.iter().flat_map(|(_, scan)| &scan.documents);
         let written = documents.filter(|document| document.kind != "ConfigMap");
-        let written = written.filter_map(|document| document.content.as_deref());
+        let written = written.filter_map(Document::data);
         let inline = kustomizations.patching().flat_map(Kustomization::inline_patches);
         let mut names = BTreeSet::new();
         let told = written.chain(inline).all(|data| Self::collect(data, &mut names));

@@ -537,6 +537,34 @@ fn substitutions_come_from_the_repository() {
     }
 }
 
+/// What a ConfigMap has is read where a patch names it, whatever that patch calls itself.
+#[test]
+fn config_maps_that_patches_name() {
+    let from = "spec: {postBuild: {substituteFrom: [{kind: ConfigMap, name: vars}]}}\n";
+    for own in ["apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization", "kind: NotImportant"] {
+        let shown = show_of(&bind_alone(
+            &Files::of([
+                ("apps/p.yaml", policy(NS, "${RANGE}").as_str()),
+                ("clusters/a/apps.yaml", &flux("apps", "./apps", "")),
+                (
+                    "clusters/a/kustomization.yaml",
+                    &kustomization(
+                        "resources: [apps.yaml, vars.yaml]\npatches: [{path: from.yaml, target: {kind: Kustomization}}]",
+                    ),
+                ),
+                ("clusters/a/from.yaml", &format!("{own}\nmetadata: {{name: apps}}\n{from}")),
+                (
+                    "clusters/a/vars.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: vars, namespace: flux-system}\ndata: {RANGE: 1.x}\n",
+                ),
+                ("d.yaml", &marked("ns:app")),
+            ])
+            .snapshot(),
+        ));
+        assert_eq!(shown, ["d.yaml: apps/p.yaml 1.5.0 []"], "{own}");
+    }
+}
+
 #[test]
 fn names_are_substituted() {
     let named = policy(", namespace: '${ZONE}'", "1.x").replace("name: app", "name: '${CLUSTER:=dev}-app'");
