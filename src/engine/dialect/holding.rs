@@ -79,9 +79,9 @@ impl Earlier<'_> {
         let objects = &self.bindings.objects;
         let has_no_part = |scan: Option<&Arc<Scan>>| {
             scan.is_none_or(|scan| {
-                scan.documents
-                    .iter()
-                    .all(|it| it.content.is_none() && it.kustomization.is_none() && it.brings.is_empty())
+                scan.documents.iter().all(|it| {
+                    it.content.is_none() && it.patch.is_none() && it.kustomization.is_none() && it.brings.is_empty()
+                })
             })
         };
         let same = |file: &&str| {
@@ -169,6 +169,7 @@ fn same_document(a: &Document, b: &Document) -> bool {
         occurrence,
         annotations,
         content,
+        patch,
         kustomization,
         brings,
         containers: _,
@@ -185,7 +186,8 @@ fn same_document(a: &Document, b: &Document) -> bool {
     };
     (api_version, object, kind, occurrence) == (&b.api_version, &b.object, &b.kind, &b.occurrence)
         && (!spoken_of || *position == b.position)
-        && (annotations, content, brings, generator) == (&b.annotations, &b.content, &b.brings, &b.generator)
+        && (annotations, content, patch, brings, generator)
+            == (&b.annotations, &b.content, &b.patch, &b.brings, &b.generator)
         && *has_directives == b.has_directives
         && same_kustomization
 }

@@ -10,6 +10,23 @@ use std::{
 /// Where Kubernetes puts an object that names no namespace.
 pub(super) const DEFAULT_NAMESPACE: &str = "default";
 
+/// Why kustomize refuses what is to be merged into a target's objects. `patches`: the kind and name of each
+/// strategic-merge patch of one entry; a list of JSON6902 operations is none.
+///
+/// Tried with kustomize 5 (api v0.20.1).
+pub(super) fn refusal<'p>(patches: impl IntoIterator<Item = (&'p str, &'p str)>) -> Option<&'static str> {
+    let mut patches = patches.into_iter();
+    let (kind, name) = patches.next()?;
+    if patches.next().is_some() {
+        return Some(
+            "kustomize takes no more than one strategic-merge patch for a target: give each an entry of its own",
+        );
+    }
+    (kind.is_empty() || name.is_empty()).then_some(
+        "kustomize takes no strategic-merge patch without a kind and a name: give it any, the target says what is patched",
+    )
+}
+
 /// The kustomizations of a snapshot, and what they include. Each is looked up where it is asked for.
 pub(crate) struct Inclusions<'a> {
     pub(super) outline: Arc<Outline>,

@@ -30,7 +30,7 @@ pub(crate) struct Outline {
     parents: Shards<Vec<Path>>,
     /// By path of a file or folder: the files whose objects bring it along (charts, values files).
     brought: Shards<Vec<Path>>,
-    /// Files with objects that are rendered, or with operations that change them.
+    /// Files with objects that are rendered, or with patches that change them.
     pub rendered: Paths,
     /// Files with lines that have a marker.
     pub marked: Paths,
@@ -55,7 +55,7 @@ impl Holds {
     fn of(scan: &Scan) -> Self {
         let any = |has: fn(&Document) -> bool| scan.documents.iter().any(has);
         Holds {
-            rendered: any(|document| document.content.is_some()),
+            rendered: any(|document| document.data().is_some()),
             marked: scan.lines.iter().any(|line| line.marker.is_some()),
             annotated: any(|document| !document.annotations.is_empty()),
             generator: any(|document| document.generator.is_some()),

@@ -1,5 +1,6 @@
 //! Which files are read, and how.
 
+use super::only_patch;
 use memchr::memmem;
 use std::sync::LazyLock;
 
@@ -76,6 +77,7 @@ pub fn is_candidate(kind: FileKind, bytes: &[u8]) -> bool {
         || (is_utf16(bytes) && memmem::find(bytes, b"i\0m\0a\0g\0e").is_some())
         || FINDERS.iter().zip(NEEDLES).any(found)
         || (kind == FileKind::Yaml && is_blank(bytes))
+        || only_patch::may_hold_one(bytes)
 }
 
 /// Whether something below a line `data:` stands on the line of its key.
@@ -214,7 +216,7 @@ mod tests {
     }
 
     /// Documents of all that the engine knows, with a line for each thing that it reads.
-    const DOCUMENTS: [&str; 15] = [
+    const DOCUMENTS: [&str; 16] = [
         "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: a\n  annotations:\n    fluxcd.io/automated: 'true'\nspec:\n  template:\n    spec:\n      containers:\n      - name: c\n        image: a/b:1\n",
         "kind: CronJob\nmetadata: {name: a, annotations: {flux.weave.works/ignore: x}}\nspec:\n  jobTemplate:\n    spec:\n      template:\n        spec:\n          initContainers:\n          - image: a/b:1\n            name: c\n",
         "kind: HelmRelease\nspec:\n  chart:\n    git: x\n    path: charts/a\n  values:\n    repository: a/b:1\n    x:\n      tag: 'b'\n",
@@ -230,6 +232,7 @@ mod tests {
         "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmChart\nspec:\n  chart: ./a\n  sourceRef: {kind: GitRepository}\n",
         "apiVersion: v2\ndependencies:\n- name: a\n  repository: file://../b\n",
         "kind: Namespace\nmetadata: {name: a}\n$patch: delete\n",
+        "apiVersion: v1\nkind: NotImportant\nmetadata:\n  name: a\nspec: {suspend: true}\n",
     ];
 
     /// What of a scan would be missed by who has not read the file.
@@ -239,6 +242,7 @@ mod tests {
         let of = |document: &Document| {
             let holds = [
                 ("content", document.content.is_some()),
+                ("patch", document.patch.is_some()),
                 ("kustomization", document.kustomization.is_some()),
                 ("generator", document.generator.is_some()),
                 ("directives", document.has_directives),

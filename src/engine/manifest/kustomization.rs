@@ -2,7 +2,7 @@
 
 use super::{
     Annotation, Behavior, Data, FluxKustomization, GeneratedMap, Generator, Kustomization, KustomizeImage,
-    KustomizePatch, PatchSource, PatchTarget, PostBuild, SourceRef, Updates, Value,
+    KustomizePatch, PatchSource, PatchTarget, Pattern, PostBuild, SourceRef, Updates, Value,
 };
 
 /// Reads a kustomization. What is not understood is left out: kustomize itself says what is wrong with it.
@@ -26,7 +26,7 @@ pub(super) fn kustomization(object: &Data) -> Kustomization {
             true => PatchSource::Inline(Data::documents(text, item.position)),
             false => PatchSource::File(text.into()),
         };
-        kustomization.patches.push(KustomizePatch { source, target: None, late: false, renames: false });
+        kustomization.patches.push(KustomizePatch::of(source, None));
     }
     kustomization.patches.extend(list("patches").iter().filter_map(patch));
     kustomization.patches.extend(list("patchesJson6902").iter().filter_map(patch).map(late));
@@ -107,18 +107,23 @@ fn patch(item: &Data) -> Option<KustomizePatch> {
         (None, Some(patch)) => PatchSource::Inline(Data::documents(patch.as_str()?, patch.position)),
         (None, None) => return None,
     };
-    let renames = item.text(&["options", "allowNameChange"]) == "true";
-    Some(KustomizePatch { source, target: item.get("target").map(target), late: false, renames })
+    let allows = |option: &str| item.text(&["options", option]) == "true";
+    Some(KustomizePatch {
+        renames: allows("allowNameChange"),
+        changes_kind: allows("allowKindChange"),
+        ..KustomizePatch::of(source, item.get("target").map(target))
+    })
 }
 
 fn target(target: &Data) -> PatchTarget {
     let text = |key: &str| target.text(&[key]).to_owned();
+    let pattern = |key: &str| Pattern::of(target.text(&[key]));
     PatchTarget {
-        group: text("group"),
-        version: text("version"),
-        kind: text("kind"),
-        name: text("name"),
-        namespace: text("namespace"),
+        group: pattern("group"),
+        version: pattern("version"),
+        kind: pattern("kind"),
+        name: pattern("name"),
+        namespace: pattern("namespace"),
         label_selector: text("labelSelector"),
         annotation_selector: text("annotationSelector"),
     }
@@ -126,6 +131,12 @@ fn target(target: &Data) -> PatchTarget {
 
 fn late(patch: KustomizePatch) -> KustomizePatch {
     KustomizePatch { late: true, ..patch }
+}
+
+impl KustomizePatch {
+    fn of(source: PatchSource, target: Option<PatchTarget>) -> Self {
+        KustomizePatch { source, target, late: false, renames: false, changes_kind: false }
+    }
 }
 
 impl Generator {
@@ -206,12 +217,7 @@ fn synced(instance: &Data) -> SourceRef {
 
 /// Flux's `patches` are kustomize's; its older fields hold the patches as objects, not as texts.
 fn flux_patch(item: &Data) -> Option<KustomizePatch> {
-    let inline = |document: &Data, target| KustomizePatch {
-        source: PatchSource::Inline(vec![document.clone()]),
-        target,
-        late: false,
-        renames: false,
-    };
+    let inline = |document: &Data, target| KustomizePatch::of(PatchSource::Inline(vec![document.clone()]), target);
     match item.get("patch") {
         None => Some(inline(item, None)),
         Some(operations) if matches!(operations.value, Value::Sequence(_)) => {
@@ -238,7 +244,7 @@ fn post_build(post_build: &Data) -> PostBuild {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{FileKind, PatchSource, scan};
+    use super::super::{FileKind, PatchSource, PatchTarget, Pattern, scan};
 
     #[test]
     fn kustomizations() {
@@ -247,11 +253,13 @@ mod tests {
         let read = scanned.documents[0].kustomization.as_ref().unwrap();
         assert_eq!(read.namespace.as_deref(), Some("n"));
         assert_eq!((read.resources.join(" "), read.components.join(" ")), ("a.yaml ../b c".into(), "d".into()));
+        let named = PatchTarget { kind: Pattern::of("K"), name: Pattern::of("n"), ..PatchTarget::default() };
         let patches: Vec<_> = read
             .patches
             .iter()
             .map(|patch| {
-                let target = patch.target.as_ref().map(|target| format!(" for {}/{}", target.kind, target.name));
+                let target =
+                    patch.target.as_ref().map(|target| if *target == named { " for K/n" } else { " for another" });
                 match &patch.source {
                     PatchSource::File(file) => format!("{file}{}", target.unwrap_or_default()),
                     PatchSource::Inline(documents) => {

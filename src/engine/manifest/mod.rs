@@ -19,6 +19,8 @@ mod line;
 mod marker;
 mod misspelt;
 mod object;
+mod only_patch;
+mod pattern;
 mod place;
 mod plain;
 mod read;
@@ -42,6 +44,7 @@ pub use object::{
     ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject, Kustomization, KustomizeImage,
     KustomizePatch, LabelSelector, ObjectId, PatchSource, PatchTarget, PostBuild, SourceRef, Updates, group_of,
 };
+pub use pattern::Pattern;
 pub(crate) use plain::scalar;
 pub use plain::{is_plain_string, is_string};
 pub use read::InvalidObject;

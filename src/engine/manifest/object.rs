@@ -1,6 +1,6 @@
 //! What a document of a manifest is: its identity, and the objects that butler reads as data.
 
-use super::{Data, ImageLine, Position, Room};
+use super::{Data, ImageLine, Pattern, Position, Room};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -37,6 +37,9 @@ pub struct Document {
     /// the short values of ConfigMaps; and JSON6902 patches. What such an object says is told only after patches,
     /// namespaces and substitutions have been applied ([`FluxObject::read`]).
     pub content: Option<Arc<Data>>,
+    /// Of an object of no kind that clusters know, which can only be a patch: a patch's target says what is patched,
+    /// whatever the patch calls itself.
+    pub patch: Option<Arc<Data>>,
     pub kustomization: Option<Box<Kustomization>>,
     /// Files and folders that this document brings along, as written: a HelmRelease's chart and its values files.
     pub brings: Vec<String>,
@@ -48,6 +51,13 @@ pub struct Document {
     pub room: Option<Box<Room>>,
     /// Of a `.flux.yaml`.
     pub generator: Option<Box<Generator>>,
+}
+
+impl Document {
+    /// What is kept of it as data: of an object that is rendered, or of what may patch one.
+    pub fn data(&self) -> Option<&Data> {
+        self.content.as_deref().or(self.patch.as_deref())
+    }
 }
 
 /// A container of a workload, or an image in a HelmRelease's values, under the name that Flux v1 gives it. Lines are
@@ -268,6 +278,8 @@ pub struct KustomizePatch {
     pub late: bool,
     /// `options.allowNameChange`: the name in a strategic-merge patch is a new one.
     pub renames: bool,
+    /// `options.allowKindChange`: so is its kind.
+    pub changes_kind: bool,
 }
 
 /// Where a kustomization has a patch.
@@ -283,11 +295,11 @@ pub enum PatchSource {
 /// wholly.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PatchTarget {
-    pub group: String,
-    pub version: String,
-    pub kind: String,
-    pub name: String,
-    pub namespace: String,
+    pub group: Pattern,
+    pub version: Pattern,
+    pub kind: Pattern,
+    pub name: Pattern,
+    pub namespace: Pattern,
     pub label_selector: String,
     pub annotation_selector: String,
 }

@@ -6,6 +6,7 @@ use super::{
     brings::brings,
     containers::{self, Extras, Uses},
     group_of, is_string, kustomization, marker, misspelt,
+    only_patch::{self, is_only_patch},
     place::{FLUX_KUSTOMIZE, Fields, Place},
     plain::boolean,
     repeated::{count_occurrences, drop_duplicates, repeats},
@@ -164,6 +165,7 @@ impl<'s, 'a> Walk<'s, 'a> {
         let (api_version, kind) = (text(&["apiVersion"]), text(&["kind"]));
         let group = group_of(api_version);
         let content = self.content(meant, group, kind);
+        let patch = self.patch(meant, api_version, kind);
         let metadata = |key: &str| text(&["metadata", key]).to_owned();
         let object = Some(metadata("name")).filter(|name| !name.is_empty() && !kind.is_empty());
         let mut place = match &meant.kind {
@@ -209,6 +211,7 @@ impl<'s, 'a> Walk<'s, 'a> {
             occurrence: 0,
             annotations,
             content: content.map(Arc::new),
+            patch: patch.map(Arc::new),
             kustomization: (place == Place::Kustomize)
                 .then(|| Box::new(kustomization::kustomization(&Data::of(meant, self.index)))),
             brings: brings(group, kind, meant),
@@ -267,6 +270,14 @@ impl<'s, 'a> Walk<'s, 'a> {
             }
         }
         Some(data)
+    }
+
+    /// The object as data, where it can only be a patch.
+    fn patch(&self, root: &Node<'a>, api_version: &str, kind: &str) -> Option<Data> {
+        let small = root.span.len() <= only_patch::SIZE_LIMIT;
+        let named = root.at(&["metadata", "name"]).is_some();
+        let is_one = self.kind != FileKind::Kustomization && small && named && is_only_patch(api_version, kind);
+        is_one.then(|| Data::of(root, self.index))
     }
 
     fn annotations(&self, root: &Node<'a>) -> Vec<Annotation> {

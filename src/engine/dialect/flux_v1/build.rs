@@ -5,10 +5,7 @@
 
 use super::{given::Annotations, line_at};
 use crate::engine::{
-    dialect::{
-        kustomize::{folder, join},
-        render::matches,
-    },
+    dialect::kustomize::{folder, join, refusal},
     image::Reference,
     manifest::{
         Annotation, Container, Data, Document, FieldPath, Kustomization, KustomizeImage, KustomizePatch, PatchSource,
@@ -16,7 +13,7 @@ use crate::engine::{
     },
     snapshot::Snapshot,
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// An object with containers, as far as it is built.
 #[derive(Clone)]
@@ -70,6 +67,9 @@ impl<'a> Built<'a> {
         for patch in &kustomization.patches {
             match &patch.source {
                 PatchSource::Inline(documents) => {
+                    let merged = documents.iter().filter(|document| !matches!(document.value, Value::Sequence(_)));
+                    let named = merged.map(|document| (document.text(&["kind"]), document.text(&["metadata", "name"])));
+                    self.refuse(file, patch, named);
                     for document in documents {
                         self.apply(file, patch, document);
                     }
@@ -77,12 +77,15 @@ impl<'a> Built<'a> {
                 PatchSource::File(path) => {
                     let Some(path) = join(folder(file), path) else { continue };
                     let Some((path, scan)) = snapshot.scans.get_key_value(&path) else { continue };
+                    let is_list = |data: &&Arc<Data>| matches!(data.value, Value::Sequence(_));
+                    let operations = |document: &'a Document| document.content.as_ref().filter(is_list);
+                    let merged = scan.documents.iter().filter(|document| operations(document).is_none());
+                    self.refuse(path, patch, merged.map(|document| (document.kind.as_str(), name_of(document))));
                     for (number, document) in scan.documents.iter().enumerate() {
-                        match &document.content {
-                            Some(operations) if matches!(operations.value, Value::Sequence(_)) => {
-                                self.apply(path, patch, operations);
-                            }
-                            _ => self.merge_file(path, scan, number, document, patch.target.as_ref()),
+                        // What is written for no kind in particular has no lines or containers.
+                        match operations(document).or(document.patch.as_ref()) {
+                            Some(data) => self.apply(path, patch, data),
+                            None => self.merge_file(path, scan, number, document, patch),
                         }
                     }
                 }
@@ -118,10 +121,10 @@ impl<'a> Built<'a> {
         match target {
             // Labels are not read here: one that selects by them may mean this object.
             Some(target) => {
-                matches(&target.group, group_of(&self.document.api_version))
-                    && matches(&target.kind, &self.document.kind)
-                    && (matches(&target.name, &self.name) || matches(&target.name, written.0))
-                    && (matches(&target.namespace, &self.namespace) || matches(&target.namespace, written.1))
+                target.group.matches(group_of(&self.document.api_version))
+                    && target.kind.matches(&self.document.kind)
+                    && (target.name.matches(&self.name) || target.name.matches(written.0))
+                    && (target.namespace.matches(&self.namespace) || target.namespace.matches(written.1))
             }
             None => {
                 (group_of(api_version), kind) == (group_of(&self.document.api_version), self.document.kind.as_str())
@@ -131,24 +134,37 @@ impl<'a> Built<'a> {
         }
     }
 
+    /// Where kustomize takes no such patch for the target: `merged` as in [`refusal`].
+    fn refuse<'p>(&mut self, file: &str, patch: &KustomizePatch, merged: impl Iterator<Item = (&'p str, &'p str)>) {
+        if patch.target.is_some()
+            && self.is_target(patch.target.as_ref(), "", "", "", "")
+            && let Some(why) = refusal(merged)
+        {
+            self.unclear_by(file, why);
+        }
+    }
+
     /// A strategic-merge patch from a file, by what its scan holds.
     fn merge_file(
         &mut self,
         file: &'a str,
         scan: &'a Scan,
         number: usize,
-        patch: &'a Document,
-        target: Option<&PatchTarget>,
+        document: &'a Document,
+        patch: &KustomizePatch,
     ) {
-        let (name, namespace) =
-            patch.object.as_ref().map_or(("", ""), |object| (object.name.as_str(), object.namespace.as_str()));
-        if !self.is_target(target, &patch.api_version, &patch.kind, name, namespace) {
+        let namespace = document.object.as_ref().map_or("", |object| object.namespace.as_str());
+        let (target, name) = (patch.target.as_ref(), name_of(document));
+        if !self.is_target(target, &document.api_version, &document.kind, name, namespace) {
             return;
         }
-        if patch.has_directives || target.is_some_and(|target| !target.label_selector.is_empty()) {
+        if patch.renames {
+            name.clone_into(&mut self.name);
+        }
+        if document.has_directives || target.is_some_and(|target| !target.label_selector.is_empty()) {
             self.unclear_by(file, "it has a `$patch` directive, or selects by labels");
         }
-        self.annotations.put(file, &patch.annotations);
+        self.annotations.put(file, &document.annotations);
         let line = |path: &FieldPath| scan.lines.iter().find(|line| line.document == number && line.path == *path);
         for (at, container) in self.document.containers.iter().enumerate() {
             let mut found = false;
@@ -158,7 +174,7 @@ impl<'a> Built<'a> {
                     self.set(file, at, key, &line.value);
                 }
             }
-            if !found && patch.containers.iter().any(|other| other.name == container.name) {
+            if !found && document.containers.iter().any(|other| other.name == container.name) {
                 self.unclear_by(file, &format!("it writes the image of {} in another way", container.name));
             }
         }
@@ -176,7 +192,12 @@ impl<'a> Built<'a> {
         }
         match &document.value {
             Value::Sequence(operations) => operations.iter().for_each(|operation| self.operate(file, operation)),
-            _ => self.merge(file, document),
+            _ => {
+                if patch.renames {
+                    name.clone_into(&mut self.name);
+                }
+                self.merge(file, document);
+            }
         }
     }
 
@@ -323,6 +344,11 @@ impl<'a> Built<'a> {
     fn unclear_by(&mut self, file: &str, why: &str) {
         self.unclear.get_or_insert_with(|| format!("a patch in {file} cannot be followed: {why}"));
     }
+}
+
+/// What a patch calls itself.
+fn name_of(document: &Document) -> &str {
+    document.object.as_ref().map_or("", |object| object.name.as_str())
 }
 
 /// What a line of a container holds.

@@ -4,10 +4,16 @@
 //! that substitutions read. No cluster is asked: a *root* is a kustomization (or a file) that nothing in the repository
 //! includes, or the Flux Kustomization that applies the folder it stands in.
 
+mod applied;
 mod build;
+mod layer;
+mod object;
 mod patch;
 mod reach;
+mod roots;
+mod sources;
 mod substitute;
+mod target;
 #[cfg(test)]
 mod tests;
 
@@ -19,8 +25,10 @@ use crate::engine::{
     manifest::{Data, Document, FluxKustomization, IMAGE_GROUP, ObjectId, Position},
     snapshot::Snapshot,
 };
-pub(super) use build::matches;
-use build::{Applied, Builder, Object, label};
+use applied::Applied;
+use build::Builder;
+use object::{Object, label};
+use roots::Seed;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
@@ -81,7 +89,7 @@ impl Rendering {
         let builder = Builder::new(snapshot, kustomizations);
         let mut renderer = Renderer {
             snapshot,
-            maps: builder.documents().filter(|(_, document)| document.kind == "ConfigMap").collect(),
+            maps: builder.sources.documents().filter(|(_, document)| document.kind == "ConfigMap").collect(),
             builder,
             kustomizations,
             out: Rendering { outline: kustomizations.outline.clone(), ..Rendering::default() },
@@ -97,22 +105,6 @@ impl Rendering {
             out.edges_of.entry(edge.folder.clone()).or_default().push(number);
         }
         out
-    }
-}
-
-/// Where rendering starts when nothing else in the repository includes it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Seed<'a> {
-    /// A folder's kustomization.
-    Folder(&'a str),
-    File(&'a str),
-}
-
-impl<'a> Seed<'a> {
-    fn path(self) -> &'a str {
-        match self {
-            Seed::Folder(path) | Seed::File(path) => path,
-        }
     }
 }
 
@@ -155,7 +147,7 @@ impl<'a> Pending<'a> {
 
 impl<'a> Renderer<'a> {
     fn sources(&mut self) {
-        for (_, document) in self.builder.documents() {
+        for (_, document) in self.builder.sources.documents() {
             let (Some(object), Some(content)) = (&document.object, &document.content) else { continue };
             let (name, url) = match document.kind.as_str() {
                 "GitRepository" => (object.name.to_string(), content.text(&["spec", "url"])),
@@ -167,89 +159,6 @@ impl<'a> Renderer<'a> {
             };
             self.out.repositories.entry(name).or_default().insert(repository_of(url));
         }
-    }
-
-    fn roots(&mut self) {
-        let mut seeds: Vec<Seed<'a>> = Vec::new();
-        let live = self.builder.live();
-        for &(folder, kustomization) in &live {
-            let file = self.kustomizations.in_folder(folder).map_or("", |(file, _)| file);
-            let included = self.kustomizations.includes(folder) || self.kustomizations.includes(file);
-            if !kustomization.component && !included {
-                seeds.push(Seed::Folder(folder));
-            }
-        }
-        seeds.extend(self.builder.paths().filter(|file| !self.kustomizations.includes(file)).map(Seed::File));
-        seeds.sort_by_key(|seed| (seed.path(), *seed));
-        // What another seed's Flux Kustomization applies is no root, save where they apply each other.
-        let mut claimed: BTreeSet<Seed<'a>> = BTreeSet::new();
-        for &seed in &seeds {
-            for object in self.objects_of(seed) {
-                if let Some(folder) = self.applied_folder(&object, None) {
-                    let below = beginning_with(&seeds, &folder, |seed| seed.path());
-                    let below = below.iter().filter(|other| **other != seed && self.applies(&folder, **other));
-                    // One that applies its own folder stays the root of it.
-                    if !self.applies(&folder, seed) {
-                        claimed.extend(below.copied());
-                    }
-                }
-            }
-        }
-        seeds.sort_by_key(|seed| (claimed.contains(seed), *seed));
-        let mut begun: Vec<(Seed<'a>, usize)> = Vec::new();
-        for seed in seeds {
-            if self.reached.contains_key(&seed) {
-                continue;
-            }
-            let root = begun.len();
-            begun.push((seed, root));
-            self.root(seed, root);
-        }
-        // Kustomizations that include each other have no outermost one: each is a root.
-        for (folder, kustomization) in live {
-            if !kustomization.component && !self.builder.is_built(folder) {
-                let root = begun.len();
-                begun.push((Seed::Folder(folder), root));
-                self.root(Seed::Folder(folder), root);
-            }
-        }
-        // A root that turned out to be another's part was only found late: its own rendering is not one of a cluster.
-        let dead: BTreeSet<usize> = begun
-            .iter()
-            .filter(|(seed, root)| self.reached.get(seed).is_some_and(|roots| roots.iter().any(|other| other > root)))
-            .map(|(_, root)| *root)
-            .collect();
-        self.out.objects.retain(|object| !dead.contains(&object.root));
-        for (seed, roots) in &self.reached {
-            let alive = roots.difference(&dead).copied().collect();
-            self.out.begins.insert(seed.path().to_owned(), alive);
-        }
-    }
-
-    fn objects_of(&mut self, seed: Seed<'a>) -> Vec<Object<'a>> {
-        match seed {
-            Seed::Folder(folder) => self.builder.folder(folder).to_vec(),
-            Seed::File(file) => self.builder.file(file),
-        }
-    }
-
-    /// Whether a Flux Kustomization with this path applies the seed: its folder's kustomization; without one, all that
-    /// lies below, as Flux then writes a kustomization of its own.
-    fn applies(&self, folder_path: &str, seed: Seed<'a>) -> bool {
-        if self.kustomizations.in_folder(folder_path).is_some() {
-            return seed == Seed::Folder(folder_path) || matches!(seed, Seed::Folder(path) if path == folder_path);
-        }
-        if !is_below(seed.path(), folder_path) {
-            return false;
-        }
-        let mut above = folder(seed.path());
-        while above != folder_path {
-            if self.kustomizations.in_folder(above).is_some() {
-                return false;
-            }
-            above = folder(above);
-        }
-        true
     }
 
     /// The folder of this repository that a Flux Kustomization applies. `own`: the source that is this repository.
@@ -366,11 +275,11 @@ impl<'a> Renderer<'a> {
         }
         // Flux looks for YAML alone.
         let is_yaml = |file: &&str| file.ends_with(".yaml") || file.ends_with(".yml");
-        let files: Vec<&'a str> = self.builder.paths_from(path).filter(is_yaml).collect();
+        let files: Vec<&'a str> = self.builder.sources.paths_from(path).filter(is_yaml).collect();
         for file in files {
             if self.applies(path, Seed::File(file)) {
                 self.reached.entry(Seed::File(file)).or_default().insert(root);
-                objects.extend(self.builder.file(file));
+                objects.extend(self.builder.sources.objects(file));
             }
         }
         objects
@@ -447,7 +356,7 @@ impl<'a> Renderer<'a> {
             self.out.objects.push(Rendered {
                 file: object.file.to_owned(),
                 position: object.position,
-                kind: object.kind.to_owned(),
+                kind: object.kind.to_string(),
                 namespace: object.namespace,
                 name: object.name,
                 content: object.content,

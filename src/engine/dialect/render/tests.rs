@@ -5,6 +5,7 @@ use crate::engine::{
     dialect::{Binding, Bindings, PolicyState, Unresolved, bind},
     manifest::{FileKind, scan},
     snapshot::{Entry, EntryKind, Snapshot},
+    testing::Files,
 };
 use std::sync::Arc;
 
@@ -61,7 +62,10 @@ const NS: &str = ", namespace: ns";
 
 /// One line for each marker: its file, what it resolves to, and the automations over it; then the problems' codes.
 fn show(files: &[(&str, &str)]) -> Vec<String> {
-    let bindings = bind_alone(&repository(files));
+    show_of(&bind_alone(&repository(files)))
+}
+
+fn show_of(bindings: &Bindings) -> Vec<String> {
     let line = |binding: &Binding| {
         let policy = match binding.policy() {
             Ok(policy) => match &policy.state {
@@ -193,35 +197,68 @@ fn patches_complete_and_change_objects() {
     check(&files, &["d.yaml: patch-failed []", "! patch-failed base/p.yaml", "! patch-failed base/p.yaml"]);
 }
 
-/// With a target, kustomize looks at no kind or name of the patch. Where butler cannot follow that, the policy stays: it may
-/// be suspended.
+/// With a target, kustomize looks at no kind or name of the patch, but wants them there: what it printed (api v0.20.1) is
+/// what each case expects, `patch-failed` where it stops. What butler has not read is told as well: the policy may be
+/// suspended.
 #[test]
 fn patches_for_a_target_are_followed_or_told() {
-    let spec = "spec: {suspend: true}\n";
-    let named = |kind: &str| format!("{kind}\nmetadata: {{name: app}}\n{spec}");
-    let own = named("apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy");
-    let other = named("apiVersion: v1\nkind: NotImportant");
-    let file = "patches: [{path: patch.yaml, target: {kind: ImagePolicy}}]";
-    let inline = |text: &str| {
-        format!("patches:\n- target: {{kind: ImagePolicy}}\n  patch: |-\n    {}", text.replace('\n', "\n    "))
-    };
+    const API: &str = "apiVersion: image.toolkit.fluxcd.io/v1\n";
+    let patch = |own: &str| format!("{own}\nmetadata: {{name: other, namespace: other}}\nspec: {{suspend: true}}\n");
+    let own = patch(&format!("{API}kind: ImagePolicy"));
+    let other = patch("apiVersion: v1\nkind: NotImportant");
+    let foreign = patch("apiVersion: apps/v1\nkind: Deployment");
+    let nameless = format!("{API}kind: ImagePolicy\nspec: {{suspend: true}}\n");
+    let (none, operations) = ("spec: {suspend: true}\n", "[{op: add, path: /spec/suspend, value: true}]\n");
+    let target = "kind: ImagePolicy";
     #[rustfmt::skip]
     let cases = [
-        (file.to_owned(), own.as_str(), "suspended"), (inline(&own), "", "suspended"), (inline(&other), "", "suspended"),
-        (inline(spec), "", "suspended"), (file.to_owned(), other.as_str(), "patch-failed"), (file.to_owned(), spec, "patch-failed"),
-        (file.to_owned(), "", "patch-failed"), (file.replace("ImagePolicy", "Deployment"), other.as_str(), "base/p.yaml 1.5.0"),
+        // file, target and options, as a file, in the kustomization
+        (own.clone(), target, "suspended", "suspended"),
+        (other.clone(), target, "suspended", "suspended"),
+        (patch("kind: not-used"), target, "suspended", "suspended"),
+        (patch("kind: ImagePolicy"), target, "suspended", "suspended"),
+        (patch("apiVersion: image.toolkit.fluxcd.io/v1beta2\nkind: ImagePolicy"), target, "suspended", "suspended"),
+        (other.clone(), "{}", "suspended", "suspended"),
+        (other.clone(), "kind: Deployment", "base/p.yaml 1.5.0", "base/p.yaml 1.5.0"),
+        (operations.into(), target, "suspended", "suspended"),
+        // The object keeps its name and kind, unless it may not.
+        (other.clone(), "kind: ImagePolicy}, options: {allowNameChange: true", "unresolved", "unresolved"),
+        (other.clone(), "kind: ImagePolicy}, options: {allowKindChange: true", "unresolved", "unresolved"),
+        (own.clone(), "kind: ImagePolicy}, options: {allowKindChange: true", "suspended", "suspended"),
+        (other.replace("spec", "$patch: delete\nx"), target, "unresolved", "unresolved"),
+        // More than one, or one without a kind and a name.
+        (format!("{own}---\n{other}"), target, "patch-failed", "patch-failed"),
+        (format!("---\n{own}---\n# nothing\n"), target, "suspended", "suspended"),
+        (none.into(), target, "patch-failed", "patch-failed"),
+        (nameless, target, "patch-failed", "patch-failed"),
+        (format!("metadata: {{name: app}}\n{none}"), target, "patch-failed", "patch-failed"),
+        // kustomize follows the file; butler has not kept it.
+        (foreign.clone(), target, "patch-failed", "suspended"),
+        (foreign, "kind: Deployment", "base/p.yaml 1.5.0", "base/p.yaml 1.5.0"),
+        ("# nothing\n".into(), target, "base/p.yaml 1.5.0", "base/p.yaml 1.5.0"),
+        // There is no such file.
+        (String::new(), target, "patch-failed", "base/p.yaml 1.5.0"),
     ];
-    for (patches, text, expected) in cases {
-        let mut files = vec![
-            ("base/kustomization.yaml", kustomization("resources: [p.yaml]")),
-            ("base/p.yaml", policy(NS, "1.x")),
-            ("d.yaml", marked("ns:app")),
-            ("prod/kustomization.yaml", kustomization(&format!("resources: [../base]\n{patches}"))),
+    for (text, target, from_file, inline) in cases {
+        let target = format!("target: {{{}}}", target.trim_matches(['{', '}']));
+        let block = text.replace('\n', "\n    ");
+        let entries = [
+            (format!("patches: [{{path: patch.yaml, {target}}}]"), from_file),
+            (format!("patches:\n- {}\n  patch: |-\n    {block}", target.replace("}, ", "}\n  ")), inline),
         ];
-        files.extend((!text.is_empty()).then(|| ("prod/patch.yaml", text.to_owned())));
-        let files: Vec<(&str, &str)> = files.iter().map(|(file, text)| (*file, text.as_str())).collect();
-        let shown = show(&files);
-        assert_eq!(shown[0], format!("d.yaml: {expected} []"), "{patches} {text}: {shown:?}");
+        for (entry, expected) in entries {
+            let mut files = Files::of([
+                ("base/kustomization.yaml", kustomization("resources: [p.yaml]").as_str()),
+                ("base/p.yaml", &policy(NS, "1.x")),
+                ("d.yaml", &marked("ns:app")),
+                ("prod/kustomization.yaml", &kustomization(&format!("resources: [../base]\n{entry}"))),
+            ]);
+            if entry.contains("path:") && !text.is_empty() {
+                files = files.with([("prod/patch.yaml", text.as_str())]);
+            }
+            let shown = show_of(&bind_alone(&files.snapshot()));
+            assert_eq!(shown[0], format!("d.yaml: {expected} []"), "{entry} {text}: {shown:?}");
+        }
     }
 }
 
@@ -497,6 +534,34 @@ fn substitutions_come_from_the_repository() {
             shown[0].contains("invalid") && shown.iter().any(|line| line == "! substitution-unresolved apps/p.yaml"),
             "{shown:?}"
         );
+    }
+}
+
+/// What a ConfigMap has is read where a patch names it, whatever that patch calls itself.
+#[test]
+fn config_maps_that_patches_name() {
+    let from = "spec: {postBuild: {substituteFrom: [{kind: ConfigMap, name: vars}]}}\n";
+    for own in ["apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization", "kind: NotImportant"] {
+        let shown = show_of(&bind_alone(
+            &Files::of([
+                ("apps/p.yaml", policy(NS, "${RANGE}").as_str()),
+                ("clusters/a/apps.yaml", &flux("apps", "./apps", "")),
+                (
+                    "clusters/a/kustomization.yaml",
+                    &kustomization(
+                        "resources: [apps.yaml, vars.yaml]\npatches: [{path: from.yaml, target: {kind: Kustomization}}]",
+                    ),
+                ),
+                ("clusters/a/from.yaml", &format!("{own}\nmetadata: {{name: apps}}\n{from}")),
+                (
+                    "clusters/a/vars.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: vars, namespace: flux-system}\ndata: {RANGE: 1.x}\n",
+                ),
+                ("d.yaml", &marked("ns:app")),
+            ])
+            .snapshot(),
+        ));
+        assert_eq!(shown, ["d.yaml: apps/p.yaml 1.5.0 []"], "{own}");
     }
 }
 

@@ -292,6 +292,8 @@ fn what_kustomize_builds_counts() {
     let on = "fluxcd.io/automated: 'true'";
     let merged = "patchesStrategicMerge: [p.yaml]";
     let json = |operations: &str| format!("patches:\n- target: {{kind: Deployment}}\n  patch: |-\n    {operations}\n");
+    let other = |patch: &str| patch.replace("apiVersion: apps/v1\nkind: Deployment", "kind: NotImportant");
+    let targeted = "patches: [{path: p.yaml, target: {kind: Deployment}}]";
     let inline = |text: &str| format!("patches:\n- patch: |-\n    {}", text.trim_end().replace('\n', "\n    "));
     #[rustfmt::skip]
     let cases: Vec<(&str, &str, String, String, &[&str], &[&str])> = vec![
@@ -316,6 +318,11 @@ fn what_kustomize_builds_counts() {
         ("a digest by images", "true", format!("images: [{{name: r.io/d, digest: 'sha256:{}'}}]", "0".repeat(64)), String::new(), &[], &["pinned-by-digest"]),
         ("annotations for all", "false", format!("commonAnnotations: {{{on}}}"), String::new(), &["r.io/d:1.0.5"], &[]),
         ("a lock for all", "true", "commonAnnotations: {fluxcd.io/locked: 'true'}".into(), String::new(), &[], &["locked"]),
+        ("for a target, whatever it calls itself", "false", targeted.into(), other(&patch(on, &image("r.io/d:1.1.0"))), &["!r.io/d:1.0.5"], &[]),
+        ("the same inline", "false", json(&other(&patch(on, &image("r.io/d:1.1.0"))).replace('\n', "\n    ")), String::new(), &["!r.io/d:1.0.5"], &[]),
+        ("for another target", "true", targeted.replace("Deployment", "StatefulSet"), other(&patch("fluxcd.io/locked: 'true'", "")), &["r.io/d:1.0.5"], &[]),
+        ("two for a target", "true", targeted.into(), other(&patch(on, "---\nkind: Y\nmetadata: {name: y}\n")), &[], &["flux1-patch-unclear"]),
+        ("one for a target without a name", "true", targeted.into(), other(&patch(on, "")).replace("name: d, ", ""), &[], &["flux1-patch-unclear"]),
         ("a component", "true", "components: [../lock]".into(), String::new(), &[], &["locked"]),
     ];
     let lock = "kind: Component\ncommonAnnotations: {fluxcd.io/locked: 'true'}\n";
