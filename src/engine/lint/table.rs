@@ -306,4 +306,10 @@ pub const LINTS: &[Lint] = &[
         fixable: false,
         summary: "the image is not written as one value on one line",
     },
+    Lint {
+        code: "yaml-invalid",
+        severity: Warning,
+        fixable: true,
+        summary: "a document that says something to butler is no YAML",
+    },
 ];

@@ -82,6 +82,39 @@ fn what_is_not_there_is_2_with_what_is_near() {
     assert_eq!(folder.run(&["explain"]).code, 2);
 }
 
+/// What is no YAML is not updated, but for the plain lines that are seen in it: lint, plan and explain say so and where.
+#[test]
+fn lines_of_a_file_that_is_no_yaml_say_so() {
+    let folder = repository();
+    let broken = DEPLOYMENT.replace("kind: Deployment", "kind: Deployment: b");
+    folder.put("apps/broken.yaml", broken.as_bytes());
+    folder.put("apps/chart.yaml", format!("{{{{ if x }}}}\n{DEPLOYMENT}").as_bytes());
+    let fault = "expected YAML, found something else (";
+    let found = folder.run(&["lint"]);
+    let line = format!("apps/broken.yaml:2:17 warning yaml-invalid\n  {fault}");
+    assert!(found.code == 1 && found.out.contains(&line), "{}", found.out);
+    let notice = format!("apps/chart.yaml:2:1 notice unparsed-file\n  {fault}");
+    assert!(found.out.contains(&notice), "{}", found.out);
+    let plan = folder.run(&[&["plan"], &TAGS[..]].concat());
+    assert!(plan.text().contains(&format!("apps/broken.yaml:2:17\n  yaml-invalid: {fault}")), "{}", plan.out);
+    for (name, says) in [
+        (
+            "apps/broken.yaml:13",
+            format!("apps/broken.yaml:13 is not updated: its document is no YAML at apps/broken.yaml:2:17: {fault}"),
+        ),
+        (
+            "apps/chart.yaml:14",
+            format!("apps/chart.yaml:14 is not updated: its document is no YAML at apps/chart.yaml:2:1: {fault}"),
+        ),
+    ] {
+        let ran = folder.run(&["explain", name]);
+        assert!(ran.code == 2 && ran.err.starts_with(&format!("error: {says}")), "{name}: {}", ran.err);
+    }
+    let seen = folder.run(&[&["explain", "apps/broken.yaml:11"], &TAGS[..]].concat());
+    assert!(seen.text().contains(&format!("yaml-invalid: apps/broken.yaml:2:17: {fault}")), "{}", seen.out);
+    assert!(seen.out.contains("example.com/app:1.0.0 -> example.com/app:1.1.0"), "{}", seen.out);
+}
+
 /// A shell completes names from where it stands, not from PATH.
 #[test]
 fn path_may_stand_before_the_file() {
