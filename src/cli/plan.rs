@@ -60,6 +60,7 @@ pub fn run(args: PlanArgs) -> Result<ExitCode, Failure> {
     let UpdatePlan { changes, skipped, agree, .. } = &plan;
     let shown = Shown { changes, skipped, agree: *agree, written: args.write, prefix: &prefix, ..Shown::default() };
     output::plan(args.output, &shown, &files);
+    note_misnamed(&tree);
     note_nothing_followed(&tree, &bindings);
     // Elsewhere may stand who else writes a line, or renders it.
     output::note_partial(&tree, !ours.is_empty(), plan.skipped.iter().map(|skip| skip.reason.as_str()));
@@ -101,6 +102,13 @@ pub fn read_config(tree: &Worktree) -> Result<Config, Failure> {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Failure::Usage(errors.join("\n"))
     })
+}
+
+/// Says on stderr that a file was probably meant as a butler.yaml, which a plan without it would hide.
+pub fn note_misnamed(tree: &Worktree) {
+    for file in config::misnamed(|file| tree.snapshot.entries.contains_key(file)) {
+        anstream::eprintln!("{}", output::warning(&file.to_string()));
+    }
 }
 
 /// Says on stderr that there is nothing for butler to do here, which an empty result alone could hide.

@@ -34,6 +34,12 @@ pub const LINTS: &[Lint] = &[
     },
     Lint { code: "config-invalid", severity: Error, fixable: false, summary: "butler.yaml cannot be used" },
     Lint {
+        code: "config-misnamed",
+        severity: Warning,
+        fixable: false,
+        summary: "a file is named nearly as butler.yaml, and not read",
+    },
+    Lint {
         code: "config-not-available",
         severity: Warning,
         fixable: false,
