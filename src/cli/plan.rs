@@ -13,7 +13,7 @@ use crate::{
         dialect::{Bindings, bind},
         image::Repository,
         memory::Memory,
-        plan::{Change, Fact, Facts, Need, Planned, Scopes, UpdateInputs, UpdatePlan, is_updated, update},
+        plan::{Change, Fact, Facts, Need, Planned, Scopes, UpdateInputs, UpdatePlan, is_updated, not_updated, update},
     },
     server::facts::ask_registries,
 };
@@ -50,7 +50,8 @@ pub fn run(args: PlanArgs) -> Result<ExitCode, Failure> {
     let tree = Worktree::read(&args.path)?;
     let config = read_config(&tree)?;
     let bindings = bind(&tree.snapshot, &config);
-    let (plan, facts) = plan_all(&tree, &config, &bindings, given.as_ref())?;
+    let (mut plan, facts) = plan_all(&tree, &config, &bindings, given.as_ref())?;
+    plan.skipped.extend(not_updated(&config, &bindings));
     let ours: Vec<Change> = plan.changes.iter().filter(|change| output::is_written(change)).cloned().collect();
     let files = tree.rewrite(&ours)?;
     if args.write {

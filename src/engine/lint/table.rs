@@ -60,6 +60,12 @@ pub const LINTS: &[Lint] = &[
     },
     Lint { code: "duplicate-key", severity: Error, fixable: false, summary: "a field is there twice" },
     Lint {
+        code: "environment-not-updated",
+        severity: Notice,
+        fixable: false,
+        summary: "butler.yaml says that no policy updates the environment",
+    },
+    Lint {
         code: "environment-path-missing",
         severity: Warning,
         fixable: false,

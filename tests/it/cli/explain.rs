@@ -203,4 +203,22 @@ fn lines_that_are_promoted_say_from_where() {
         (&plan["skipped"][0]["file"], &plan["skipped"][0]["reason"]),
         (&json!("apps/dev/app.yaml"), &json!(outside))
     );
+    // Environments that no policy updates, each once.
+    let none = "no policy updates the environment";
+    let rows = plan["skipped"].as_array().unwrap().iter().filter(|row| row["code"] == "environment-not-updated");
+    let told: Vec<_> = rows.map(|row| (row["line"].as_u64().unwrap(), row["reason"].as_str().unwrap())).collect();
+    assert_eq!(
+        told,
+        [
+            (4, &*format!("{none} \"staging\" (`update: none`), only promotions do: 2 lines there follow a policy")),
+            (5, "somebody else updates the environment \"live\" (`update: external`): 1 line there follows a policy"),
+            (
+                6,
+                &format!("{none} \"lab\" (`update: none`) and no promotion leads there: 1 line there follows a policy")
+            ),
+            (7, &format!("{none} \"prod\" (`update: none`), only promotions do: 1 line there follows a policy")),
+        ]
+    );
+    let text = folder.run(&[&["plan"], &TAGS[..]].concat());
+    assert!(text.text().ends_with(", 1 line skipped, 4 environments not updated by policy\n"), "{}", text.out);
 }
