@@ -22,6 +22,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tree;
+mod window;
 
 pub use environment::{
     Approvals, ClusterRule, Environment, Health, HealthSource, NotApprover, Protect, UpdateMode, Who, Windows,
