@@ -3,7 +3,7 @@
 use super::{
     Failure,
     output::{self, BOLD, DIM, Format, printable},
-    plan::{branch_of, read_config, settle, updated},
+    plan::{branch_of, note_misnamed, read_config, settle, updated},
     registries,
     tags::TagsArgs,
     worktree::Worktree,
@@ -58,6 +58,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let given = args.tags.given()?;
     let tree = Worktree::read(&args.path)?;
     let config = read_config(&tree)?;
+    note_misnamed(&tree);
     let bindings = bind(&tree.snapshot, &config);
     // What grep prints in front of a line ends in a colon.
     let subject = below_path(&tree, &bindings, args.subject.trim_end_matches(':'));
@@ -151,10 +152,10 @@ fn known_as(tree: &Worktree, subject: &str) -> Option<String> {
         EntryKind::Symlink => format!("{file} is a symbolic link: expected the file that it leads to"),
         EntryKind::Misnamed => format!("{file} is no path in UTF-8: rename the file, for it is not read"),
         EntryKind::Submodule => format!("{file} is a submodule, which is not read"),
-        EntryKind::File if !tree.snapshot.scans.contains_key(file) => {
-            format!("{file} holds no image and nothing of a policy")
-        }
         EntryKind::File => {
+            let Some(scan) = tree.snapshot.scans.get(file) else {
+                return Some(format!("{file} holds no image and nothing of a policy"));
+            };
             let line = place.split(':').nth(1).and_then(|line| line.parse::<usize>().ok());
             let text = tree.bytes(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
             let here = line.and_then(|line| text.lines().nth(line.checked_sub(1)?));
@@ -168,7 +169,13 @@ fn known_as(tree: &Worktree, subject: &str) -> Option<String> {
                 }
                 (Some(line), Some(here)) if here.trim().is_empty() => format!("{file}:{line} is empty"),
                 // What stands there may be a secret.
-                (Some(line), Some(_)) => format!("{file}:{line} holds no image"),
+                (Some(line), Some(_)) => match scan.unparsed_at(line) {
+                    Some(fault) => {
+                        let (at, why) = (fault.position, &fault.message);
+                        format!("{file}:{line} is not updated: its document is no YAML at {file}:{at}: {why}")
+                    }
+                    None => format!("{file}:{line} holds no image"),
+                },
             }
         }
     })

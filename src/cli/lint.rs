@@ -85,6 +85,7 @@ pub fn run(args: &LintArgs) -> Result<ExitCode, Failure> {
         }
     }
     let mut found = config_findings(&tree)?;
+    found.extend(misnamed(&tree));
     found.extend(elsewhere(&tree));
     let config = read_config(&tree).unwrap_or_else(|_| config::Config::whole_repository());
     let bindings = bind(&tree.snapshot, &config);
@@ -258,6 +259,18 @@ fn elsewhere(tree: &Worktree) -> Vec<Finding> {
         Some(Finding { file: file.to_string(), position, code: "marker-in-other-file".into(), message })
     };
     unread.filter_map(first).collect()
+}
+
+/// Files that were probably meant as a butler.yaml.
+fn misnamed(tree: &Worktree) -> Vec<Finding> {
+    let files = config::misnamed(|file| tree.snapshot.entries.contains_key(file));
+    let finding = |of: config::ConfigError| Finding {
+        file: of.file,
+        position: of.position,
+        code: "config-misnamed".into(),
+        message: of.message,
+    };
+    files.into_iter().map(finding).collect()
 }
 
 /// What is wrong with butler.yaml.

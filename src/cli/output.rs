@@ -2,7 +2,7 @@
 
 use super::worktree::Worktree;
 use crate::engine::{
-    plan::{Change, Shadowed, Skip},
+    plan::{Change, NOT_UPDATED, Shadowed, Skip},
     wording::unified,
 };
 use anstyle::{AnsiColor, Style};
@@ -372,7 +372,11 @@ fn summary(shown: &Shown<'_>) -> String {
     if changes.len() > ours + watched {
         parts.push(format!("{} only shown", counted(changes.len() - ours - watched, "downgrade")));
     }
-    parts.push(format!("{} skipped", counted(skipped.len(), "line")));
+    let environments = skipped.iter().filter(|skip| skip.code == NOT_UPDATED).count();
+    parts.push(format!("{} skipped", counted(skipped.len() - environments, "line")));
+    if environments > 0 {
+        parts.push(format!("{} not updated by policy", counted(environments, "environment")));
+    }
     if let Some(current) = current.filter(|current| *current > 0) {
         parts.push(format!("{} already as asked", counted(current, "line")));
     }

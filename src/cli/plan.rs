@@ -13,7 +13,7 @@ use crate::{
         dialect::{Bindings, bind},
         image::Repository,
         memory::Memory,
-        plan::{Change, Fact, Facts, Need, Planned, Scopes, UpdateInputs, UpdatePlan, is_updated, update},
+        plan::{Change, Fact, Facts, Need, Planned, Scopes, UpdateInputs, UpdatePlan, is_updated, not_updated, update},
     },
     server::facts::ask_registries,
 };
@@ -50,7 +50,8 @@ pub fn run(args: PlanArgs) -> Result<ExitCode, Failure> {
     let tree = Worktree::read(&args.path)?;
     let config = read_config(&tree)?;
     let bindings = bind(&tree.snapshot, &config);
-    let (plan, facts) = plan_all(&tree, &config, &bindings, given.as_ref())?;
+    let (mut plan, facts) = plan_all(&tree, &config, &bindings, given.as_ref())?;
+    plan.skipped.extend(not_updated(&config, &bindings));
     let ours: Vec<Change> = plan.changes.iter().filter(|change| output::is_written(change)).cloned().collect();
     let files = tree.rewrite(&ours)?;
     if args.write {
@@ -60,6 +61,7 @@ pub fn run(args: PlanArgs) -> Result<ExitCode, Failure> {
     let UpdatePlan { changes, skipped, agree, .. } = &plan;
     let shown = Shown { changes, skipped, agree: *agree, written: args.write, prefix: &prefix, ..Shown::default() };
     output::plan(args.output, &shown, &files);
+    note_misnamed(&tree);
     note_nothing_followed(&tree, &bindings);
     // Elsewhere may stand who else writes a line, or renders it.
     output::note_partial(&tree, !ours.is_empty(), plan.skipped.iter().map(|skip| skip.reason.as_str()));
@@ -101,6 +103,13 @@ pub fn read_config(tree: &Worktree) -> Result<Config, Failure> {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Failure::Usage(errors.join("\n"))
     })
+}
+
+/// Says on stderr that a file was probably meant as a butler.yaml, which a plan without it would hide.
+pub fn note_misnamed(tree: &Worktree) {
+    for file in config::misnamed(|file| tree.snapshot.entries.contains_key(file)) {
+        anstream::eprintln!("{}", output::warning(&file.to_string()));
+    }
 }
 
 /// Says on stderr that there is nothing for butler to do here, which an empty result alone could hide.

@@ -15,11 +15,12 @@
 //! | [`wording`] | what people read of it: commits, pull requests, replies, findings |
 //!
 //! Beside it: [`config`] reads butler.yaml, [`event`] says what happened outside, [`command`] what a person asks for,
-//! [`memory`] what people decided (sealed by [`mac`]), and [`template`] renders commit messages in Go's template language.
+//! [`memory`] what people decided (sealed by [`mac`]), `escape` makes outside text harmless, and [`template`] renders commit messages in Go's template language.
 
 pub mod command;
 pub mod config;
 pub mod dialect;
+pub(crate) mod escape;
 pub mod event;
 pub mod image;
 pub mod lint;

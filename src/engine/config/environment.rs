@@ -6,6 +6,7 @@ use super::{
     not_yet::Effect,
     path::PathPattern,
     tree::{Key, Node, quoted},
+    window,
 };
 use crate::engine::{
     command::{Permission, VERBS},
@@ -243,10 +244,10 @@ pub(super) fn protect(d: &mut Decoder, node: &Node, environment: Option<&str>) -
         windows: fields.read(d, "windows", |d, node| {
             let fields = d.fields(node, &["timezone", "allow", "deny"])?;
             let windows = |d: &mut Decoder, key| {
-                fields.read(d, key, |d, node| d.one_or_more(node, Decoder::text)).unwrap_or_default()
+                fields.read(d, key, |d, node| d.one_or_more(node, one_window)).unwrap_or_default()
             };
             Some(Windows {
-                timezone: fields.read(d, "timezone", Decoder::text),
+                timezone: fields.read(d, "timezone", timezone),
                 allow: windows(d, "allow"),
                 deny: windows(d, "deny"),
             })
@@ -267,6 +268,23 @@ pub(super) fn protect(d: &mut Decoder, node: &Node, environment: Option<&str>) -
             })
             .unwrap_or_default(),
     })
+}
+
+fn one_window(d: &mut Decoder, node: &Node) -> Option<String> {
+    let text = d.text(node)?;
+    if let Some(why) = window::fault(&text) {
+        d.fault(node.position, why);
+    }
+    Some(text)
+}
+
+fn timezone(d: &mut Decoder, node: &Node) -> Option<String> {
+    let text = d.text(node)?;
+    if !window::is_time_zone(&text) {
+        let expected = "expected the IANA name of a time zone, such as Europe/Berlin";
+        d.fault(node.position, format!("{expected}, found {}", quoted(&text)));
+    }
+    Some(text)
 }
 
 pub(super) fn whose(d: &mut Decoder, node: &Node) -> Option<Vec<Who>> {

@@ -22,6 +22,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tree;
+mod window;
 
 pub use environment::{
     Approvals, ClusterRule, Environment, Health, HealthSource, NotApprover, Protect, UpdateMode, Who, Windows,
@@ -46,6 +47,9 @@ use promotion::Ends;
 use tree::{Node, Plain, Value, plain};
 
 const FILES: [&str; 2] = [".github/butler.yaml", "butler.yaml"];
+
+/// Names that are close to those, and are not read.
+const MISNAMED: [(&str, &str); 2] = [(".github/butler.yml", ".github/butler.yaml"), ("butler.yml", "butler.yaml")];
 
 /// The largest file that is read, in bytes.
 pub const LARGEST_FILE: usize = 1024 * 1024;
@@ -195,6 +199,18 @@ pub fn locate(has: impl Fn(&str) -> bool) -> Result<Option<&'static str>, Config
         }),
         [first, second] => Ok(first.or(second)),
     }
+}
+
+/// Files that somebody probably means as a butler.yaml and that are not read, each with what to do about it.
+pub fn misnamed(has: impl Fn(&str) -> bool) -> Vec<ConfigError> {
+    let found = MISNAMED.into_iter().filter(|(file, _)| has(file));
+    found
+        .map(|(file, meant)| ConfigError {
+            file: file.into(),
+            position: START,
+            message: format!("this file is not read: expected the name {meant}; rename it, or remove it"),
+        })
+        .collect()
 }
 
 const START: Position = Position { line: 1, column: 1 };

@@ -282,6 +282,12 @@ fn tag_policy(d: &mut Decoder, node: &Node) -> Option<TagPolicy> {
     let extract = extract.as_ref().map_or("", |extract| &extract.value);
     let policy =
         TagPolicy::new(order?, filter.as_ref().map(|filter| (filter.as_str(), extract)), Some(exclude)).ok()?;
+    if let (Some(extract), [unknown, ..]) = (fields.get("extract"), policy.unknown_groups().as_slice()) {
+        d.fault(
+            extract.position,
+            format!("extract: expected groups of the filter, found ${unknown}, which is none; write ${{…}} where text follows"),
+        );
+    }
     Some(policy.without_attached())
 }
 

@@ -49,7 +49,7 @@ fn mend(kind: FileKind, bytes: &[u8], before: &Scan, finding: &ScanFinding) -> O
     let edits = match finding.code.as_str() {
         "value-not-a-string" => quote(before, finding)?,
         "marker-wrong-kind" => right_part(text, before, finding)?,
-        "unparsed-file" => missing_space(text, finding)?,
+        "unparsed-file" | "yaml-invalid" => missing_space(text, finding)?,
         // What a document that is no YAML says cannot be compared.
         "marker-in-unparsed-file" => return None,
         code if code.starts_with("marker-") => right_marker(text, finding)?,
@@ -66,7 +66,7 @@ fn mend(kind: FileKind, bytes: &[u8], before: &Scan, finding: &ScanFinding) -> O
     let after_text = std::str::from_utf8(&after).ok()?;
     let again = scan(kind, &after);
     let mended = match finding.code.as_str() {
-        "unparsed-file" => unparsed_at(&again).is_none_or(|position| position > finding.position),
+        "unparsed-file" | "yaml-invalid" => unparsed_at(&again).is_none_or(|position| position > finding.position),
         _ => same_data(text, after_text) && weight(&again) < weight(before),
     };
     if !mended {
@@ -96,7 +96,7 @@ fn weight(scan: &Scan) -> usize {
 
 /// Where the first document that is no YAML stops being one.
 fn unparsed_at(scan: &Scan) -> Option<Position> {
-    scan.findings.iter().filter(|finding| finding.code == "unparsed-file").map(|finding| finding.position).min()
+    scan.findings.iter().filter(|finding| finding.is_of_unparsed()).map(|finding| finding.position).min()
 }
 
 type Replacement = (Range<usize>, String);

@@ -34,6 +34,12 @@ pub const LINTS: &[Lint] = &[
     },
     Lint { code: "config-invalid", severity: Error, fixable: false, summary: "butler.yaml cannot be used" },
     Lint {
+        code: "config-misnamed",
+        severity: Warning,
+        fixable: false,
+        summary: "a file is named nearly as butler.yaml, and not read",
+    },
+    Lint {
         code: "config-not-available",
         severity: Warning,
         fixable: false,
@@ -53,6 +59,12 @@ pub const LINTS: &[Lint] = &[
         summary: "the policy wants a lower version than stands there",
     },
     Lint { code: "duplicate-key", severity: Error, fixable: false, summary: "a field is there twice" },
+    Lint {
+        code: "environment-not-updated",
+        severity: Notice,
+        fixable: false,
+        summary: "butler.yaml says that no policy updates the environment",
+    },
     Lint {
         code: "environment-path-missing",
         severity: Warning,
@@ -305,5 +317,11 @@ pub const LINTS: &[Lint] = &[
         severity: Warning,
         fixable: false,
         summary: "the image is not written as one value on one line",
+    },
+    Lint {
+        code: "yaml-invalid",
+        severity: Warning,
+        fixable: true,
+        summary: "a document that says something to butler is no YAML",
     },
 ];

@@ -75,6 +75,15 @@ pub struct FileEnd {
 }
 
 impl Scan {
+    /// What is said of the document that a line of the file lies in, where it is no YAML.
+    pub fn unparsed_at(&self, line: usize) -> Option<&ScanFinding> {
+        let after = self.documents.partition_point(|document| document.position.line <= line);
+        let start = self.documents.get(after.checked_sub(1)?)?.position;
+        let end = self.documents.get(after).map(|document| document.position);
+        let within = |at: Position| at >= start && end.is_none_or(|end| at < end);
+        self.findings.iter().find(|finding| finding.is_of_unparsed() && within(finding.position))
+    }
+
     /// The identity of one of this scan's lines, in the file of that path.
     pub fn line_id(&self, file: &str, line: &ImageLine) -> LineId {
         let document = self.documents.get(line.document);
@@ -93,6 +102,7 @@ impl Scan {
 /// |---|---|
 /// | `not-utf8`, `file-too-large` | the file was not read |
 /// | `unparsed-file` | a document is no YAML |
+/// | `yaml-invalid` | likewise, in a file that is no template, with a marker or annotation in the document |
 /// | `marker-not-json`, `marker-trailing-text`, `marker-leading-text`, `marker-reference`, `marker-key` | the comment is no marker, though its author believes so |
 /// | `marker-above-value` | on a line of its own |
 /// | `marker-on-mapping`, `marker-on-block-scalar`, `marker-in-flow-sequence`, `marker-on-alias`, `marker-on-multiline-value`, `marker-on-escaped-value`, `marker-on-tagged-value`, `marker-without-value`, `marker-ambiguous` | not behind one scalar on its line |
@@ -109,6 +119,13 @@ pub struct ScanFinding {
     pub code: String,
     pub position: Position,
     pub message: String,
+}
+
+impl ScanFinding {
+    /// Whether it says that a document is no YAML.
+    pub fn is_of_unparsed(&self) -> bool {
+        matches!(self.code.as_str(), "unparsed-file" | "yaml-invalid")
+    }
 }
 
 #[cfg(test)]

@@ -533,7 +533,10 @@ impl<'s, 'a> Walk<'s, 'a> {
             n => format!("only {n} plain `key: value` line(s) with a marker are seen in it"),
         };
         let message = format!("expected YAML, found something else ({}): {lines}", error.message);
-        self.finding("unparsed-file", error.offset, message);
+        match !unparsed::is_template(self.text) && unparsed::is_addressed(text) {
+            true => self.finding("yaml-invalid", error.offset, format!("{message}; correct the YAML")),
+            false => self.finding("unparsed-file", error.offset, message),
+        }
         for (offset, marker) in unparsed::unseen(text, &found) {
             let message = format!(
                 "expected the marker in YAML, found it in a document that is none, and not behind a plain value: correct \

@@ -295,6 +295,32 @@ fn findings_say_what_to_write() {
     );
 }
 
+/// What is said of a document that is no YAML, and from which lines on.
+#[test]
+fn who_is_told_that_a_file_is_no_yaml() {
+    let said = |text: &str| {
+        let scanned = scan(FileKind::Yaml, marked(text).as_bytes());
+        let told = |line| scanned.unparsed_at(line).map(|finding| format!("{line}: {}", finding.code));
+        (1..=text.lines().count()).filter_map(told).collect::<Vec<_>>().join(", ")
+    };
+    #[rustfmt::skip]
+    let cases = [
+        ("a: b: c\ntag: v1 %TAG\n", "1: yaml-invalid, 2: yaml-invalid"),
+        ("a: b\n---\nmetadata: {annotations: {fluxcd.io/automated: 'true'}\n", "2: yaml-invalid, 3: yaml-invalid"),
+        ("a: b\n---\n<<<<<<< ours\ntag: v1 %TAG\n---\nc: d\n", "2: yaml-invalid, 3: yaml-invalid, 4: yaml-invalid, 5: yaml-invalid"),
+        // Nothing is said to butler, in this document.
+        ("image: b: c\n", "1: unparsed-file"),
+        ("image: b: c\n---\ntag: v1 %TAG\n", "1: unparsed-file, 2: unparsed-file"),
+        // Templates.
+        ("{{ if x }}\ntag: v1 %TAG\n", "1: unparsed-file, 2: unparsed-file"),
+        ("a: {{ x }}\n---\na: b: c\ntag: v1 %TAG\n", "2: unparsed-file, 3: unparsed-file, 4: unparsed-file"),
+        ("tag: v1 %TAG\n", ""),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(said(text), expected, "{text}");
+    }
+}
+
 #[test]
 fn files_that_are_no_yaml() {
     let text =
@@ -316,7 +342,7 @@ fn files_that_are_no_yaml() {
         &[
             &format!("tag[marker={marker}] tag \"v1\" < ns:app"),
             &format!("tag[marker={marker}][1] tag \"v2\" < ns:app"),
-            "! unparsed-file 1:7",
+            "! yaml-invalid 1:7",
         ],
     );
     assert_eq!(show(&scan(FileKind::Yaml, b"a: \xff\n")), ["! not-utf8 1:4"]);

@@ -15,6 +15,19 @@ pub(super) struct Found<'a> {
     pub marker: Marker,
 }
 
+/// Whether a file is meant to become YAML only when something fills it in.
+pub(super) fn is_template(text: &str) -> bool {
+    text.contains("{{")
+}
+
+/// Whether somebody says something to butler in a text: by a marker, an annotation or an object of Flux.
+pub(super) fn is_addressed(text: &str) -> bool {
+    // Of annotations with a prefix of one's own, what stands behind it.
+    const WORDS: [&str; 6] =
+        [marker::KEY, "fluxcd.io/", "flux.weave.works/", "/flux.automated", "/flux.simple.", "/flux.v2."];
+    WORDS.iter().any(|word| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some())
+}
+
 /// Looks for markers line by line. Lines below a block scalar's header (`script: |`) are its content.
 pub(super) fn find(text: &str) -> Vec<Found<'_>> {
     let mut found = Vec::new();
@@ -142,6 +155,26 @@ mod tests {
         for (line, expected) in cases {
             let found = find(&line);
             assert_eq!(found.first().map(|found| &line[found.span.clone()]), expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_to_butler() {
+        let cases = [
+            ("tag: v1 # {\"$imagepolicy\": \"ns:app:tag\"}", true),
+            ("apiVersion: image.toolkit.fluxcd.io/v1", true),
+            ("fluxcd.io/automated: 'true'", true),
+            ("filter.fluxcd.io/app: glob:*", true),
+            ("flux.weave.works/locked: 'true'", true),
+            ("app.lilly.com/flux.automated: 'true'", true),
+            ("flux.example.org/flux.simple.app: x", true),
+            ("flux.example.org/flux.v2.repos: []", true),
+            ("image: a:1", false),
+            ("path: ./apps/flux.yaml", false),
+            ("", false),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(is_addressed(text), expected, "{text}");
         }
     }
 

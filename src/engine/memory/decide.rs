@@ -1,11 +1,8 @@
 //! How a person's command changes the memory. A command is decided once, in the state commit that records its comment's
 //! id; on a lost race the decision is made again, on the memory that is there then.
 
-use super::{Hold, Landed, Memory, MergeIntent, PullRecord, Reach, Requested};
-use crate::engine::{
-    command::Permission,
-    wording::{hold_in_words, scope_in_words},
-};
+use super::{Hold, Landed, Memory, MergeIntent, PullRecord, Reach, Requested, hold_in_words, scope_in_words};
+use crate::engine::command::Permission;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

@@ -1,6 +1,6 @@
 //! Holds: what a person stopped, and what of it ends when somebody says `/resume`.
 
-use crate::engine::wording::time;
+use crate::engine::escape::time;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

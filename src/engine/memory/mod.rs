@@ -4,10 +4,12 @@
 mod decide;
 mod hold;
 mod seal;
+mod words;
 
 pub use decide::{Decision, Intent, Outcome, Request};
 pub use hold::{Hold, Reach, Way};
 pub use seal::{Key, SealError, seal, verify};
+pub use words::{circumstances, hold_in_words, scope_in_words};
 
 use super::manifest::LineId;
 use jiff::{SignedDuration, Timestamp};

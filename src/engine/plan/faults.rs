@@ -5,11 +5,11 @@ use crate::engine::manifest::{FileKind, Position, ScanFinding};
 
 impl Snapshot {
     /// What would be a line and is none: comments that were meant as markers and bind nothing, fields that are there
-    /// twice, files that could not be read.
+    /// twice, files that could not be read, or are no YAML and speak to butler.
     pub fn faults(&self) -> impl Iterator<Item = Skip> {
         let hides_a_line = |finding: &&ScanFinding| {
             finding.code.starts_with("marker-")
-                || matches!(finding.code.as_str(), "duplicate-key" | "not-utf8" | "file-too-large")
+                || matches!(finding.code.as_str(), "duplicate-key" | "file-too-large" | "not-utf8" | "yaml-invalid")
         };
         self.scans.noted().flat_map(move |(file, scan)| {
             scan.findings.iter().filter(hides_a_line).map(|finding| Skip {

@@ -35,7 +35,7 @@ pub use promotion::{
     PromotionInputs, PromotionPlan, PullAction, PullState, Side, component_of, decide_pull, promotion,
 };
 pub use rollout::{Observation, Rollout, rollouts, versions};
-pub use scope::{Scope, Scopes, is_updated};
+pub use scope::{NOT_UPDATED, Scope, Scopes, is_updated, not_updated};
 pub use shadow::{Shadowed, Stands};
 pub use unmet::unmet;
 pub use update::{UpdateInputs, UpdatePlan, update};

@@ -1,6 +1,14 @@
 //! The environments of a butler.yaml, as far as planning needs them: the server and the command line see the same.
 
-use crate::engine::config::{Config, Environment, UpdateMode};
+use super::Skip;
+use crate::engine::{
+    config::{Config, Environment, UpdateMode},
+    dialect::Bindings,
+};
+use std::collections::BTreeSet;
+
+/// The code of what [`not_updated`] gives: of an environment, and of no line.
+pub const NOT_UPDATED: &str = "environment-not-updated";
 
 /// One environment, as far as planning needs it.
 #[derive(Clone, Copy)]
@@ -24,6 +32,41 @@ struct Owned<'c> {
 /// Whether butler updates an environment of the repository that butler.yaml stands in.
 pub fn is_updated(environment: &Environment) -> bool {
     environment.repository.is_none() && !matches!(environment.update, UpdateMode::None | UpdateMode::External)
+}
+
+/// The environments whose lines follow policies and that butler does not update by them: each once, at its place in
+/// butler.yaml, however many lines it has.
+pub fn not_updated(config: &Config, bindings: &Bindings) -> Vec<Skip> {
+    let updated = |file: &str| config.environments.iter().any(|other| is_updated(other) && other.contains(file));
+    let skip = |environment: &Environment| {
+        let is_its = |file: &str| environment.contains(file) && !updated(file);
+        let followed: BTreeSet<_> =
+            bindings.lines.iter().filter(|line| is_its(&line.file)).map(|line| (&line.file, line.line)).collect();
+        let lines = match followed.len() {
+            0 => return None,
+            1 => "1 line there follows a policy".to_owned(),
+            several => format!("{several} lines there follow a policy"),
+        };
+        let name = &environment.name;
+        let reason = match environment.update {
+            UpdateMode::None if config.promotions.iter().any(|promotion| promotion.to.contains(name)) => {
+                format!("no policy updates the environment {name:?} (`update: none`), only promotions do: {lines}")
+            }
+            UpdateMode::None => {
+                format!(
+                    "no policy updates the environment {name:?} (`update: none`) and no promotion leads there: {lines}"
+                )
+            }
+            UpdateMode::External => {
+                format!("somebody else updates the environment {name:?} (`update: external`): {lines}")
+            }
+            UpdateMode::Auto | UpdateMode::Commit | UpdateMode::PullRequest => return None,
+        };
+        let position = environment.position;
+        Some(Skip { file: config.file.clone(), position, code: NOT_UPDATED.into(), reason, policy: None })
+    };
+    let here = config.environments.iter().filter(|environment| environment.repository.is_none());
+    here.filter_map(skip).collect()
 }
 
 impl<'c> Scopes<'c> {

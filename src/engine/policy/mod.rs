@@ -109,6 +109,11 @@ pub struct Selection<'a> {
 }
 
 impl TagPolicy {
+    /// The names in the filter's extract that are no group of its pattern: they stand for nothing.
+    pub fn unknown_groups(&self) -> Vec<&str> {
+        self.filter.as_ref().map(Filter::unknown_groups).unwrap_or_default()
+    }
+
     /// Compiles a policy. `filter` is `filterTags`' pattern, in Go's RE2 syntax, and its extract, in that of Go's
     /// `Regexp.Expand` (empty: the whole tag is compared). `exclude` holds patterns of tags that are never candidates;
     /// `None` and an empty list mean [`DEFAULT_EXCLUSION`], as they do for Flux. Where the order may be by time, signatures

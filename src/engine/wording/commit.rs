@@ -1,8 +1,8 @@
 //! Commit messages: a standard subject, a list where there are several, and trailers for people and other tools.
 
-use super::escape::BREAK;
 use crate::engine::{
     dialect::{Automation, Bindings},
+    escape::BREAK,
     image::Reference,
     manifest::Part,
     plan::{Change, PromotionPlan, UpdatePlan, plan_hash},

@@ -1,6 +1,6 @@
 //! Check runs: what keeps butler from working, and what to do about it.
 
-use super::escape::code;
+use super::code;
 use crate::engine::memory::{MEMORY_REF, SealError};
 use sha2::{Digest, Sha256};
 

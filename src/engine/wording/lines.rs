@@ -1,7 +1,7 @@
 //! The check run `butler/update`: lines that are not updated although they follow a policy, and what to do about it.
 
 use super::{
-    escape::code,
+    code,
     findings::{CheckText, listed},
 };
 use crate::engine::{

@@ -1,8 +1,9 @@
 //! Pull requests: what moves first (mail and phones cut the rest), then why, the diff, and what people can say.
 
 use super::{
+    code,
     commit::{subject, version, versions},
-    escape::{code, fenced},
+    fenced,
 };
 use crate::engine::plan::{Change, PromotionPlan, Skip, UpdatePlan, plan_hash};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,13 +1,13 @@
 //! Replies to slash-commands: one comment for each comment that holds commands, edited as work goes on.
 
 use super::{
-    escape::code,
-    hold::{circumstances, held, scope_in_words},
+    code,
+    hold::held,
     status::{Board, status},
 };
 use crate::engine::{
     command::{Permission, VERBS},
-    memory::{Decision, Hold, Merged, Outcome, Reach},
+    memory::{Decision, Hold, Merged, Outcome, Reach, circumstances, scope_in_words},
 };
 use std::collections::BTreeMap;
 

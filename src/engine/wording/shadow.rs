@@ -1,8 +1,9 @@
 //! The check run `butler/shadow`: what Flux wrote, beside what butler would have written.
 
 use super::{
-    escape::{code, time},
+    code,
     findings::{CheckText, listed},
+    time,
 };
 use crate::engine::plan::{Change, Shadowed, Stands};
 

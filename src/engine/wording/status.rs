@@ -1,13 +1,14 @@
 //! `/status`: what runs where since when and by what, what is on the way, what is held or declined by whom.
 
 use super::{
+    code,
     commit::version,
-    escape::{code, plain, time},
-    hold::hold_in_words,
+    plain,
     reply::{Standing, line},
+    time,
 };
 use crate::engine::{
-    memory::{Decline, Hold},
+    memory::{Decline, Hold, hold_in_words},
     plan::Rollout,
 };
 use std::collections::BTreeSet;

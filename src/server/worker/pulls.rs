@@ -10,7 +10,7 @@ use crate::{
     engine::{
         config::PullRequest,
         manifest::LineId,
-        memory::{Decline, Merged, PullRecord, line_file},
+        memory::{self, Decline, Merged, PullRecord, line_file},
         plan::{Change, PullAction, PullState, Skip, decide_pull},
         snapshot::Snapshot,
         wording::{self, Finding, PullText},
@@ -195,7 +195,7 @@ impl Session<'_> {
         };
         let skip = skipped.iter().filter(|skip| skip.code != "declined").find(proposed)?;
         let held = self.memory.holds_at(self.worker.clock.now()).find(|hold| hold.sentence() == skip.reason);
-        let why = held.map_or_else(|| wording::code(&skip.reason), wording::hold_in_words);
+        let why = held.map_or_else(|| wording::code(&skip.reason), memory::hold_in_words);
         Some(format!("#{} stays as it is: {why}", pull.number))
     }
 

@@ -82,6 +82,39 @@ fn what_is_not_there_is_2_with_what_is_near() {
     assert_eq!(folder.run(&["explain"]).code, 2);
 }
 
+/// What is no YAML is not updated, but for the plain lines that are seen in it: lint, plan and explain say so and where.
+#[test]
+fn lines_of_a_file_that_is_no_yaml_say_so() {
+    let folder = repository();
+    let broken = DEPLOYMENT.replace("kind: Deployment", "kind: Deployment: b");
+    folder.put("apps/broken.yaml", broken.as_bytes());
+    folder.put("apps/chart.yaml", format!("{{{{ if x }}}}\n{DEPLOYMENT}").as_bytes());
+    let fault = "expected YAML, found something else (";
+    let found = folder.run(&["lint"]);
+    let line = format!("apps/broken.yaml:2:17 warning yaml-invalid\n  {fault}");
+    assert!(found.code == 1 && found.out.contains(&line), "{}", found.out);
+    let notice = format!("apps/chart.yaml:2:1 notice unparsed-file\n  {fault}");
+    assert!(found.out.contains(&notice), "{}", found.out);
+    let plan = folder.run(&[&["plan"], &TAGS[..]].concat());
+    assert!(plan.text().contains(&format!("apps/broken.yaml:2:17\n  yaml-invalid: {fault}")), "{}", plan.out);
+    for (name, says) in [
+        (
+            "apps/broken.yaml:13",
+            format!("apps/broken.yaml:13 is not updated: its document is no YAML at apps/broken.yaml:2:17: {fault}"),
+        ),
+        (
+            "apps/chart.yaml:14",
+            format!("apps/chart.yaml:14 is not updated: its document is no YAML at apps/chart.yaml:2:1: {fault}"),
+        ),
+    ] {
+        let ran = folder.run(&["explain", name]);
+        assert!(ran.code == 2 && ran.err.starts_with(&format!("error: {says}")), "{name}: {}", ran.err);
+    }
+    let seen = folder.run(&[&["explain", "apps/broken.yaml:11"], &TAGS[..]].concat());
+    assert!(seen.text().contains(&format!("yaml-invalid: apps/broken.yaml:2:17: {fault}")), "{}", seen.out);
+    assert!(seen.out.contains("example.com/app:1.0.0 -> example.com/app:1.1.0"), "{}", seen.out);
+}
+
 /// A shell completes names from where it stands, not from PATH.
 #[test]
 fn path_may_stand_before_the_file() {
@@ -170,4 +203,22 @@ fn lines_that_are_promoted_say_from_where() {
         (&plan["skipped"][0]["file"], &plan["skipped"][0]["reason"]),
         (&json!("apps/dev/app.yaml"), &json!(outside))
     );
+    // Environments that no policy updates, each once.
+    let none = "no policy updates the environment";
+    let rows = plan["skipped"].as_array().unwrap().iter().filter(|row| row["code"] == "environment-not-updated");
+    let told: Vec<_> = rows.map(|row| (row["line"].as_u64().unwrap(), row["reason"].as_str().unwrap())).collect();
+    assert_eq!(
+        told,
+        [
+            (4, &*format!("{none} \"staging\" (`update: none`), only promotions do: 2 lines there follow a policy")),
+            (5, "somebody else updates the environment \"live\" (`update: external`): 1 line there follows a policy"),
+            (
+                6,
+                &format!("{none} \"lab\" (`update: none`) and no promotion leads there: 1 line there follows a policy")
+            ),
+            (7, &format!("{none} \"prod\" (`update: none`), only promotions do: 1 line there follows a policy")),
+        ]
+    );
+    let text = folder.run(&[&["plan"], &TAGS[..]].concat());
+    assert!(text.text().ends_with(", 1 line skipped, 4 environments not updated by policy\n"), "{}", text.out);
 }

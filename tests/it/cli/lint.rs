@@ -106,6 +106,28 @@ fn a_faulty_butler_yaml_is_a_finding() {
     assert!(finding["message"].as_str().unwrap().contains("path"), "{finding}");
 }
 
+/// Where butler.yaml is looked for, a name that is nearly its own is told once.
+#[test]
+fn a_butler_yml_is_a_finding() {
+    for (file, meant) in [("butler.yml", "butler.yaml"), (".github/butler.yml", ".github/butler.yaml")] {
+        let folder = repository();
+        folder.put(file, b"version: 1\nenvironments: {}\n");
+        let told = format!("this file is not read: expected the name {meant}; rename it, or remove it");
+        let finding = &folder.run(&["lint", "-o", "json"]).json(1)["findings"][0];
+        assert_eq!(
+            [&finding["file"], &finding["code"], &finding["severity"], &finding["message"]],
+            [&json!(file), &json!("config-misnamed"), &json!("warning"), &json!(told)]
+        );
+        let tag = ["--tag", "example.com/app:1.1.0"];
+        for command in [vec!["plan"], vec!["explain", "flux-system:app"]] {
+            let ran = folder.run(&[&command[..], &tag[..]].concat());
+            assert_eq!((ran.code, ran.err), (0, format!("warning: {file}:1:1: {told}\n")), "{command:?}");
+        }
+        let set = folder.run(&["set", "--image", "example.com/app:1.2.0"]);
+        assert_eq!((set.code, set.err), (0, format!("warning: {file}:1:1: {told}\n")));
+    }
+}
+
 /// What butler.yaml's own policies say is checked where it stands.
 #[test]
 fn a_faulty_policy_of_butler_yaml_is_a_finding() {

@@ -112,6 +112,18 @@ fn values_of_environments() {
             "environments.dev.protect.approvals.count: expected a whole number from 1, found the number 0",
         ),
         (
+            "protect: {windows: {allow: [mon-thu 09:00-17:00, 'fri 9-12']}}",
+            "environments.dev.protect.windows.allow[1]: expected days, dates and hours, such as mon-thu 09:00-17:00 or dec 24-31, found \"9-12\"",
+        ),
+        (
+            "protect: {windows: {deny: dec 24-32}}",
+            "environments.dev.protect.windows.deny: expected a date or dates behind dec, such as dec 24-31, found \"24-32\"",
+        ),
+        (
+            "protect: {windows: {timezone: '+02:00'}}",
+            "environments.dev.protect.windows.timezone: expected the IANA name of a time zone, such as Europe/Berlin, found \"+02:00\"",
+        ),
+        (
             "protect: {approvals: {not: [requestor]}}",
             "environments.dev.protect.approvals.not[0]: expected requester or source-authors, found \"requestor\"; did you mean \"requester\"?",
         ),
@@ -277,6 +289,10 @@ fn values_of_the_other_keys() {
 3:18: images[0].image: \"r.io/app:1\" is not an image reference: expected a repository without tag and digest; remove `:1`
 3:63: images[0].policy.filter: filter pattern \"a(\": missing `)` for the group that opens here (at byte 1)
 3:96: images[0].policy.exclude[1]: exclude pattern \"b**\": `*` repeats a repetition; put the first one in `(?:…)` (at byte 2)",
+        ),
+        (
+            "images: [{image: a, policy: {newest: true, filter: '^v(.*)$', extract: $1x}}]",
+            "3:72: images[0].policy: extract: expected groups of the filter, found $1x, which is none; write ${…} where text follows",
         ),
         ("components: {web: {together: tag}}", "3:30: components.web.together: expected same-tag, found \"tag\""),
         (

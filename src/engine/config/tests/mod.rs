@@ -311,6 +311,22 @@ fn where_the_file_is() {
     }
 }
 
+#[test]
+fn where_the_file_is_not() {
+    let told = |file: &str, name: &str| {
+        format!("{file}:1:1: this file is not read: expected the name {name}; rename it, or remove it")
+    };
+    for (there, expected) in [
+        (vec!["butler.yaml", "apps/butler.yml"], vec![]),
+        (vec!["butler.yml"], vec![told("butler.yml", "butler.yaml")]),
+        (vec!["butler.yaml", "butler.yml"], vec![told("butler.yml", "butler.yaml")]),
+        (vec![".github/butler.yml"], vec![told(".github/butler.yml", ".github/butler.yaml")]),
+    ] {
+        let found = misnamed(|file| there.contains(&file));
+        assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), expected, "{there:?}");
+    }
+}
+
 /// Every key of the vocabulary, so that the reference in the documentation stays true.
 #[test]
 fn every_key_is_known() {

@@ -176,6 +176,28 @@ const CUSTOM: &str = r#"    app.lilly.com/flux.automated: "true"
         ]
 "#;
 
+/// The examples in docs/compatibility.md are read as the page says, with nothing found wrong.
+#[test]
+fn the_examples_of_the_page() {
+    const PAGE: &str = include_str!("../../../../docs/compatibility.md");
+    let blocks = PAGE.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let examples: Vec<&str> = blocks.filter(|block| block.contains("app.lilly.com/flux.")).collect();
+    let [simple, custom] = examples[..] else { panic!("expected two examples, found {}", examples.len()) };
+    const WEB: &str = "123456789012.dkr.ecr.us-east-2.amazonaws.com/team/web";
+    let container = format!("      - name: web\n        image: {WEB}:sha-1 # {{\"$imagepolicy\": \"shop:web\"}}\n");
+    let simple = format!("kind: Deployment\n{simple}spec:\n  template:\n    spec:\n      containers:\n{container}");
+    let outcome = repo(&[("app.yaml", &simple)]).tags(WEB, "sha-2@2 sha-1@1 x@3").plan();
+    assert_eq!((new_tags(&outcome), outcome.codes()), (vec!["sha-2"], vec![]));
+    // Later text, number and version are another tag each.
+    let custom = repo(&[("app.yaml", custom)])
+        .tags("registry.example.com/init", "20240101 20240301 20240201 latest")
+        .tags(WEB, "dev-fffffff@1 dev-0000000@2 x@3")
+        .tags("registry.example.com/proxy", "1.2.3 1.10.0 2.0.0 main-9 main-10");
+    assert_eq!(custom.problems(), [""; 0]);
+    let outcome = custom.plan();
+    assert_eq!((new_tags(&outcome), outcome.codes()), (vec!["20240301", "dev-0000000", "1.10.0", "main-10"], vec![]));
+}
+
 #[test]
 fn custom_policies() {
     let image = "408787358807.dkr.ecr.us-east-2.amazonaws.com/flux-testing";

@@ -91,6 +91,11 @@ impl<'i, 'a> Told<'i, 'a> {
         for finding in scan.findings.iter().filter(|finding| finding.position.line == number) {
             self.steps.push(ExplainStep::Finding { code: finding.code.clone(), message: finding.message.clone() });
         }
+        // A line that is seen all the same tells nothing of what is around it.
+        if let Some(finding) = scan.unparsed_at(number).filter(|finding| finding.position.line != number) {
+            let message = format!("{file}:{}: {}", finding.position, finding.message);
+            self.steps.push(ExplainStep::Finding { code: finding.code.clone(), message });
+        }
         for (index, line) in scan.lines.iter().enumerate().filter(|(_, line)| line.position.line == number) {
             // What is bound to the line, and to what is written in its place.
             let is_it = |of: &str, number: usize| of == file && number == index;

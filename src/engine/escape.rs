@@ -36,7 +36,7 @@ pub fn fenced(language: &str, text: &str) -> String {
 
 /// What GitHub looks at text for after Markdown: mentions, references (`#1`, `GH-1`, `TICKET-1`), addresses, commits.
 /// Nothing of it goes on behind this, which shows nothing.
-pub(super) const BREAK: char = '\u{200d}';
+pub(crate) const BREAK: char = '\u{200d}';
 
 /// Running text: every character that Markdown, GitHub's mentions and its references give a meaning is defused.
 pub fn plain(text: &str) -> String {
