@@ -159,5 +159,5 @@ impl MissingField {
 
 /// Whether a patch can name the field: an item without a name has only its place in the list.
 pub(super) fn can_be_patched(path: &FieldPath) -> bool {
-    !path.0.iter().any(|step| matches!(step, Step::Index(_))) && matches!(path.0.last(), Some(Step::Key(_)))
+    !path.0.iter().any(|step| matches!(step, Step::Index(_))) && path.key().is_some()
 }

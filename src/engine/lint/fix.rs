@@ -2,7 +2,7 @@
 //! mend is an [`Edit`]; one that would change anything else of what the file says is not made.
 
 use crate::engine::manifest::{
-    Edit, FileKind, Marker, Part, Position, ScalarStyle, Scan, ScanFinding, Step, apply, correction, is_string, scan,
+    Edit, FileKind, Marker, Part, Position, ScalarStyle, Scan, ScanFinding, apply, correction, is_string, scan,
     yaml::{self, Node, NodeKind},
 };
 use std::ops::Range;
@@ -128,9 +128,9 @@ fn right_part(text: &str, scan: &Scan, finding: &ScanFinding) -> Option<Vec<Repl
     let (comment, line_start) = comment_at(text, finding.position)?;
     let mut lines = scan.lines.iter().filter(|line| line.position.line == finding.position.line);
     let part = match (lines.next(), lines.next()) {
-        (Some(line), None) => part_of(line.path.0.last()?)?,
+        (Some(line), None) => part_of(line.path.key()?)?,
         // The field alone is no image line.
-        (None, _) => part_of(&Step::Key(key_before(&text[line_start..comment.start])?.into()))?,
+        (None, _) => part_of(key_before(&text[line_start..comment.start])?)?,
         (Some(_), Some(_)) => return None,
     };
     let marker = Marker::alone(&text[comment.clone()])?;
@@ -144,10 +144,10 @@ fn key_before(field: &str) -> Option<&str> {
     Some(key.trim())
 }
 
-fn part_of(field: &Step) -> Option<Part> {
-    match field {
-        Step::Key(key) if key == "tag" || key == "newTag" => Some(Part::Tag),
-        Step::Key(key) if key == "digest" => Some(Part::Digest),
+fn part_of(key: &str) -> Option<Part> {
+    match key {
+        "tag" | "newTag" => Some(Part::Tag),
+        "digest" => Some(Part::Digest),
         _ => None,
     }
 }

@@ -203,7 +203,7 @@ pub const LINTS: &[Lint] = &[
         code: "marker-wrong-kind",
         severity: Error,
         fixable: true,
-        summary: "a marker for another part than the field holds",
+        summary: "a marker for another part than the field or its value holds",
     },
     Lint {
         code: "message-template-removed-field",

@@ -28,6 +28,16 @@ pub enum Step {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FieldPath(pub Arc<[Step]>);
 
+impl FieldPath {
+    /// The key that the field stands behind, where it is no item of a list.
+    pub fn key(&self) -> Option<&str> {
+        match self.0.last()? {
+            Step::Key(key) => Some(key),
+            Step::Item { .. } | Step::Index(_) => None,
+        }
+    }
+}
+
 /// A line's identity: it stays the same when lines move within the file, or other fields change. Not its number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LineId {

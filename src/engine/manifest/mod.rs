@@ -17,6 +17,7 @@ mod file;
 mod kustomization;
 mod line;
 mod marker;
+mod mismatch;
 mod misspelt;
 mod object;
 mod only_patch;
@@ -108,7 +109,7 @@ impl Scan {
 /// | `marker-on-mapping`, `marker-on-block-scalar`, `marker-in-flow-sequence`, `marker-on-alias`, `marker-on-multiline-value`, `marker-on-escaped-value`, `marker-on-tagged-value`, `marker-without-value`, `marker-ambiguous` | not behind one scalar on its line |
 /// | `marker-in-block-scalar` | in a text that looks like YAML |
 /// | `marker-in-unparsed-file` | in a document that is no YAML, not behind a plain value |
-/// | `marker-wrong-kind` | it would write a reference into a tag, or the like |
+/// | `marker-wrong-kind` | it would write a reference into a tag, or over more than a part of an image |
 /// | `value-not-a-string` | an unquoted value, of an image's field or behind a marker, is a number, boolean or date: `newTag: 1.10` |
 /// | `image-replaced` | kustomize puts another image there by a replacement or transformer |
 /// | `annotation-unknown` | an annotation under Flux v1's prefixes that nothing reads: `fluxcd.io/automted` |

@@ -1,8 +1,8 @@
 //! Comments that are markers, and the values that they stand behind.
 
 use super::{
-    ImageLine, Marker, Part, ScanFinding, Step, marker,
-    unparsed::refuses,
+    ImageLine, Marker, Part, ScanFinding, marker,
+    mismatch::{Mismatch, mismatch},
     yaml::{Comment, LineIndex},
 };
 use std::ops::Range;
@@ -145,30 +145,37 @@ impl Site {
 }
 
 fn bind(line: ImageLine, marker: Marker) -> Result<ImageLine, (&'static str, String)> {
-    if let Some(Step::Key(key)) = line.path.0.last()
-        && refuses(key, marker.part, &line.value)
-    {
-        let kind = |part| match part {
-            Part::Reference => "a whole reference",
-            Part::Name => "a name",
-            Part::Tag => "a tag",
-            Part::Digest => "a digest",
-        };
-        let field = match key.as_str() {
-            "tag" | "newTag" => Part::Tag,
-            "newName" | "repository" => Part::Name,
-            "digest" => Part::Digest,
-            _ => Part::Reference,
-        };
-        let meant = Marker { part: field, ..marker.clone() };
-        let message = format!(
-            "expected a marker for {} on the field {key:?}, found one for {}: write `# {meant}`",
-            kind(field),
-            kind(marker.part)
-        );
-        return Err(("marker-wrong-kind", message));
-    }
-    Ok(ImageLine { part: marker.part, marker: Some(marker), ..line })
+    let key = line.path.key();
+    let Some(mismatch) = mismatch(key, marker.part, &line.value) else {
+        return Ok(ImageLine { part: marker.part, marker: Some(marker), ..line });
+    };
+    let kind = |part| match part {
+        Part::Reference => "a whole reference",
+        Part::Name => "a name",
+        Part::Tag => "a tag",
+        Part::Digest => "a digest",
+    };
+    let (found, meant) = (kind(marker.part), |part| Marker { part, ..marker.clone() });
+    let message = match mismatch {
+        Mismatch::Field(part) => format!(
+            "expected a marker for {} on the field {:?}, found one for {found}: write `# {}`",
+            kind(part),
+            key.unwrap_or_default(),
+            meant(part)
+        ),
+        Mismatch::Value(part) => format!(
+            "expected a marker for {}, which the value is, found one for {found}, which would replace all of it: write \
+             `# {}`, or {found} as the value",
+            kind(part),
+            meant(part)
+        ),
+        Mismatch::More => format!(
+            "expected {found} and nothing else as the value, found {:?}, all of which would be replaced: write {found} as \
+             a value of its own",
+            line.value
+        ),
+    };
+    Err(("marker-wrong-kind", message))
 }
 
 fn fault_message(fault: &marker::Fault) -> String {

@@ -2,7 +2,7 @@
 //!
 //! A line that is a plain `key: value # {…}` can be edited all the same; every other marker there is left alone.
 
-use super::{Marker, Part, ScalarStyle, marker, place::is_whole};
+use super::{Marker, ScalarStyle, marker, mismatch::mismatch};
 use std::ops::Range;
 
 /// A plain `key: value # {…}` line.
@@ -92,7 +92,8 @@ fn read_line(line: &str) -> Option<Found<'_>> {
     // What ends with a colon is a key.
     let is_none = text.is_empty() || text.starts_with(['@', '-']) || text.ends_with(':');
     let refused = !plain || (style == ScalarStyle::Plain && is_none);
-    (!refused && !refuses(key, marker.part, text)).then_some(Found { key, span: content, style, marker })
+    let refused = refused || mismatch(Some(key), marker.part, text).is_some();
+    (!refused).then_some(Found { key, span: content, style, marker })
 }
 
 /// `key: |`, `- >-`, with or without a comment behind it.
@@ -101,26 +102,6 @@ fn opens_block(line: &str) -> bool {
     let header = line.rsplit([' ', '\t']).next().unwrap_or_default();
     let mut bytes = header.bytes();
     matches!(bytes.next(), Some(b'|' | b'>')) && bytes.all(|b| b"+-123456789".contains(&b)) && header.len() < line.len()
-}
-
-/// Whether a field is of another kind than what the marker would write: a whole reference into a `tag`, a tag into an
-/// `image`. A field that holds such a value already is used as one by its author.
-pub(super) fn refuses(key: &str, part: Part, value: &str) -> bool {
-    match (key, part) {
-        ("tag" | "newTag", Part::Reference | Part::Name) => !value.contains(['/', ':']),
-        ("tag" | "newTag" | "image" | "repository", Part::Digest) => !value.starts_with("sha256:"),
-        ("image" | "repository", Part::Tag) => !is_version(value),
-        ("newName", Part::Reference) => !is_whole(value),
-        ("newName", Part::Tag | Part::Digest) => true,
-        ("digest", Part::Tag | Part::Name | Part::Reference) => true,
-        _ => false,
-    }
-}
-
-/// A version, and no image's name: `1.2.3`, `v4`.
-fn is_version(value: &str) -> bool {
-    value.strip_prefix('v').unwrap_or(value).starts_with(|c: char| c.is_ascii_digit())
-        && !value.contains(['/', ':', '@'])
 }
 
 #[cfg(test)]
