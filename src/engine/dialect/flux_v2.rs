@@ -170,8 +170,8 @@ impl<'r> Reading<'r> {
             }
             Ok(FluxObject::ImagePolicy(policy)) => self.policies.push((key, object, policy)),
             // What another repository is written by is no business of this one.
-            Ok(FluxObject::ImageUpdateAutomation(ImageUpdateAutomationObject { source: Some(source), .. }))
-                if rendering.is_elsewhere(object.root, &source.name) => {}
+            Ok(FluxObject::ImageUpdateAutomation(automation))
+                if rendering.is_elsewhere(object.root, &automation.source.name) => {}
             Ok(FluxObject::ImageUpdateAutomation(automation)) => self.automation(snapshot, &key, object, automation),
             Err(invalid) => {
                 let problem = Problem {
@@ -229,7 +229,7 @@ impl<'r> Reading<'r> {
             commit: CommitStyle {
                 template: read.message_template.filter(|template| !template.is_empty()),
                 values: read.message_template_values,
-                author: read.author_email.map(|email| (read.author_name.unwrap_or_default(), email)),
+                author: Some((read.author_name.unwrap_or_default(), read.author_email)),
             },
             selector: read.policy_selector,
         };

@@ -76,7 +76,7 @@ pub const LINTS: &[Lint] = &[
         code: "flux-object-invalid",
         severity: Error,
         fixable: false,
-        summary: "a field of a Flux image object is missing or of the wrong type",
+        summary: "a field of a Flux image object is missing or not as it must be",
     },
     Lint {
         code: "flux-yaml-command",

@@ -118,12 +118,54 @@ fn a_policy_that_cannot_be_is_a_problem_of_its_own() {
     assert!(problem.message.starts_with("policy ns:app: semver range"), "{}", problem.message);
 }
 
+/// What a cluster gets counts: a base that something includes is not judged by itself.
+#[test]
+fn an_automation_that_flux_refuses_is_none() {
+    let head =
+        "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {name: a, namespace: ns}\n";
+    let whole =
+        "spec: {interval: 5m, sourceRef: {kind: GitRepository, name: s}, git: {commit: {author: {email: a@b.c}}}}\n";
+    let bare = "spec: {sourceRef: {kind: GitRepository, name: s}, git: {commit: {messageTemplate: x}}}\n";
+    let no_interval = "flux-object-invalid base/a.yaml:4:7 ImageUpdateAutomation a: expected interval in spec, found nothing, and no kustomization here that adds it";
+    let no_email = "flux-object-invalid base/a.yaml:1:1 ImageUpdateAutomation a: expected email in spec.git.commit.author, found nothing, and no kustomization here that adds it";
+    let email = "spec: {git: {commit: {author: {email: a@b.c}}}}";
+    let overlay = |patches: &str| format!("resources: [../base]\npatches:\n{patches}");
+    let patch =
+        |spec: &str| format!("- patch: |\n    {}    {spec}\n", head.replace('\n', "\n    ").trim_end_matches(' '));
+    #[rustfmt::skip]
+    let cases = [
+        // base, overlay ("": none), writers, problem
+        (whole, String::new(), 1, ""),
+        (bare, String::new(), 0, no_interval),
+        (bare, overlay(&patch("spec: {interval: 5m}")), 0, no_email),
+        (bare, overlay(&patch(email)), 0, no_interval),
+        (bare, overlay(&(patch(email) + &patch("spec: {interval: 5m}"))), 1, ""),
+        (whole, overlay(&patch("spec: {interval: null}")), 0, no_interval),
+    ];
+    for (base, overlay, writers, problem) in cases {
+        let base = format!("{head}{base}");
+        let mut files =
+            Files::of([("base/a.yaml", base.as_str()), ("base/kustomization.yaml", "resources: [a.yaml]\n")]);
+        if !overlay.is_empty() {
+            files = files.with([("overlay/kustomization.yaml", overlay.as_str())]);
+        }
+        let bindings = bind(&files.snapshot(), &Config::whole_repository());
+        let told: Vec<String> = bindings
+            .problems
+            .iter()
+            .map(|told| format!("{} {}:{} {}", told.code, told.file, told.position, told.message))
+            .collect();
+        assert_eq!((bindings.automations.len(), told.join("; ").as_str()), (writers, problem), "{base}{overlay}");
+    }
+}
+
 #[test]
 fn which_files_an_automation_writes() {
     let automation = |path: &str| {
         let text = format!(
             "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {{name: a, namespace: ns}}\n\
-             spec: {{update: {{path: '{path}'}}}}\n"
+             spec: {{interval: 5m, sourceRef: {{kind: GitRepository, name: flux-system}}, \
+             git: {{commit: {{author: {{email: flux@example.org}}}}}}, update: {{path: '{path}'}}}}\n"
         );
         bind(&Files::of([("a.yaml", text.as_str())]).snapshot(), &Config::whole_repository()).automations.remove(0)
     };
