@@ -25,6 +25,7 @@ use std::{
 /// An ImageRepository of one root.
 struct Source {
     file: String,
+    position: Position,
     root: usize,
     object: ImageRepositoryObject,
 }
@@ -41,7 +42,9 @@ impl Definition {
     /// All that tells what the policy allows.
     fn says(&self) -> impl PartialEq + '_ {
         let ImagePolicyObject { filter, order, digest_reflection, suspend, .. } = &self.object;
-        (filter, order, digest_reflection, *suspend, &self.source, self.policy.image.as_str())
+        let source = self.source.as_ref().map(|source| (&source.exclusion_list, source.suspend));
+        let denied = matches!(self.policy.state, PolicyState::Invalid(_));
+        (filter, order, digest_reflection, *suspend, source, denied, self.policy.image.as_str())
     }
 }
 
@@ -165,7 +168,8 @@ impl<'r> Reading<'r> {
         let key = PolicyKey { namespace: namespace.to_owned(), name: object.name.clone() };
         match read {
             Ok(FluxObject::ImageRepository(source)) => {
-                let source = Source { file: object.file.clone(), root: object.root, object: source };
+                let source =
+                    Source { file: object.file.clone(), position: object.position, root: object.root, object: source };
                 self.sources.entry(key).or_default().push(source);
             }
             Ok(FluxObject::ImagePolicy(policy)) => self.policies.push((key, object, policy)),
@@ -245,7 +249,8 @@ impl<'r> Reading<'r> {
         for (key, object, read) in std::mem::take(&mut self.policies) {
             let namespace = read.repository_namespace.clone().unwrap_or_else(|| key.namespace.clone());
             let repository = PolicyKey { namespace, name: read.repository.clone() };
-            let source = self.source(&repository, object).map(|source| source.object.clone());
+            let found = self.source(&repository, object);
+            let source = found.map(|source| source.object.clone());
             let same =
                 |known: &Definition| known.policy.file == object.file && known.object == read && known.source == source;
             let of_key = by_key.entry(key.clone()).or_default();
@@ -254,7 +259,7 @@ impl<'r> Reading<'r> {
                 continue;
             }
             of_key.push(self.definitions.len());
-            let mut policy = define(memo, &key, object, &read, &repository, source.as_ref());
+            let mut policy = define(memo, &key, object, &read, &repository, found);
             // What a cluster makes of it is not known then: a patch may have suspended it.
             if let Some(why) = object.problems.first() {
                 policy.state = PolicyState::Blocked { code: "patch-failed", why: why.clone() };
@@ -288,7 +293,7 @@ fn define(
     object: &Rendered,
     read: &ImagePolicyObject,
     repository: &PolicyKey,
-    source: Option<&ImageRepositoryObject>,
+    source: Option<&Source>,
 ) -> Policy {
     let digest = match read.digest_reflection.as_deref() {
         Some("Always") => DigestReflection::Always,
@@ -300,8 +305,19 @@ fn define(
         None => PolicyState::Invalid(format!(
             "no ImageRepository {repository} in this repository; add it, or correct spec.imageRepositoryRef"
         )),
-        Some(source) if source.suspend => PolicyState::Suspended(format!("ImageRepository {repository} is suspended")),
-        Some(source) => match compile(memo, read, source) {
+        Some(source) if !read.alpha && is_denied(&key.namespace, &repository.namespace, &source.object) => {
+            let Source { file, position, .. } = source;
+            PolicyState::Invalid(format!(
+                "ImageRepository {repository} ({file}:{position}) is of another namespace and does not allow policies of \
+                 {namespace}: Flux gives them none of its tags; add matchLabels {{kubernetes.io/metadata.name: \
+                 {namespace}}} to its spec.accessFrom.namespaceSelectors, or an ImageRepository to {namespace}",
+                namespace = key.namespace
+            ))
+        }
+        Some(source) if source.object.suspend => {
+            PolicyState::Suspended(format!("ImageRepository {repository} is suspended"))
+        }
+        Some(source) => match compile(memo, read, &source.object) {
             Ok((repository, policy)) => PolicyState::Usable { repository, policy },
             Err(why) => PolicyState::Invalid(why),
         },
@@ -310,11 +326,26 @@ fn define(
         key: key.clone(),
         file: object.file.clone(),
         position: object.position,
-        image: source.map(|source| source.image.clone()).unwrap_or_default(),
+        image: source.map(|source| source.object.image.clone()).unwrap_or_default(),
         state,
         digest,
         roots: BTreeSet::from([object.root]),
     }
+}
+
+/// Whether Flux is known to deny a repository to the policies of another namespace: HasAccessToRef in
+/// <https://github.com/fluxcd/pkg/blob/main/runtime/acl/authorization.go>. Of a namespace's labels the name is known,
+/// which Kubernetes gives to each; what else a selector asks for its owner has opened.
+fn is_denied(namespace: &str, of_repository: &str, repository: &ImageRepositoryObject) -> bool {
+    const NAME: &str = "kubernetes.io/metadata.name";
+    let is_known = |text: &str| !text.contains("${");
+    let excludes = |selector: &BTreeMap<String, String>| {
+        selector.get(NAME).is_some_and(|name| is_known(name) && name != namespace)
+    };
+    namespace != of_repository
+        && is_known(namespace)
+        && is_known(of_repository)
+        && repository.access_from.iter().all(excludes)
 }
 
 fn compile(

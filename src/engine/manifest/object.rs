@@ -141,6 +141,8 @@ pub struct ImageRepositoryObject {
     pub image: String,
     /// `spec.exclusionList`; `None` where unset.
     pub exclusion_list: Option<Vec<String>>,
+    /// `spec.accessFrom.namespaceSelectors`, the `matchLabels` of each: the namespaces whose policies may use it.
+    pub access_from: Vec<BTreeMap<String, String>>,
     pub suspend: bool,
 }
 
@@ -152,6 +154,8 @@ pub struct ImagePolicyObject {
     /// `spec.imageRepositoryRef.name` and `.namespace`
     pub repository: String,
     pub repository_namespace: Option<String>,
+    /// Of an API before v1beta1: it knows no other namespaces, nor who may use a repository.
+    pub alpha: bool,
     /// `spec.filterTags.pattern` and `.extract`, empty where not given
     pub filter: Option<(String, String)>,
     /// `spec.policy.<order>` with its argument: `("semver", range)`, `("numerical", order)`, `("alphabetical", order)`;

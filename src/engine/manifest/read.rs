@@ -35,9 +35,15 @@ impl FluxObject {
 
 fn repository(object: &Fields<'_>) -> Read<ImageRepositoryObject> {
     let spec = object.mapping("spec")?;
+    let access = spec.mapping("accessFrom")?;
     Ok(ImageRepositoryObject {
         image: spec.required("image")?,
         exclusion_list: spec.strings("exclusionList")?,
+        access_from: access
+            .mappings("namespaceSelectors")?
+            .iter()
+            .map(|selector| selector.map("matchLabels"))
+            .collect::<Read<_>>()?,
         suspend: spec.boolean("suspend")?,
     })
 }
@@ -55,12 +61,6 @@ fn policy(object: &Fields<'_>) -> Read<ImagePolicyObject> {
     } else {
         return Err(choice.missing("one of semver, alphabetical, numerical"));
     };
-    Ok(ImagePolicyObject {
-        labels: object.mapping("metadata")?.map("labels")?,
-        repository: reference.required("name")?,
-        repository_namespace: reference.string("namespace")?,
-        filter: pattern.map(|pattern| Ok((pattern, filter.string("extract")?.unwrap_or_default()))).transpose()?,
-        order,
     let digest_reflection = spec.one_of("digestReflectionPolicy", &["Always", "IfNotPresent", "Never"])?;
     // A rule of the CRDs since the field is there: <https://github.com/fluxcd/image-reflector-controller/tree/main/api>
     // (v1beta2, v1). Those before it drop the field.
@@ -68,11 +68,20 @@ fn policy(object: &Fields<'_>) -> Read<ImagePolicyObject> {
     if reflects && digest_reflection.as_deref() == Some("Always") && spec.string("interval")?.is_none() {
         return Err(spec.missing("interval, which digestReflectionPolicy: Always needs,"));
     }
+    Ok(ImagePolicyObject {
+        labels: object.mapping("metadata")?.map("labels")?,
+        repository: reference.required("name")?,
+        repository_namespace: reference.string("namespace")?,
+        alpha: object.version().starts_with("v1alpha"),
+        filter: pattern.map(|pattern| Ok((pattern, filter.string("extract")?.unwrap_or_default()))).transpose()?,
+        order,
         digest_reflection,
         suspend: spec.boolean("suspend")?,
     })
 }
 
+/// Also refused: what the API server refuses, or Flux itself, for nothing is written by that.
+/// <https://github.com/fluxcd/image-automation-controller/tree/main/api>, and NewSourceManager of its internal/source.
 fn automation(object: &Fields<'_>) -> Read<ImageUpdateAutomationObject> {
     let spec = object.mapping("spec")?;
     // v1alpha1 had the fields of `git` one level up, and others for the author and the repository.
@@ -80,8 +89,6 @@ fn automation(object: &Fields<'_>) -> Read<ImageUpdateAutomationObject> {
     let git = if alpha { spec.clone() } else { spec.needed("git")? };
     let (checkout, push, commit) = (git.mapping("checkout")?, git.mapping("push")?, git.needed("commit")?);
     let author = commit.mapping("author")?;
-/// Also refused: what the API server refuses, or Flux itself, for nothing is written by that.
-/// <https://github.com/fluxcd/image-automation-controller/tree/main/api>, and NewSourceManager of its internal/source.
     let source = if alpha { checkout.needed("gitRepositoryRef")? } else { spec.needed("sourceRef")? };
     let kind = source.one_of("kind", &["GitRepository"])?.unwrap_or_else(|| "GitRepository".into());
     let update = spec.mapping("update")?;
@@ -135,6 +142,11 @@ impl<'n> Fields<'n> {
         self.node.is_some_and(|node| node.get(key).is_some())
     }
 
+    /// Of the API that the object is written for.
+    fn version(&self) -> &'n str {
+        self.object.text(&["apiVersion"]).rsplit('/').next().unwrap_or_default()
+    }
+
     fn join(&self, key: &str) -> String {
         if self.path.is_empty() { key.into() } else { format!("{}.{key}", self.path) }
     }
@@ -142,11 +154,6 @@ impl<'n> Fields<'n> {
     fn missing(&self, what: &str) -> InvalidObject {
         let place = if self.path.is_empty() { String::new() } else { format!(" in {}", self.path) };
         InvalidObject {
-    /// Of the API that the object is written for.
-    fn version(&self) -> &'n str {
-        self.object.text(&["apiVersion"]).rsplit('/').next().unwrap_or_default()
-    }
-
             position: self.node.unwrap_or(self.object).position,
             message: format!("expected {what}{place}, found nothing, and no kustomization here that adds it"),
         }
@@ -164,17 +171,17 @@ impl<'n> Fields<'n> {
         }
     }
 
+    /// A mapping that has to be there.
+    fn needed(&self, key: &str) -> Read<Fields<'n>> {
+        let fields = self.mapping(key)?;
+        if fields.node.is_some() { Ok(fields) } else { Err(self.missing(key)) }
+    }
+
     fn mappings(&self, key: &str) -> Read<Vec<Fields<'n>>> {
         let items = self.sequence(key)?.unwrap_or_default();
         let item =
             |(i, node)| Fields { object: self.object, path: format!("{}[{i}]", self.join(key)), node: Some(node) };
         Ok(items.iter().enumerate().map(item).collect())
-    }
-
-    /// A mapping that has to be there.
-    fn needed(&self, key: &str) -> Read<Fields<'n>> {
-        let fields = self.mapping(key)?;
-        if fields.node.is_some() { Ok(fields) } else { Err(self.missing(key)) }
     }
 
     fn sequence(&self, key: &str) -> Read<Option<&'n [Data]>> {
@@ -200,13 +207,6 @@ impl<'n> Fields<'n> {
         self.string(key)?.ok_or_else(|| self.missing(key))
     }
 
-    fn strings(&self, key: &str) -> Read<Option<Vec<String>>> {
-        let items = self.sequence(key)?;
-        items.map(|items| items.iter().map(|item| self.text(key, item)).collect()).transpose()
-    }
-
-    fn map(&self, key: &str) -> Read<BTreeMap<String, String>> {
-        let fields = self.mapping(key)?;
     /// A string out of a few; what stands for one that is given elsewhere (`${…}`) may be any.
     fn one_of(&self, key: &str, allowed: &[&str]) -> Read<Option<String>> {
         let found = self.string(key)?;
@@ -220,6 +220,13 @@ impl<'n> Fields<'n> {
         }
     }
 
+    fn strings(&self, key: &str) -> Read<Option<Vec<String>>> {
+        let items = self.sequence(key)?;
+        items.map(|items| items.iter().map(|item| self.text(key, item)).collect()).transpose()
+    }
+
+    fn map(&self, key: &str) -> Read<BTreeMap<String, String>> {
+        let fields = self.mapping(key)?;
         let entries = fields.node.map(Data::entries).unwrap_or_default();
         entries.iter().map(|(name, value)| Ok((name.clone(), fields.text(name, value)?))).collect()
     }
@@ -296,6 +303,7 @@ mod tests {
         for (version, spec) in [("v1", v1), ("v1alpha1", alpha)] {
             let read = flux("ImageUpdateAutomation", version, spec);
             let Ok(FluxObject::ImageUpdateAutomation(automation)) = read else { panic!("{read:?}") };
+            assert_eq!((automation.source.kind.as_str(), automation.source.name.as_str()), ("GitRepository", "s"));
             let fields = [
                 automation.path,
                 automation.checkout_branch,
@@ -303,7 +311,6 @@ mod tests {
                 automation.message_template,
                 automation.author_name,
                 Some(automation.author_email),
-            assert_eq!((automation.source.kind.as_str(), automation.source.name.as_str()), ("GitRepository", "s"));
             ];
             assert_eq!(
                 fields.map(Option::unwrap_or_default),

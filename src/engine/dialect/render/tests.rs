@@ -412,7 +412,12 @@ fn flux_writes_into_the_kustomization_of_the_folder() {
                 &policy(NS, "1.x")
                     .replace("imageRepositoryRef: {name: app}", "imageRepositoryRef: {name: r, namespace: inner}"),
             ),
-            ("apps/r.yaml", &source(", namespace: inner").replace("name: app", "name: r")),
+            (
+                "r.yaml",
+                &source(", namespace: inner")
+                    .replace("name: app", "name: r")
+                    .replace("org/app}", "org/app, accessFrom: {namespaceSelectors: [{}]}}"),
+            ),
             ("clusters/a/apps.yaml", &flux("apps", "./apps", &spec)),
             ("d.yaml", &marked(marker)),
         ]);

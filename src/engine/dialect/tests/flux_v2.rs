@@ -70,7 +70,7 @@ fn what_a_marker_means() {
         ("the same file", vec![("a.yaml", format!("{both}---\n{LINE}"))], "a.yaml: example.com/app"),
         ("another file", vec![("p.yaml", both.clone()), ("line.yaml", LINE.into())], "p.yaml: example.com/app"),
         ("repository and policy apart", vec![("r.yaml", REPOSITORY.into()), ("x/p.yaml", POLICY.into()), ("line.yaml", LINE.into())], "x/p.yaml: example.com/app"),
-        ("a repository in another namespace", vec![("r.yaml", REPOSITORY.replace("namespace: ns", "namespace: src")), ("p.yaml", far(POLICY)), ("line.yaml", LINE.into())], "p.yaml: example.com/app"),
+        ("a repository in another namespace", vec![("r.yaml", REPOSITORY.replace("namespace: ns", "namespace: src").replace("app}\n", "app, accessFrom: {namespaceSelectors: [{}]}}\n")), ("p.yaml", far(POLICY)), ("line.yaml", LINE.into())], "p.yaml: example.com/app"),
         ("nothing of that name", vec![("line.yaml", LINE.into())], "unresolved: no ImagePolicy ns:app in this repository"),
         ("a near one", vec![("p.yaml", change("namespace: ns", "namespace: xx")), ("line.yaml", LINE.into())], "unresolved: no ImagePolicy ns:app in this repository; there is xx:app in p.yaml"),
         // Namespaces from kustomizations.
@@ -116,6 +116,54 @@ fn a_policy_that_cannot_be_is_a_problem_of_its_own() {
         ("policy-invalid", "x/p.yaml", "6:1".into())
     );
     assert!(problem.message.starts_with("policy ns:app: semver range"), "{}", problem.message);
+}
+
+#[test]
+fn a_repository_of_another_namespace_has_to_allow_it() {
+    let denied = "policy-invalid x.yaml:1:1 policy ns:app: ImageRepository other:app (x.yaml:8:1) is of another namespace and does not \
+                  allow policies of ns: Flux gives them none of its tags; add matchLabels {kubernetes.io/metadata.name: ns} to \
+                  its spec.accessFrom.namespaceSelectors, or an ImageRepository to ns";
+    let name = |name: &str| format!("{{matchLabels: {{kubernetes.io/metadata.name: {name}}}}}");
+    let allowed = |selectors: &[&str]| format!(", accessFrom: {{namespaceSelectors: [{}]}}", selectors.join(", "));
+    let team = "{matchLabels: {team: a}}";
+    #[rustfmt::skip]
+    let cases = [
+        // the policy's version, its repository's namespace, who may use that, whether it may not
+        ("v1", "ns", String::new(), false),
+        ("v1", "other", String::new(), true),
+        ("v1beta1", "other", String::new(), true),
+        ("v1beta2", "other", ", accessFrom:".into(), true),
+        ("v1", "other", ", accessFrom: {}".into(), true),
+        ("v1", "other", allowed(&[]), true),
+        ("v1", "other", allowed(&["{}"]), false),
+        ("v1", "other", allowed(&["{matchLabels: {}}"]), false),
+        ("v1", "other", allowed(&[&name("ns")]), false),
+        ("v1", "other", allowed(&[&name("else")]), true),
+        ("v1", "other", allowed(&[&name("else"), &name("ns")]), false),
+        // Whose labels the repository does not tell.
+        ("v1", "other", allowed(&[team]), false),
+        ("v1", "other", allowed(&[&name("else"), team]), false),
+        ("v1", "other", allowed(&["{matchLabels: {team: a, kubernetes.io/metadata.name: else}}"]), true),
+        // There it is of the policy's own namespace, whatever stands there.
+        ("v1alpha1", "other", String::new(), false),
+        ("v1alpha2", "other", String::new(), false),
+    ];
+    for (version, namespace, access, is_denied) in cases {
+        let policy = POLICY
+            .replace("{name: app}", &format!("{{name: app, namespace: {namespace}}}"))
+            .replace("io/v1", &format!("io/{version}"));
+        let repository = REPOSITORY
+            .replace("namespace: ns", &format!("namespace: {namespace}"))
+            .replace("example.com/app}", &format!("example.com/app{access}}}"));
+        let bindings =
+            bind(&Files::of([("x.yaml", &*(policy + "---\n" + &repository))]).snapshot(), &Config::whole_repository());
+        let told: Vec<String> = bindings
+            .problems
+            .iter()
+            .map(|told| format!("{} {}:{} {}", told.code, told.file, told.position, told.message))
+            .collect();
+        assert_eq!(told.join("; "), if is_denied { denied } else { "" }, "{version} {namespace} {access}");
+    }
 }
 
 /// What a cluster gets counts: a base that something includes is not judged by itself.
