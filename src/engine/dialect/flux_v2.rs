@@ -2,9 +2,10 @@
 //! clusters get them ([`Rendering`]), and `$imagepolicy` markers.
 
 use super::{
-    Automation, Binding, Bindings, CommitStyle, DigestReflection, Policy, PolicyKey, PolicyState, Problem, Unresolved,
+    Automation, Binding, Bindings, CommitStyle, DigestReflection, Lines, Policy, PolicyKey, PolicyState, Problem,
+    Unresolved,
     holding::{Earlier, Kept},
-    kustomize::{DEFAULT_NAMESPACE, Inclusions, folder, is_below, join},
+    kustomize::{DEFAULT_NAMESPACE, Inclusions, NamedFolders, folder, is_below, join},
     render::{Rendered, Rendering},
 };
 use crate::engine::{
@@ -18,7 +19,7 @@ use crate::engine::{
     template::Template,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, btree_map::Entry},
     sync::Arc,
 };
 
@@ -94,7 +95,7 @@ pub(super) fn bind(
             lines
         }
     };
-    let problems = objects.problems.values().cloned().collect();
+    let problems = objects.problems_beside(&lines);
     let outline = included.outline.clone();
     let markable = policies.len();
     Bindings { marked: lines, policies, markable, automations, problems, outline, objects, ..Bindings::default() }
@@ -107,6 +108,15 @@ pub(super) struct Objects {
     definitions: Vec<Definition>,
     writers: Vec<Writer>,
     problems: Problems,
+    left_out: BTreeMap<String, LeftOut>,
+}
+
+/// A file that its kustomization does not include, and nothing else brings into a cluster.
+#[derive(Debug)]
+struct LeftOut {
+    notice: Problem,
+    /// The policies in it.
+    policies: BTreeSet<PolicyKey>,
 }
 
 /// Several roots may have one problem: it is said once.
@@ -116,12 +126,32 @@ impl Objects {
     fn of(snapshot: &Snapshot, included: &Inclusions<'_>) -> Self {
         let rendering = Rendering::of(snapshot, included);
         let mut reading = Reading::default();
+        let mut folders = NamedFolders::new();
         for object in &rendering.objects {
             reading.read(snapshot, &rendering, object);
+            if is_image_object(object)
+                && let Some(kustomization) = included.left_out_by(&object.file, &mut folders)
+            {
+                reading.left_out(&rendering, kustomization, object);
+            }
         }
         reading.define(&snapshot.memo);
-        let Reading { definitions, writers, problems, .. } = reading;
-        Objects { rendering, definitions, writers, problems }
+        let Reading { definitions, writers, problems, left_out, .. } = reading;
+        Objects { rendering, definitions, writers, problems, left_out }
+    }
+
+    /// What is wrong with the objects. Those of a file that is left out mean nothing to anybody, save where a marker names
+    /// a policy in it. `lines`: what markers bind.
+    fn problems_beside(&self, lines: &Lines) -> Vec<Problem> {
+        let mut left_out: BTreeMap<&str, &LeftOut> =
+            self.left_out.iter().map(|(file, left_out)| (file.as_str(), left_out)).collect();
+        if left_out.values().any(|it| !it.policies.is_empty()) {
+            let named: HashSet<&PolicyKey> = lines.iter().map(Binding::key).collect();
+            left_out.retain(|_, it| it.policies.iter().all(|key| !named.contains(key)));
+        }
+        let notices = left_out.values().map(|it| &it.notice);
+        let told = self.problems.values().filter(|problem| !left_out.contains_key(problem.file.as_str()));
+        told.chain(notices).cloned().collect()
     }
 
     /// Whether some automation is confined to this path.
@@ -138,12 +168,13 @@ struct Reading<'r> {
     definitions: Vec<Definition>,
     writers: Vec<Writer>,
     problems: Problems,
+    left_out: BTreeMap<String, LeftOut>,
 }
 
 impl<'r> Reading<'r> {
     fn read(&mut self, snapshot: &Snapshot, rendering: &Rendering, object: &'r Rendered) {
-        let is_image_object = group_of(object.content.text(&["apiVersion"])) == IMAGE_GROUP;
-        let Some(read) = is_image_object.then(|| FluxObject::read(&object.kind, &object.content)).flatten() else {
+        let Some(read) = is_image_object(object).then(|| FluxObject::read(&object.kind, &object.content)).flatten()
+        else {
             return;
         };
         let kind = &object.kind;
@@ -161,11 +192,7 @@ impl<'r> Reading<'r> {
             );
             self.problem("substitution-unresolved", object, message);
         }
-        let namespace = match object.namespace.as_str() {
-            "" => DEFAULT_NAMESPACE,
-            namespace => namespace,
-        };
-        let key = PolicyKey { namespace: namespace.to_owned(), name: object.name.clone() };
+        let key = key_of(object);
         match read {
             Ok(FluxObject::ImageRepository(source)) => {
                 let source =
@@ -186,6 +213,26 @@ impl<'r> Reading<'r> {
                 };
                 self.put(problem);
             }
+        }
+    }
+
+    /// An object of a file that a kustomization does not include.
+    fn left_out(&mut self, rendering: &Rendering, kustomization: &str, object: &Rendered) {
+        let left_out = match self.left_out.entry(object.file.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            // Only it itself brings it: no kustomization, Flux Kustomization or chart.
+            Entry::Vacant(new) if rendering.reach(&object.file).owners.len() == 1 => {
+                let message = format!(
+                    "{kustomization} does not list this file: no cluster gets what it defines; list it, or remove it"
+                );
+                let (file, position) = (object.file.clone(), object.position);
+                let notice = Problem { code: "file-not-included", file, position, message };
+                new.insert(LeftOut { notice, policies: BTreeSet::new() })
+            }
+            Entry::Vacant(_) => return,
+        };
+        if object.kind == "ImagePolicy" {
+            left_out.policies.insert(key_of(object));
         }
     }
 
@@ -284,6 +331,19 @@ impl<'r> Reading<'r> {
     fn put(&mut self, problem: Problem) {
         self.problems.insert((problem.file.clone(), problem.position, problem.message.clone()), problem);
     }
+}
+
+fn is_image_object(object: &Rendered) -> bool {
+    group_of(object.content.text(&["apiVersion"])) == IMAGE_GROUP
+}
+
+/// What the object is named by.
+fn key_of(object: &Rendered) -> PolicyKey {
+    let namespace = match object.namespace.as_str() {
+        "" => DEFAULT_NAMESPACE,
+        namespace => namespace,
+    };
+    PolicyKey { namespace: namespace.to_owned(), name: object.name.clone() }
 }
 
 /// A policy: its repository, its filter and order, or why it cannot be followed.

@@ -71,6 +71,12 @@ pub const LINTS: &[Lint] = &[
         fixable: false,
         summary: "butler.yaml gives an environment a path at which nothing is",
     },
+    Lint {
+        code: "file-not-included",
+        severity: Notice,
+        fixable: false,
+        summary: "a kustomization leaves out a file with image objects",
+    },
     Lint { code: "file-too-large", severity: Warning, fixable: false, summary: "the file is larger than any manifest" },
     Lint {
         code: "flux-object-invalid",

@@ -166,6 +166,55 @@ fn a_repository_of_another_namespace_has_to_allow_it() {
     }
 }
 
+#[test]
+fn a_file_that_its_kustomization_leaves_out() {
+    let k = kustomization;
+    let policy = bare().split_once("---\n").unwrap().1.to_owned();
+    let wrong = "policy-invalid";
+    let sync = |path: &str| {
+        format!(
+            "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: s, namespace: flux-system}}\n\
+             spec: {{path: ./{path}, sourceRef: {{kind: GitRepository, name: flux-system}}}}\n"
+        )
+    };
+    let line = |name: &str| LINE.replace("ns:app", name);
+    let out = |kustomization: &str| {
+        format!(
+            "file-not-included {kustomization} does not list this file: no cluster gets what it defines; list it, or remove it"
+        )
+    };
+    #[rustfmt::skip]
+    let cases: Vec<(&str, Vec<(&str, String)>, String)> = vec![
+        // files beside the policy a/b/p.yaml, what is told of that
+        ("no kustomization", vec![], wrong.into()),
+        ("listed", vec![("a/b/kustomization.yaml", k("", "p.yaml"))], wrong.into()),
+        ("its folder's kustomization", vec![("a/b/kustomization.yaml", k("ns", "d.yaml"))], out("a/b/kustomization.yaml")),
+        ("that of the folder above", vec![("a/kustomization.yaml", k("ns", "b/d.yaml"))], out("a/kustomization.yaml")),
+        ("one above all, of others", vec![("kustomization.yaml", k("ns", "clusters")), ("clusters/kustomization.yaml", k("", "x.yaml"))], wrong.into()),
+        ("one above, of the folder beside", vec![("a/kustomization.yaml", k("ns", "bb/d.yaml"))], wrong.into()),
+        ("listed from elsewhere", vec![("a/b/kustomization.yaml", k("", "d.yaml")), ("c/kustomization.yaml", k("", "../a/b/p.yaml"))], wrong.into()),
+        ("a patch", vec![("a/b/kustomization.yaml", "patches: [{path: p.yaml}]\n".into())], String::new()),
+        ("applied by its path", vec![("a/kustomization.yaml", k("", "b/d.yaml")), ("s.yaml", sync("a/b"))], wrong.into()),
+        ("applied, with a kustomization", vec![("a/b/kustomization.yaml", k("", "d.yaml")), ("s.yaml", sync("a/b"))], out("a/b/kustomization.yaml")),
+        ("named by a marker", vec![("a/b/kustomization.yaml", k("", "d.yaml")), ("line.yaml", line("default:app"))], wrong.into()),
+        ("another is named", vec![("a/b/kustomization.yaml", k("", "d.yaml")), ("line.yaml", line("default:other"))], out("a/b/kustomization.yaml")),
+    ];
+    for (name, mut files, expected) in cases {
+        files.push(("a/b/p.yaml", policy.clone()));
+        let files: Vec<(&str, &str)> = files.iter().map(|(file, text)| (*file, text.as_str())).collect();
+        let bindings = bind(&Files::of(files).snapshot(), &Config::whole_repository());
+        let told: Vec<String> = bindings
+            .problems
+            .iter()
+            .map(|told| match told.code {
+                "file-not-included" => format!("{} {}", told.code, told.message),
+                code => code.to_owned(),
+            })
+            .collect();
+        assert_eq!(told.join("; "), expected, "{name}");
+    }
+}
+
 /// What a cluster gets counts: a base that something includes is not judged by itself.
 #[test]
 fn an_automation_that_flux_refuses_is_none() {
