@@ -267,8 +267,12 @@ fn digest_reflection() {
         let mut left = Vec::new();
         for (policy, tag, digest) in passes {
             let reflection = text(&case[policy]).split('(').next().unwrap();
-            let field =
-                if reflection.is_empty() { String::new() } else { format!("  digestReflectionPolicy: {reflection}\n") };
+            let field = match reflection {
+                "" => String::new(),
+                // As its CRD wants it.
+                "Always" => "  digestReflectionPolicy: Always\n  interval: 1h\n".to_owned(),
+                _ => format!("  digestReflectionPolicy: {reflection}\n"),
+            };
             folder.put("policy.yaml", format!("{POLICY}{field}").as_bytes());
             let tags = format!(r#"{{"example.com/app": [{{"tag": "{tag}", "digest": "{digest}"}}]}}"#);
             folder.put("tags.json", tags.as_bytes());

@@ -2,9 +2,10 @@
 //! clusters get them ([`Rendering`]), and `$imagepolicy` markers.
 
 use super::{
-    Automation, Binding, Bindings, CommitStyle, DigestReflection, Policy, PolicyKey, PolicyState, Problem, Unresolved,
+    Automation, Binding, Bindings, CommitStyle, DigestReflection, Lines, Policy, PolicyKey, PolicyState, Problem,
+    Unresolved,
     holding::{Earlier, Kept},
-    kustomize::{DEFAULT_NAMESPACE, Inclusions, folder, is_below, join},
+    kustomize::{DEFAULT_NAMESPACE, Inclusions, NamedFolders, folder, is_below, join},
     render::{Rendered, Rendering},
 };
 use crate::engine::{
@@ -18,13 +19,14 @@ use crate::engine::{
     template::Template,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, btree_map::Entry},
     sync::Arc,
 };
 
 /// An ImageRepository of one root.
 struct Source {
     file: String,
+    position: Position,
     root: usize,
     object: ImageRepositoryObject,
 }
@@ -41,7 +43,9 @@ impl Definition {
     /// All that tells what the policy allows.
     fn says(&self) -> impl PartialEq + '_ {
         let ImagePolicyObject { filter, order, digest_reflection, suspend, .. } = &self.object;
-        (filter, order, digest_reflection, *suspend, &self.source, self.policy.image.as_str())
+        let source = self.source.as_ref().map(|source| (&source.exclusion_list, source.suspend));
+        let denied = matches!(self.policy.state, PolicyState::Invalid(_));
+        (filter, order, digest_reflection, *suspend, source, denied, self.policy.image.as_str())
     }
 }
 
@@ -91,7 +95,7 @@ pub(super) fn bind(
             lines
         }
     };
-    let problems = objects.problems.values().cloned().collect();
+    let problems = objects.problems_beside(&lines);
     let outline = included.outline.clone();
     let markable = policies.len();
     Bindings { marked: lines, policies, markable, automations, problems, outline, objects, ..Bindings::default() }
@@ -104,6 +108,15 @@ pub(super) struct Objects {
     definitions: Vec<Definition>,
     writers: Vec<Writer>,
     problems: Problems,
+    left_out: BTreeMap<String, LeftOut>,
+}
+
+/// A file that its kustomization does not include, and nothing else brings into a cluster.
+#[derive(Debug)]
+struct LeftOut {
+    notice: Problem,
+    /// The policies in it.
+    policies: BTreeSet<PolicyKey>,
 }
 
 /// Several roots may have one problem: it is said once.
@@ -113,12 +126,32 @@ impl Objects {
     fn of(snapshot: &Snapshot, included: &Inclusions<'_>) -> Self {
         let rendering = Rendering::of(snapshot, included);
         let mut reading = Reading::default();
+        let mut folders = NamedFolders::new();
         for object in &rendering.objects {
             reading.read(snapshot, &rendering, object);
+            if is_image_object(object)
+                && let Some(kustomization) = included.left_out_by(&object.file, &mut folders)
+            {
+                reading.left_out(&rendering, kustomization, object);
+            }
         }
         reading.define(&snapshot.memo);
-        let Reading { definitions, writers, problems, .. } = reading;
-        Objects { rendering, definitions, writers, problems }
+        let Reading { definitions, writers, problems, left_out, .. } = reading;
+        Objects { rendering, definitions, writers, problems, left_out }
+    }
+
+    /// What is wrong with the objects. Those of a file that is left out mean nothing to anybody, save where a marker names
+    /// a policy in it. `lines`: what markers bind.
+    fn problems_beside(&self, lines: &Lines) -> Vec<Problem> {
+        let mut left_out: BTreeMap<&str, &LeftOut> =
+            self.left_out.iter().map(|(file, left_out)| (file.as_str(), left_out)).collect();
+        if left_out.values().any(|it| !it.policies.is_empty()) {
+            let named: HashSet<&PolicyKey> = lines.iter().map(Binding::key).collect();
+            left_out.retain(|_, it| it.policies.iter().all(|key| !named.contains(key)));
+        }
+        let notices = left_out.values().map(|it| &it.notice);
+        let told = self.problems.values().filter(|problem| !left_out.contains_key(problem.file.as_str()));
+        told.chain(notices).cloned().collect()
     }
 
     /// Whether some automation is confined to this path.
@@ -135,12 +168,13 @@ struct Reading<'r> {
     definitions: Vec<Definition>,
     writers: Vec<Writer>,
     problems: Problems,
+    left_out: BTreeMap<String, LeftOut>,
 }
 
 impl<'r> Reading<'r> {
     fn read(&mut self, snapshot: &Snapshot, rendering: &Rendering, object: &'r Rendered) {
-        let is_image_object = group_of(object.content.text(&["apiVersion"])) == IMAGE_GROUP;
-        let Some(read) = is_image_object.then(|| FluxObject::read(&object.kind, &object.content)).flatten() else {
+        let Some(read) = is_image_object(object).then(|| FluxObject::read(&object.kind, &object.content)).flatten()
+        else {
             return;
         };
         let kind = &object.kind;
@@ -158,20 +192,17 @@ impl<'r> Reading<'r> {
             );
             self.problem("substitution-unresolved", object, message);
         }
-        let namespace = match object.namespace.as_str() {
-            "" => DEFAULT_NAMESPACE,
-            namespace => namespace,
-        };
-        let key = PolicyKey { namespace: namespace.to_owned(), name: object.name.clone() };
+        let key = key_of(object);
         match read {
             Ok(FluxObject::ImageRepository(source)) => {
-                let source = Source { file: object.file.clone(), root: object.root, object: source };
+                let source =
+                    Source { file: object.file.clone(), position: object.position, root: object.root, object: source };
                 self.sources.entry(key).or_default().push(source);
             }
             Ok(FluxObject::ImagePolicy(policy)) => self.policies.push((key, object, policy)),
             // What another repository is written by is no business of this one.
-            Ok(FluxObject::ImageUpdateAutomation(ImageUpdateAutomationObject { source: Some(source), .. }))
-                if rendering.is_elsewhere(object.root, &source.name) => {}
+            Ok(FluxObject::ImageUpdateAutomation(automation))
+                if rendering.is_elsewhere(object.root, &automation.source.name) => {}
             Ok(FluxObject::ImageUpdateAutomation(automation)) => self.automation(snapshot, &key, object, automation),
             Err(invalid) => {
                 let problem = Problem {
@@ -182,6 +213,26 @@ impl<'r> Reading<'r> {
                 };
                 self.put(problem);
             }
+        }
+    }
+
+    /// An object of a file that a kustomization does not include.
+    fn left_out(&mut self, rendering: &Rendering, kustomization: &str, object: &Rendered) {
+        let left_out = match self.left_out.entry(object.file.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            // Only it itself brings it: no kustomization, Flux Kustomization or chart.
+            Entry::Vacant(new) if rendering.reach(&object.file).owners.len() == 1 => {
+                let message = format!(
+                    "{kustomization} does not list this file: no cluster gets what it defines; list it, or remove it"
+                );
+                let (file, position) = (object.file.clone(), object.position);
+                let notice = Problem { code: "file-not-included", file, position, message };
+                new.insert(LeftOut { notice, policies: BTreeSet::new() })
+            }
+            Entry::Vacant(_) => return,
+        };
+        if object.kind == "ImagePolicy" {
+            left_out.policies.insert(key_of(object));
         }
     }
 
@@ -229,7 +280,7 @@ impl<'r> Reading<'r> {
             commit: CommitStyle {
                 template: read.message_template.filter(|template| !template.is_empty()),
                 values: read.message_template_values,
-                author: read.author_email.map(|email| (read.author_name.unwrap_or_default(), email)),
+                author: Some((read.author_name.unwrap_or_default(), read.author_email)),
             },
             selector: read.policy_selector,
         };
@@ -245,7 +296,8 @@ impl<'r> Reading<'r> {
         for (key, object, read) in std::mem::take(&mut self.policies) {
             let namespace = read.repository_namespace.clone().unwrap_or_else(|| key.namespace.clone());
             let repository = PolicyKey { namespace, name: read.repository.clone() };
-            let source = self.source(&repository, object).map(|source| source.object.clone());
+            let found = self.source(&repository, object);
+            let source = found.map(|source| source.object.clone());
             let same =
                 |known: &Definition| known.policy.file == object.file && known.object == read && known.source == source;
             let of_key = by_key.entry(key.clone()).or_default();
@@ -254,7 +306,7 @@ impl<'r> Reading<'r> {
                 continue;
             }
             of_key.push(self.definitions.len());
-            let mut policy = define(memo, &key, object, &read, &repository, source.as_ref());
+            let mut policy = define(memo, &key, object, &read, &repository, found);
             // What a cluster makes of it is not known then: a patch may have suspended it.
             if let Some(why) = object.problems.first() {
                 policy.state = PolicyState::Blocked { code: "patch-failed", why: why.clone() };
@@ -281,6 +333,19 @@ impl<'r> Reading<'r> {
     }
 }
 
+fn is_image_object(object: &Rendered) -> bool {
+    group_of(object.content.text(&["apiVersion"])) == IMAGE_GROUP
+}
+
+/// What the object is named by.
+fn key_of(object: &Rendered) -> PolicyKey {
+    let namespace = match object.namespace.as_str() {
+        "" => DEFAULT_NAMESPACE,
+        namespace => namespace,
+    };
+    PolicyKey { namespace: namespace.to_owned(), name: object.name.clone() }
+}
+
 /// A policy: its repository, its filter and order, or why it cannot be followed.
 fn define(
     memo: &Memo,
@@ -288,7 +353,7 @@ fn define(
     object: &Rendered,
     read: &ImagePolicyObject,
     repository: &PolicyKey,
-    source: Option<&ImageRepositoryObject>,
+    source: Option<&Source>,
 ) -> Policy {
     let digest = match read.digest_reflection.as_deref() {
         Some("Always") => DigestReflection::Always,
@@ -300,8 +365,19 @@ fn define(
         None => PolicyState::Invalid(format!(
             "no ImageRepository {repository} in this repository; add it, or correct spec.imageRepositoryRef"
         )),
-        Some(source) if source.suspend => PolicyState::Suspended(format!("ImageRepository {repository} is suspended")),
-        Some(source) => match compile(memo, read, source) {
+        Some(source) if !read.alpha && is_denied(&key.namespace, &repository.namespace, &source.object) => {
+            let Source { file, position, .. } = source;
+            PolicyState::Invalid(format!(
+                "ImageRepository {repository} ({file}:{position}) is of another namespace and does not allow policies of \
+                 {namespace}: Flux gives them none of its tags; add matchLabels {{kubernetes.io/metadata.name: \
+                 {namespace}}} to its spec.accessFrom.namespaceSelectors, or an ImageRepository to {namespace}",
+                namespace = key.namespace
+            ))
+        }
+        Some(source) if source.object.suspend => {
+            PolicyState::Suspended(format!("ImageRepository {repository} is suspended"))
+        }
+        Some(source) => match compile(memo, read, &source.object) {
             Ok((repository, policy)) => PolicyState::Usable { repository, policy },
             Err(why) => PolicyState::Invalid(why),
         },
@@ -310,11 +386,26 @@ fn define(
         key: key.clone(),
         file: object.file.clone(),
         position: object.position,
-        image: source.map(|source| source.image.clone()).unwrap_or_default(),
+        image: source.map(|source| source.object.image.clone()).unwrap_or_default(),
         state,
         digest,
         roots: BTreeSet::from([object.root]),
     }
+}
+
+/// Whether Flux is known to deny a repository to the policies of another namespace: HasAccessToRef in
+/// <https://github.com/fluxcd/pkg/blob/main/runtime/acl/authorization.go>. Of a namespace's labels the name is known,
+/// which Kubernetes gives to each; what else a selector asks for its owner has opened.
+fn is_denied(namespace: &str, of_repository: &str, repository: &ImageRepositoryObject) -> bool {
+    const NAME: &str = "kubernetes.io/metadata.name";
+    let is_known = |text: &str| !text.contains("${");
+    let excludes = |selector: &BTreeMap<String, String>| {
+        selector.get(NAME).is_some_and(|name| is_known(name) && name != namespace)
+    };
+    namespace != of_repository
+        && is_known(namespace)
+        && is_known(of_repository)
+        && repository.access_from.iter().all(excludes)
 }
 
 fn compile(

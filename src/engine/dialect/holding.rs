@@ -357,7 +357,7 @@ mod tests {
     fn objects_are_read_again_where_something_has_a_part_in_them() {
         let automation = |path: &str| {
             format!(
-                "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {{name: {path}}}\nspec: {{sourceRef: {{kind: GitRepository, name: a}}, update: {{path: ./{path}}}}}\n"
+                "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {{name: {path}}}\nspec: {{interval: 5m, sourceRef: {{kind: GitRepository, name: a}}, git: {{commit: {{author: {{email: flux@example.org}}}}}}, update: {{path: ./{path}}}}}\n"
             )
         };
         let applied = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: team}\nspec: {path: ./team, sourceRef: {kind: GitRepository, name: a}, targetNamespace: team}\n";
@@ -418,7 +418,7 @@ mod tests {
         let marked = |name: &str| MARKED.replace("default:app", &format!("default:{name}"));
         let automation = |path: &str, rest: &str| {
             format!(
-                "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {{name: a}}\nspec: {{update: {{path: {path}}}{rest}}}\n"
+                "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {{name: a}}\nspec: {{interval: 5m, sourceRef: {{kind: GitRepository, name: a}}, git: {{commit: {{author: {{email: flux@example.org}}}}}}, update: {{path: {path}}}{rest}}}\n"
             )
         };
         let mut files = Files::default().with([

@@ -3,7 +3,7 @@
 use super::outline::{Outline, kustomization_of};
 use crate::engine::{manifest::Kustomization, snapshot::Snapshot};
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -126,10 +126,35 @@ impl<'a> Inclusions<'a> {
         names
     }
 
+    /// The kustomization's file that leaves a file out: that of its folder; else the nearest above, where that names
+    /// something beside the file or below.
+    pub(super) fn left_out_by(&self, file: &str, folders: &mut NamedFolders<'a>) -> Option<&'a str> {
+        if self.includes(file) || is_kustomization_file(file) {
+            return None;
+        }
+        let own = folder(file);
+        let above = folders_above(file).find(|above| self.outline.in_folder(above).is_some())?;
+        let (kustomization, found) = self.in_folder(above)?;
+        let named = || {
+            let paths = found.included().filter_map(|name| join(above, name));
+            paths.flat_map(|path| folders_above(&path).map(String::from).collect::<Vec<_>>()).collect()
+        };
+        let covers = above == own || folders.entry(kustomization).or_insert_with(named).contains(own);
+        covers.then_some(kustomization)
+    }
+
     /// Whether some kustomization names this path.
     pub(super) fn includes(&self, path: &str) -> bool {
         self.outline.parents(path).is_some()
     }
+}
+
+/// By a kustomization's file: the folders that it names something in, or below.
+pub(super) type NamedFolders<'a> = HashMap<&'a str, HashSet<String>>;
+
+/// The folder of a path, and every folder that this lies in.
+fn folders_above(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(folder(path)), |above| (!above.is_empty()).then(|| folder(above)))
 }
 
 /// Of items in the order of their paths, those whose path begins with `start`: what lies below a folder is among them.

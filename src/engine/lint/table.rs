@@ -71,12 +71,18 @@ pub const LINTS: &[Lint] = &[
         fixable: false,
         summary: "butler.yaml gives an environment a path at which nothing is",
     },
+    Lint {
+        code: "file-not-included",
+        severity: Notice,
+        fixable: false,
+        summary: "a kustomization leaves out a file with image objects",
+    },
     Lint { code: "file-too-large", severity: Warning, fixable: false, summary: "the file is larger than any manifest" },
     Lint {
         code: "flux-object-invalid",
         severity: Error,
         fixable: false,
-        summary: "a field of a Flux image object is missing or of the wrong type",
+        summary: "a field of a Flux image object is missing or not as it must be",
     },
     Lint {
         code: "flux-yaml-command",

@@ -141,6 +141,8 @@ pub struct ImageRepositoryObject {
     pub image: String,
     /// `spec.exclusionList`; `None` where unset.
     pub exclusion_list: Option<Vec<String>>,
+    /// `spec.accessFrom.namespaceSelectors`, the `matchLabels` of each: the namespaces whose policies may use it.
+    pub access_from: Vec<BTreeMap<String, String>>,
     pub suspend: bool,
 }
 
@@ -152,6 +154,8 @@ pub struct ImagePolicyObject {
     /// `spec.imageRepositoryRef.name` and `.namespace`
     pub repository: String,
     pub repository_namespace: Option<String>,
+    /// Of an API before v1beta1: it knows no other namespaces, nor who may use a repository.
+    pub alpha: bool,
     /// `spec.filterTags.pattern` and `.extract`, empty where not given
     pub filter: Option<(String, String)>,
     /// `spec.policy.<order>` with its argument: `("semver", range)`, `("numerical", order)`, `("alphabetical", order)`;
@@ -165,8 +169,8 @@ pub struct ImagePolicyObject {
 /// Flux's `ImageUpdateAutomation`: <https://fluxcd.io/flux/components/image/imageupdateautomations/>
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageUpdateAutomationObject {
-    /// `spec.sourceRef`: the GitRepository that is updated.
-    pub source: Option<SourceRef>,
+    /// `spec.sourceRef`: the GitRepository that is updated; v1alpha1: `spec.checkout.gitRepositoryRef`
+    pub source: SourceRef,
     /// `spec.update.path`
     pub path: Option<String>,
     /// `spec.git.checkout.ref.branch`; v1alpha1: `spec.checkout.branch`
@@ -181,7 +185,7 @@ pub struct ImageUpdateAutomationObject {
     pub message_template_values: BTreeMap<String, String>,
     /// `spec.git.commit.author.name` and `.email`; v1alpha1: `spec.commit.authorName` and `.authorEmail`
     pub author_name: Option<String>,
-    pub author_email: Option<String>,
+    pub author_email: String,
     /// `spec.policySelector`; `None` selects every policy of the namespace.
     pub policy_selector: Option<LabelSelector>,
     pub suspend: bool,

@@ -35,9 +35,15 @@ impl FluxObject {
 
 fn repository(object: &Fields<'_>) -> Read<ImageRepositoryObject> {
     let spec = object.mapping("spec")?;
+    let access = spec.mapping("accessFrom")?;
     Ok(ImageRepositoryObject {
         image: spec.required("image")?,
         exclusion_list: spec.strings("exclusionList")?,
+        access_from: access
+            .mappings("namespaceSelectors")?
+            .iter()
+            .map(|selector| selector.map("matchLabels"))
+            .collect::<Read<_>>()?,
         suspend: spec.boolean("suspend")?,
     })
 }
@@ -55,43 +61,50 @@ fn policy(object: &Fields<'_>) -> Read<ImagePolicyObject> {
     } else {
         return Err(choice.missing("one of semver, alphabetical, numerical"));
     };
+    let digest_reflection = spec.one_of("digestReflectionPolicy", &["Always", "IfNotPresent", "Never"])?;
+    // A rule of the CRDs since the field is there: <https://github.com/fluxcd/image-reflector-controller/tree/main/api>
+    // (v1beta2, v1). Those before it drop the field.
+    let reflects = !matches!(object.version(), "v1alpha1" | "v1alpha2" | "v1beta1");
+    if reflects && digest_reflection.as_deref() == Some("Always") && spec.string("interval")?.is_none() {
+        return Err(spec.missing("interval, which digestReflectionPolicy: Always needs,"));
+    }
     Ok(ImagePolicyObject {
         labels: object.mapping("metadata")?.map("labels")?,
         repository: reference.required("name")?,
         repository_namespace: reference.string("namespace")?,
+        alpha: object.version().starts_with("v1alpha"),
         filter: pattern.map(|pattern| Ok((pattern, filter.string("extract")?.unwrap_or_default()))).transpose()?,
         order,
-        digest_reflection: spec.string("digestReflectionPolicy")?,
+        digest_reflection,
         suspend: spec.boolean("suspend")?,
     })
 }
 
+/// Also refused: what the API server refuses, or Flux itself, for nothing is written by that.
+/// <https://github.com/fluxcd/image-automation-controller/tree/main/api>, and NewSourceManager of its internal/source.
 fn automation(object: &Fields<'_>) -> Read<ImageUpdateAutomationObject> {
     let spec = object.mapping("spec")?;
-    let git = spec.mapping("git")?;
-    // v1alpha1 had the fields of `git` one level up, and the author's in one.
-    let (git, alpha) = if git.node.is_some() { (git, false) } else { (spec.clone(), true) };
-    let (checkout, push, commit) = (git.mapping("checkout")?, git.mapping("push")?, git.mapping("commit")?);
+    // v1alpha1 had the fields of `git` one level up, and others for the author and the repository.
+    let alpha = object.version() == "v1alpha1";
+    let git = if alpha { spec.clone() } else { spec.needed("git")? };
+    let (checkout, push, commit) = (git.mapping("checkout")?, git.mapping("push")?, git.needed("commit")?);
     let author = commit.mapping("author")?;
-    let source = spec.mapping("sourceRef")?;
+    let source = if alpha { checkout.needed("gitRepositoryRef")? } else { spec.needed("sourceRef")? };
+    let kind = source.one_of("kind", &["GitRepository"])?.unwrap_or_else(|| "GitRepository".into());
+    let update = spec.mapping("update")?;
+    update.one_of("strategy", &["Setters"])?;
+    spec.required("interval")?;
     let selector = spec.mapping("policySelector")?;
     Ok(ImageUpdateAutomationObject {
-        source: match source.node {
-            Some(_) => Some(SourceRef {
-                kind: source.string("kind")?.unwrap_or_else(|| "GitRepository".into()),
-                name: source.required("name")?,
-                namespace: source.string("namespace")?,
-            }),
-            None => None,
-        },
-        path: spec.mapping("update")?.string("path")?,
+        source: SourceRef { kind, name: source.required("name")?, namespace: source.string("namespace")? },
+        path: update.string("path")?,
         checkout_branch: if alpha { checkout.string("branch")? } else { checkout.mapping("ref")?.string("branch")? },
         push_branch: push.string("branch")?,
         push_refspec: push.string("refspec")?,
         message_template: commit.string("messageTemplate")?,
         message_template_values: commit.map("messageTemplateValues")?,
-        author_name: if alpha { commit.string("authorName")? } else { author.string("name")? },
-        author_email: if alpha { commit.string("authorEmail")? } else { author.string("email")? },
+        author_name: if alpha { Some(commit.required("authorName")?) } else { author.string("name")? },
+        author_email: if alpha { commit.required("authorEmail")? } else { author.required("email")? },
         policy_selector: match selector.node {
             Some(_) => Some(label_selector(&selector)?),
             None => None,
@@ -129,6 +142,11 @@ impl<'n> Fields<'n> {
         self.node.is_some_and(|node| node.get(key).is_some())
     }
 
+    /// Of the API that the object is written for.
+    fn version(&self) -> &'n str {
+        self.object.text(&["apiVersion"]).rsplit('/').next().unwrap_or_default()
+    }
+
     fn join(&self, key: &str) -> String {
         if self.path.is_empty() { key.into() } else { format!("{}.{key}", self.path) }
     }
@@ -151,6 +169,12 @@ impl<'n> Fields<'n> {
             Some(node) if !matches!(node.value, Value::Mapping(_)) => Err(self.wrong(key, "a mapping", node)),
             node => Ok(Fields { object: self.object, path: self.join(key), node }),
         }
+    }
+
+    /// A mapping that has to be there.
+    fn needed(&self, key: &str) -> Read<Fields<'n>> {
+        let fields = self.mapping(key)?;
+        if fields.node.is_some() { Ok(fields) } else { Err(self.missing(key)) }
     }
 
     fn mappings(&self, key: &str) -> Read<Vec<Fields<'n>>> {
@@ -181,6 +205,19 @@ impl<'n> Fields<'n> {
 
     fn required(&self, key: &str) -> Read<String> {
         self.string(key)?.ok_or_else(|| self.missing(key))
+    }
+
+    /// A string out of a few; what stands for one that is given elsewhere (`${…}`) may be any.
+    fn one_of(&self, key: &str, allowed: &[&str]) -> Read<Option<String>> {
+        let found = self.string(key)?;
+        match (&found, self.get(key)) {
+            (Some(text), Some(node)) if !text.contains("${") && !allowed.contains(&text.as_str()) => {
+                let place = self.join(key);
+                let message = format!("expected {} at {place}, found {text:?}", allowed.join(" or "));
+                Err(InvalidObject { position: node.position, message })
+            }
+            _ => Ok(found),
+        }
     }
 
     fn strings(&self, key: &str) -> Read<Option<Vec<String>>> {
@@ -252,7 +289,7 @@ mod tests {
             assert_eq!(policy.labels["x"], "y");
         }
         let read = policy(
-            "filterTags: {pattern: '^(?P<n>.*)$', extract: $n}\n  policy: {numerical: {}}\n  digestReflectionPolicy: Always",
+            "filterTags: {pattern: '^(?P<n>.*)$', extract: $n}\n  policy: {numerical: {}}\n  digestReflectionPolicy: Always\n  interval: 1h",
         );
         let Ok(FluxObject::ImagePolicy(policy)) = read else { panic!("{read:?}") };
         assert_eq!(policy.filter, Some(("^(?P<n>.*)$".to_string(), "$n".to_string())));
@@ -261,18 +298,19 @@ mod tests {
 
     #[test]
     fn image_update_automations() {
-        let v1 = "spec:\n  sourceRef: {kind: GitRepository, name: s}\n  git:\n    checkout: {ref: {branch: main}}\n    push: {branch: p}\n    commit: {author: {email: a@b.c, name: bot}, messageTemplate: two words}\n  update: {path: ./x, strategy: Setters}\n  policySelector: {matchLabels: {x: y}, matchExpressions: [{key: k, operator: In, values: [v]}]}";
-        let alpha = "spec:\n  checkout: {branch: main}\n  push: {branch: p}\n  commit: {authorName: bot, authorEmail: a@b.c, messageTemplate: two words}\n  update: {path: ./x}";
+        let v1 = "spec:\n  interval: 5m\n  sourceRef: {kind: GitRepository, name: s}\n  git:\n    checkout: {ref: {branch: main}}\n    push: {branch: p}\n    commit: {author: {email: a@b.c, name: bot}, messageTemplate: two words}\n  update: {path: ./x, strategy: Setters}\n  policySelector: {matchLabels: {x: y}, matchExpressions: [{key: k, operator: In, values: [v]}]}";
+        let alpha = "spec:\n  interval: 5m\n  checkout: {branch: main, gitRepositoryRef: {name: s}}\n  push: {branch: p}\n  commit: {authorName: bot, authorEmail: a@b.c, messageTemplate: two words}\n  update: {path: ./x}";
         for (version, spec) in [("v1", v1), ("v1alpha1", alpha)] {
             let read = flux("ImageUpdateAutomation", version, spec);
             let Ok(FluxObject::ImageUpdateAutomation(automation)) = read else { panic!("{read:?}") };
+            assert_eq!((automation.source.kind.as_str(), automation.source.name.as_str()), ("GitRepository", "s"));
             let fields = [
                 automation.path,
                 automation.checkout_branch,
                 automation.push_branch,
                 automation.message_template,
                 automation.author_name,
-                automation.author_email,
+                Some(automation.author_email),
             ];
             assert_eq!(
                 fields.map(Option::unwrap_or_default),
@@ -281,7 +319,63 @@ mod tests {
             );
             assert_eq!(automation.policy_selector.is_some(), version == "v1");
         }
-        assert!(flux("ImageUpdateAutomation", "v1", "spec: {}").is_ok());
+    }
+
+    #[test]
+    fn what_flux_or_the_api_server_refuses() {
+        const SOURCE: &str = "sourceRef: {kind: GitRepository, name: s}";
+        const GIT: &str = "git: {commit: {author: {email: a@b.c}}}";
+        let nothing = |what: &str| format!("expected {what}, found nothing, and no kustomization here that adds it");
+        let automation = |rest: String| format!("spec: {{interval: 5m, {rest}}}");
+        let v1 = |rest: &str| automation(format!("{SOURCE}, {GIT}, {rest}"));
+        let alpha =
+            |checkout: &str, commit: &str| automation(format!("checkout: {{{checkout}}}, commit: {{{commit}}}"));
+        let (checkout, commit) = ("branch: main, gitRepositoryRef: {name: s}", "authorName: a, authorEmail: a@b.c");
+        let policy =
+            |rest: &str| format!("spec: {{imageRepositoryRef: {{name: a}}, policy: {{numerical: {{}}}}, {rest}}}");
+        let (iua, imp) = ("ImageUpdateAutomation", "ImagePolicy");
+        // versions, kind, spec, what is wrong; nothing where it is not refused
+        #[rustfmt::skip]
+        let cases = [
+            ("v1beta1 v1beta2 v1", iua, v1(""), String::new()),
+            ("v1beta1 v1beta2 v1", iua, v1("update: {}"), String::new()),
+            ("v1beta1 v1beta2 v1", iua, v1("update: {strategy: Setters}"), String::new()),
+            ("v1beta1 v1beta2 v1", iua, v1("update: {strategy: '${STRATEGY}'}"), String::new()),
+            ("v1beta1 v1beta2 v1", iua, v1("update: {strategy: setters}"), "expected Setters at spec.update.strategy, found \"setters\"".into()),
+            ("v1beta1 v1beta2 v1", iua, automation(SOURCE.into()), nothing("git in spec")),
+            ("v1beta1 v1beta2 v1", iua, automation(format!("{SOURCE}, git:")), nothing("git in spec")),
+            ("v1beta1 v1beta2 v1", iua, automation(format!("{SOURCE}, git: {{}}")), nothing("commit in spec.git")),
+            ("v1beta1 v1beta2 v1", iua, automation(format!("{SOURCE}, git: {{commit: {{}}}}")), nothing("email in spec.git.commit.author")),
+            ("v1beta1 v1beta2 v1", iua, automation(format!("{SOURCE}, git: {{commit: {{author: {{name: a}}}}}}")), nothing("email in spec.git.commit.author")),
+            ("v1beta1 v1beta2 v1", iua, automation(GIT.into()), nothing("sourceRef in spec")),
+            ("v1beta1 v1beta2 v1", iua, automation(format!("{GIT}, sourceRef: {{kind: GitRepository}}")), nothing("name in spec.sourceRef")),
+            ("v1beta1 v1beta2 v1", iua, automation(format!("{GIT}, sourceRef: {{name: s}}")), String::new()),
+            ("v1beta1 v1beta2 v1", iua, automation(format!("{GIT}, sourceRef: {{kind: '${{KIND}}', name: s}}")), String::new()),
+            ("v1beta1 v1beta2 v1", iua, automation(format!("{GIT}, sourceRef: {{kind: Bucket, name: s}}")), "expected GitRepository at spec.sourceRef.kind, found \"Bucket\"".into()),
+            ("v1beta1 v1beta2 v1", iua, format!("spec: {{{SOURCE}, {GIT}}}"), nothing("interval in spec")),
+            ("v1beta1 v1beta2 v1", iua, format!("spec: {{{SOURCE}, {GIT}, interval: '${{EVERY}}'}}"), String::new()),
+            ("v1beta1 v1beta2 v1", iua, format!("spec: {{{SOURCE}, {GIT}, interval: 5}}"), "expected a string at spec.interval, found a number, boolean or date".into()),
+            ("v1beta1 v1beta2 v1", iua, alpha(checkout, commit), nothing("git in spec")),
+            ("v1alpha1", iua, alpha(checkout, commit), String::new()),
+            ("v1alpha1", iua, alpha("branch: main", commit), nothing("gitRepositoryRef in spec.checkout")),
+            ("v1alpha1", iua, alpha(checkout, "authorName: a"), nothing("authorEmail in spec.commit")),
+            ("v1alpha1", iua, alpha(checkout, "authorEmail: a"), nothing("authorName in spec.commit")),
+            ("v1alpha1", iua, alpha(checkout, commit).replace("interval: 5m, ", ""), nothing("interval in spec")),
+            ("v1alpha1", iua, v1(""), nothing("commit in spec")),
+            ("v1beta2 v1", imp, policy("digestReflectionPolicy: Always, interval: 1h"), String::new()),
+            ("v1beta2 v1", imp, policy("digestReflectionPolicy: Always, interval: '${EVERY}'"), String::new()),
+            ("v1beta2 v1", imp, policy("digestReflectionPolicy: IfNotPresent"), String::new()),
+            ("v1beta2 v1", imp, policy("digestReflectionPolicy: Always"), nothing("interval, which digestReflectionPolicy: Always needs, in spec")),
+            ("v1beta2 v1", imp, policy("digestReflectionPolicy: always"), "expected Always or IfNotPresent or Never at spec.digestReflectionPolicy, found \"always\"".into()),
+            ("v1alpha1 v1alpha2 v1beta1", imp, policy("digestReflectionPolicy: Always"), String::new()),
+        ];
+        for (versions, kind, spec, expected) in &cases {
+            for version in versions.split(' ') {
+                let found = flux(kind, version, spec).err().unwrap_or_default();
+                let found = found.split_once(' ').map_or("", |(_, message)| message);
+                assert_eq!(found, expected, "{version} {kind} {spec}");
+            }
+        }
     }
 
     #[test]
@@ -331,8 +425,8 @@ mod tests {
             ),
             (
                 "ImageUpdateAutomation",
-                "spec: {update: {path: [a]}}",
-                "4:23 expected a string at spec.update.path, found a sequence",
+                "spec: {interval: 5m, sourceRef: {name: a}, git: {commit: {author: {email: a}}}, update: {path: [a]}}",
+                "4:96 expected a string at spec.update.path, found a sequence",
             ),
             (
                 "ImageUpdateAutomation",

@@ -338,13 +338,13 @@ fn an_update_is_one_commit_for_each_automation() {
     let line = "kind: ConfigMap\nmetadata: {name: c}\ndata:\n  image: example.com/app:1.0.0 # {\"$imagepolicy\": \"ns:app\"}\n";
     let automation = |name: &str, commit: &str| {
         format!(
-            "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {{name: {name}, namespace: ns}}\nspec: {{suspend: true, update: {{path: {name}}}, git: {{commit: {{{commit}}}}}}}\n"
+            "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {{name: {name}, namespace: ns}}\nspec: {{suspend: true, interval: 5m, sourceRef: {{kind: GitRepository, name: a}}, update: {{path: {name}}}, git: {{commit: {{author: {{name: Bot, email: {name}@example.org}}, {commit}}}}}}}\n"
         )
     };
     let snapshot = Files::of([
         ("p.yaml", "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageRepository\nmetadata: {name: app, namespace: ns}\nspec: {image: example.com/app}\n---\napiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: {name: app, namespace: ns}\nspec: {imageRepositoryRef: {name: app}, policy: {semver: {range: 1.x}}}\n"),
         ("auto.yaml", &*[
-            automation("a", "author: {name: Bot, email: b@example.org}, messageTemplate: '{{ range .Updated.Images }}{{ println . }}{{ end }}'"),
+            automation("a", "messageTemplate: '{{ range .Updated.Images }}{{ println . }}{{ end }}'"),
             automation("b", "messageTemplate: '{{ nope }}'"),
             automation("c", "messageTemplate: '  '"),
         ].join("---\n")),
@@ -386,9 +386,9 @@ fn an_update_is_one_commit_for_each_automation() {
     assert_eq!(
         shown,
         [
-            "2 x example.com/app:1.2.0 by Bot <b@example.org>",
-            "1 x update(dev): ns:app example.com/app 1.0.0 -> 1.2.0",
-            "1 x update(dev): ns:app example.com/app 1.0.0 -> 1.2.0",
+            "2 x example.com/app:1.2.0 by Bot <a@example.org>",
+            "1 x update(dev): ns:app example.com/app 1.0.0 -> 1.2.0 by Bot <b@example.org>",
+            "1 x update(dev): ns:app example.com/app 1.0.0 -> 1.2.0 by Bot <c@example.org>",
         ]
     );
     assert!(commits[0].message.contains("\n\nButler-Policy: ns:app\n"), "{}", commits[0].message);

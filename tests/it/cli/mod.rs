@@ -45,7 +45,7 @@ const AUTOMATION: &str = "\
 apiVersion: image.toolkit.fluxcd.io/v1
 kind: ImageUpdateAutomation
 metadata: {name: flux, namespace: flux-system}
-spec: {update: {path: ./apps}}
+spec: {interval: 5m, sourceRef: {kind: GitRepository, name: flux-system}, git: {commit: {author: {email: flux@example.org}}}, update: {path: ./apps}}
 ";
 
 /// A config repository with one policy and one workload that follows it.

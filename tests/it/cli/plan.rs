@@ -389,8 +389,8 @@ fn a_line_that_several_environments_render() {
 #[test]
 fn an_automation_of_another_branch_says_nothing() {
     let folder = repository();
-    let other = "spec: {git: {checkout: {ref: {branch: live}}}, update: {path: ./live}}";
-    folder.put("flux/automation.yaml", AUTOMATION.replace("spec: {update: {path: ./apps}}", other).as_bytes());
+    let other = AUTOMATION.replace("git: {", "git: {checkout: {ref: {branch: live}}, ").replace("./apps", "./live");
+    folder.put("flux/automation.yaml", other.as_bytes());
     // Which branch this is a checkout of is not known.
     let code = |document: &Value| document["skipped"][0]["code"].clone();
     assert_eq!(code(&plan(&folder, &TAGS)), "outside-update-path");
@@ -416,7 +416,7 @@ fn what_flux_writes_and_downgrades_are_not_written() {
         AUTOMATION
             .replace("name: flux,", "name: other,")
             .replace("./apps", "./other")
-            .replace("{update", "{suspend: true, update")
+            .replace("spec: {", "spec: {suspend: true, ")
             .as_bytes(),
     );
     let ran = folder.run(&[&["plan"], &TAGS[..]].concat());

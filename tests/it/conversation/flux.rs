@@ -13,6 +13,8 @@ kind: ImageUpdateAutomation
 metadata: {{name: {name}, namespace: flux-system}}
 spec:
   suspend: {suspend}
+  interval: 5m
+  sourceRef: {{kind: GitRepository, name: flux-system}}
   update: {{path: {path}}}
   git:
     checkout: {{ref: {{branch: main}}}}

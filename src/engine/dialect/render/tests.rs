@@ -38,8 +38,15 @@ fn policy(namespace: &str, range: &str) -> String {
     )
 }
 
+/// `spec`: what is more in it than Flux wants.
 fn automation(namespace: &str, spec: &str) -> String {
-    format!("{API}kind: ImageUpdateAutomation\nmetadata: {{name: auto{namespace}}}\nspec: {spec}\n---\n")
+    automation_of("flux-system", "", namespace, spec)
+}
+
+fn automation_of(source: &str, git: &str, namespace: &str, spec: &str) -> String {
+    format!(
+        "{API}kind: ImageUpdateAutomation\nmetadata: {{name: auto{namespace}}}\nspec:\n  interval: 5m\n  sourceRef: {{kind: GitRepository, name: {source}}}\n  git: {{commit: {{author: {{email: flux@example.org}}}}{git}}}\n  {spec}\n---\n"
+    )
 }
 
 fn kustomization(text: &str) -> String {
@@ -405,7 +412,12 @@ fn flux_writes_into_the_kustomization_of_the_folder() {
                 &policy(NS, "1.x")
                     .replace("imageRepositoryRef: {name: app}", "imageRepositoryRef: {name: r, namespace: inner}"),
             ),
-            ("apps/r.yaml", &source(", namespace: inner").replace("name: app", "name: r")),
+            (
+                "r.yaml",
+                &source(", namespace: inner")
+                    .replace("name: app", "name: r")
+                    .replace("org/app}", "org/app, accessFrom: {namespaceSelectors: [{}]}}"),
+            ),
             ("clusters/a/apps.yaml", &flux("apps", "./apps", &spec)),
             ("d.yaml", &marked(marker)),
         ]);
@@ -429,7 +441,7 @@ fn each_cluster_follows_its_own_policy() {
             ("clusters/two/app.yaml", &marked("ns:app")),
             ("clusters/two/sync.yaml", &cluster("two", "")),
             ("elsewhere/app.yaml", &marked("ns:app")),
-            ("shared/automation/a.yaml", &automation(NS, "{update: {path: './clusters/${CLUSTER}'}}")),
+            ("shared/automation/a.yaml", &automation(NS, "update: {path: './clusters/${CLUSTER}'}")),
             ("shared/policies/p.yaml", &policy(NS, ">=0.0.0")),
         ],
         &[
@@ -458,17 +470,17 @@ fn the_nearest_of_several_definitions() {
 #[test]
 fn automations_cover_paths_namespaces_and_selected_policies() {
     for (spec, covers) in [
-        ("{update: {path: ./apps}}", true),
-        ("{}", true),
-        ("{update: {path: ./app}}", false),
-        ("{update: {path: apps/d.yaml}}", true),
-        ("{update: {path: './${X}/y'}}", true),
-        ("{policySelector: {matchLabels: {team: a}}}", true),
-        ("{policySelector: {matchLabels: {team: b}}}", false),
-        ("{policySelector: {matchExpressions: [{key: team, operator: In, values: [a, b]}]}}", true),
-        ("{policySelector: {matchExpressions: [{key: team, operator: NotIn, values: [a]}]}}", false),
-        ("{policySelector: {matchExpressions: [{key: team, operator: Exists}]}}", true),
-        ("{policySelector: {matchExpressions: [{key: x, operator: DoesNotExist}]}}", true),
+        ("update: {path: ./apps}", true),
+        ("", true),
+        ("update: {path: ./app}", false),
+        ("update: {path: apps/d.yaml}", true),
+        ("update: {path: './${X}/y'}", true),
+        ("policySelector: {matchLabels: {team: a}}", true),
+        ("policySelector: {matchLabels: {team: b}}", false),
+        ("policySelector: {matchExpressions: [{key: team, operator: In, values: [a, b]}]}", true),
+        ("policySelector: {matchExpressions: [{key: team, operator: NotIn, values: [a]}]}", false),
+        ("policySelector: {matchExpressions: [{key: team, operator: Exists}]}", true),
+        ("policySelector: {matchExpressions: [{key: x, operator: DoesNotExist}]}", true),
     ] {
         let files = [
             ("apps/a.yaml", &*automation(NS, spec)),
@@ -482,7 +494,7 @@ fn automations_cover_paths_namespaces_and_selected_policies() {
             "{spec}"
         );
     }
-    let files = [("a.yaml", &*automation(", namespace: other", "{}")), ("d.yaml", &marked("ns:app"))];
+    let files = [("a.yaml", &*automation(", namespace: other", "")), ("d.yaml", &marked("ns:app"))];
     let unwritten = bind_alone(&repository(&files));
     assert_eq!(unwritten.lines.iter().next().unwrap().automations, Some([].into()));
 }
@@ -490,15 +502,15 @@ fn automations_cover_paths_namespaces_and_selected_policies() {
 #[test]
 fn branches_of_automations() {
     let of = |git: &str| {
-        bind_alone(&repository(&[("a.yaml", &automation(NS, &format!("{{git: {git}}}")))])).automations.remove(0)
+        bind_alone(&repository(&[("a.yaml", &automation_of("flux-system", git, NS, ""))])).automations.remove(0)
     };
     for (git, main, other) in [
-        ("{checkout: {ref: {branch: main}}}", true, false),
-        ("{checkout: {ref: {branch: main}}, push: {branch: bump}}", true, false),
-        ("{checkout: {ref: {branch: x}}, push: {branch: main}}", true, false),
-        ("{checkout: {ref: {branch: main}}, push: {branch: 'bump-${zone}'}}", true, true),
-        ("{checkout: {ref: {branch: main}}, push: {refspec: 'a:b'}}", true, true),
-        ("{}", true, true),
+        (", checkout: {ref: {branch: main}}", true, false),
+        (", checkout: {ref: {branch: main}}, push: {branch: bump}", true, false),
+        (", checkout: {ref: {branch: x}}, push: {branch: main}", true, false),
+        (", checkout: {ref: {branch: main}}, push: {branch: 'bump-${zone}'}", true, true),
+        (", checkout: {ref: {branch: main}}, push: {refspec: 'a:b'}", true, true),
+        ("", true, true),
     ] {
         let automation = of(git);
         assert_eq!((automation.is_of_branch("main"), automation.is_of_branch("other")), (main, other), "{git}");
@@ -674,7 +686,7 @@ fn automations_of_other_repositories() {
         // Which repository this is, nothing tells.
         ("", "https://example.org/a/apps", true),
     ] {
-        let automation = automation(NS, "{sourceRef: {kind: GitRepository, name: apps}, update: {path: ./deploy}}");
+        let automation = automation_of("apps", "", NS, "update: {path: ./deploy}");
         let bindings = bind_alone(&repository(&[
             ("clusters/a/automation.yaml", &(source("apps", url) + &automation)),
             ("clusters/a/sync.yaml", sync),

@@ -70,7 +70,7 @@ fn what_a_marker_means() {
         ("the same file", vec![("a.yaml", format!("{both}---\n{LINE}"))], "a.yaml: example.com/app"),
         ("another file", vec![("p.yaml", both.clone()), ("line.yaml", LINE.into())], "p.yaml: example.com/app"),
         ("repository and policy apart", vec![("r.yaml", REPOSITORY.into()), ("x/p.yaml", POLICY.into()), ("line.yaml", LINE.into())], "x/p.yaml: example.com/app"),
-        ("a repository in another namespace", vec![("r.yaml", REPOSITORY.replace("namespace: ns", "namespace: src")), ("p.yaml", far(POLICY)), ("line.yaml", LINE.into())], "p.yaml: example.com/app"),
+        ("a repository in another namespace", vec![("r.yaml", REPOSITORY.replace("namespace: ns", "namespace: src").replace("app}\n", "app, accessFrom: {namespaceSelectors: [{}]}}\n")), ("p.yaml", far(POLICY)), ("line.yaml", LINE.into())], "p.yaml: example.com/app"),
         ("nothing of that name", vec![("line.yaml", LINE.into())], "unresolved: no ImagePolicy ns:app in this repository"),
         ("a near one", vec![("p.yaml", change("namespace: ns", "namespace: xx")), ("line.yaml", LINE.into())], "unresolved: no ImagePolicy ns:app in this repository; there is xx:app in p.yaml"),
         // Namespaces from kustomizations.
@@ -119,11 +119,150 @@ fn a_policy_that_cannot_be_is_a_problem_of_its_own() {
 }
 
 #[test]
+fn a_repository_of_another_namespace_has_to_allow_it() {
+    let denied = "policy-invalid x.yaml:1:1 policy ns:app: ImageRepository other:app (x.yaml:8:1) is of another namespace and does not \
+                  allow policies of ns: Flux gives them none of its tags; add matchLabels {kubernetes.io/metadata.name: ns} to \
+                  its spec.accessFrom.namespaceSelectors, or an ImageRepository to ns";
+    let name = |name: &str| format!("{{matchLabels: {{kubernetes.io/metadata.name: {name}}}}}");
+    let allowed = |selectors: &[&str]| format!(", accessFrom: {{namespaceSelectors: [{}]}}", selectors.join(", "));
+    let team = "{matchLabels: {team: a}}";
+    #[rustfmt::skip]
+    let cases = [
+        // the policy's version, its repository's namespace, who may use that, whether it may not
+        ("v1", "ns", String::new(), false),
+        ("v1", "other", String::new(), true),
+        ("v1beta1", "other", String::new(), true),
+        ("v1beta2", "other", ", accessFrom:".into(), true),
+        ("v1", "other", ", accessFrom: {}".into(), true),
+        ("v1", "other", allowed(&[]), true),
+        ("v1", "other", allowed(&["{}"]), false),
+        ("v1", "other", allowed(&["{matchLabels: {}}"]), false),
+        ("v1", "other", allowed(&[&name("ns")]), false),
+        ("v1", "other", allowed(&[&name("else")]), true),
+        ("v1", "other", allowed(&[&name("else"), &name("ns")]), false),
+        // Whose labels the repository does not tell.
+        ("v1", "other", allowed(&[team]), false),
+        ("v1", "other", allowed(&[&name("else"), team]), false),
+        ("v1", "other", allowed(&["{matchLabels: {team: a, kubernetes.io/metadata.name: else}}"]), true),
+        // There it is of the policy's own namespace, whatever stands there.
+        ("v1alpha1", "other", String::new(), false),
+        ("v1alpha2", "other", String::new(), false),
+    ];
+    for (version, namespace, access, is_denied) in cases {
+        let policy = POLICY
+            .replace("{name: app}", &format!("{{name: app, namespace: {namespace}}}"))
+            .replace("io/v1", &format!("io/{version}"));
+        let repository = REPOSITORY
+            .replace("namespace: ns", &format!("namespace: {namespace}"))
+            .replace("example.com/app}", &format!("example.com/app{access}}}"));
+        let bindings =
+            bind(&Files::of([("x.yaml", &*(policy + "---\n" + &repository))]).snapshot(), &Config::whole_repository());
+        let told: Vec<String> = bindings
+            .problems
+            .iter()
+            .map(|told| format!("{} {}:{} {}", told.code, told.file, told.position, told.message))
+            .collect();
+        assert_eq!(told.join("; "), if is_denied { denied } else { "" }, "{version} {namespace} {access}");
+    }
+}
+
+#[test]
+fn a_file_that_its_kustomization_leaves_out() {
+    let k = kustomization;
+    let policy = bare().split_once("---\n").unwrap().1.to_owned();
+    let wrong = "policy-invalid";
+    let sync = |path: &str| {
+        format!(
+            "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: s, namespace: flux-system}}\n\
+             spec: {{path: ./{path}, sourceRef: {{kind: GitRepository, name: flux-system}}}}\n"
+        )
+    };
+    let line = |name: &str| LINE.replace("ns:app", name);
+    let out = |kustomization: &str| {
+        format!(
+            "file-not-included {kustomization} does not list this file: no cluster gets what it defines; list it, or remove it"
+        )
+    };
+    #[rustfmt::skip]
+    let cases: Vec<(&str, Vec<(&str, String)>, String)> = vec![
+        // files beside the policy a/b/p.yaml, what is told of that
+        ("no kustomization", vec![], wrong.into()),
+        ("listed", vec![("a/b/kustomization.yaml", k("", "p.yaml"))], wrong.into()),
+        ("its folder's kustomization", vec![("a/b/kustomization.yaml", k("ns", "d.yaml"))], out("a/b/kustomization.yaml")),
+        ("that of the folder above", vec![("a/kustomization.yaml", k("ns", "b/d.yaml"))], out("a/kustomization.yaml")),
+        ("one above all, of others", vec![("kustomization.yaml", k("ns", "clusters")), ("clusters/kustomization.yaml", k("", "x.yaml"))], wrong.into()),
+        ("one above, of the folder beside", vec![("a/kustomization.yaml", k("ns", "bb/d.yaml"))], wrong.into()),
+        ("listed from elsewhere", vec![("a/b/kustomization.yaml", k("", "d.yaml")), ("c/kustomization.yaml", k("", "../a/b/p.yaml"))], wrong.into()),
+        ("a patch", vec![("a/b/kustomization.yaml", "patches: [{path: p.yaml}]\n".into())], String::new()),
+        ("applied by its path", vec![("a/kustomization.yaml", k("", "b/d.yaml")), ("s.yaml", sync("a/b"))], wrong.into()),
+        ("applied, with a kustomization", vec![("a/b/kustomization.yaml", k("", "d.yaml")), ("s.yaml", sync("a/b"))], out("a/b/kustomization.yaml")),
+        ("named by a marker", vec![("a/b/kustomization.yaml", k("", "d.yaml")), ("line.yaml", line("default:app"))], wrong.into()),
+        ("another is named", vec![("a/b/kustomization.yaml", k("", "d.yaml")), ("line.yaml", line("default:other"))], out("a/b/kustomization.yaml")),
+    ];
+    for (name, mut files, expected) in cases {
+        files.push(("a/b/p.yaml", policy.clone()));
+        let files: Vec<(&str, &str)> = files.iter().map(|(file, text)| (*file, text.as_str())).collect();
+        let bindings = bind(&Files::of(files).snapshot(), &Config::whole_repository());
+        let told: Vec<String> = bindings
+            .problems
+            .iter()
+            .map(|told| match told.code {
+                "file-not-included" => format!("{} {}", told.code, told.message),
+                code => code.to_owned(),
+            })
+            .collect();
+        assert_eq!(told.join("; "), expected, "{name}");
+    }
+}
+
+/// What a cluster gets counts: a base that something includes is not judged by itself.
+#[test]
+fn an_automation_that_flux_refuses_is_none() {
+    let head =
+        "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {name: a, namespace: ns}\n";
+    let whole =
+        "spec: {interval: 5m, sourceRef: {kind: GitRepository, name: s}, git: {commit: {author: {email: a@b.c}}}}\n";
+    let bare = "spec: {sourceRef: {kind: GitRepository, name: s}, git: {commit: {messageTemplate: x}}}\n";
+    let no_interval = "flux-object-invalid base/a.yaml:4:7 ImageUpdateAutomation a: expected interval in spec, found nothing, and no kustomization here that adds it";
+    let no_email = "flux-object-invalid base/a.yaml:1:1 ImageUpdateAutomation a: expected email in spec.git.commit.author, found nothing, and no kustomization here that adds it";
+    let email = "spec: {git: {commit: {author: {email: a@b.c}}}}";
+    let overlay = |patches: &str| format!("resources: [../base]\npatches:\n{patches}");
+    let patch =
+        |spec: &str| format!("- patch: |\n    {}    {spec}\n", head.replace('\n', "\n    ").trim_end_matches(' '));
+    #[rustfmt::skip]
+    let cases = [
+        // base, overlay ("": none), writers, problem
+        (whole, String::new(), 1, ""),
+        (bare, String::new(), 0, no_interval),
+        (bare, overlay(&patch("spec: {interval: 5m}")), 0, no_email),
+        (bare, overlay(&patch(email)), 0, no_interval),
+        (bare, overlay(&(patch(email) + &patch("spec: {interval: 5m}"))), 1, ""),
+        (whole, overlay(&patch("spec: {interval: null}")), 0, no_interval),
+    ];
+    for (base, overlay, writers, problem) in cases {
+        let base = format!("{head}{base}");
+        let mut files =
+            Files::of([("base/a.yaml", base.as_str()), ("base/kustomization.yaml", "resources: [a.yaml]\n")]);
+        if !overlay.is_empty() {
+            files = files.with([("overlay/kustomization.yaml", overlay.as_str())]);
+        }
+        let bindings = bind(&files.snapshot(), &Config::whole_repository());
+        let told: Vec<String> = bindings
+            .problems
+            .iter()
+            .map(|told| format!("{} {}:{} {}", told.code, told.file, told.position, told.message))
+            .collect();
+        assert_eq!((bindings.automations.len(), told.join("; ").as_str()), (writers, problem), "{base}{overlay}");
+    }
+}
+
+#[test]
 fn which_files_an_automation_writes() {
     let automation = |path: &str| {
         let text = format!(
             "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {{name: a, namespace: ns}}\n\
-             spec: {{update: {{path: '{path}'}}}}\n"
+             spec: {{interval: 5m, sourceRef: {{kind: GitRepository, name: flux-system}}, \
+             git: {{commit: {{author: {{email: flux@example.org}}}}}}, update: {{path: '{path}'}}}}\n"
         );
         bind(&Files::of([("a.yaml", text.as_str())]).snapshot(), &Config::whole_repository()).automations.remove(0)
     };

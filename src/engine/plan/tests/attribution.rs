@@ -214,7 +214,7 @@ fn clusters_that_follow_different_policies_do_not_agree() {
 /// The cluster whose automation writes a line tells its policy; another that renders the line may follow another one.
 #[test]
 fn a_cluster_that_follows_another_policy_does_not_agree() {
-    let automation = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {name: flux, namespace: ns}\nspec: {suspend: true, update: {path: .}}\n";
+    let automation = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {name: flux, namespace: ns}\nspec: {suspend: true, interval: 5m, sourceRef: {kind: GitRepository, name: flux-system}, git: {commit: {author: {email: flux@example.org}}}, update: {path: .}}\n";
     let overlay = |more: &str| format!("resources: [own.yaml, ../../base, policy.yaml{more}]\n");
     let differs = "environment prod renders this file too, and the policy ns:app differs between the clusters (see \
                    envs/prod/policy.yaml); ";
@@ -223,7 +223,7 @@ fn a_cluster_that_follows_another_policy_does_not_agree() {
         ("apiVersion", "# Another text of the same meaning.\napiVersion", ""),
         ("1.x", "1.0.x", differs),
         ("  policy:", "  suspend: true\n  policy:", differs),
-        ("  policy:", "  digestReflectionPolicy: Always\n  policy:", differs),
+        ("  policy:", "  digestReflectionPolicy: Always\n  interval: 1h\n  policy:", differs),
         ("example.com/app}", "example.com/app, exclusionList: [rc]}", differs),
         ("example.com/app}", "example.org/app}", differs),
     ] {

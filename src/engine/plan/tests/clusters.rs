@@ -4,7 +4,9 @@ use super::update::POLICY;
 use proptest::prelude::*;
 
 const AUTOMATION: &str = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {name: flux, \
-                          namespace: ns}\nspec: {suspend: SUSPEND, update: {path: PATH}SELECTOR}\n";
+                          namespace: ns}\nspec: {suspend: SUSPEND, interval: 5m, sourceRef: {kind: \
+                          GitRepository, name: SOURCE}, git: {commit: {author: {email: flux@example.org}}}, update: {path: \
+                          PATH}SELECTOR}\n";
 const KUSTOMIZATION: &str = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: apps, \
                              namespace: flux-system}\nspec:\n  path: ./flux\n  sourceRef: {kind: GitRepository, name: \
                              SOURCE}\n";
@@ -25,20 +27,20 @@ pub fn policies() -> impl Strategy<Value = Vec<(&'static str, String)>> {
         "",
         ", policySelector: {matchLabels: {team: a}}",
         ", policySelector: {matchExpressions: [{key: team, operator: NotIn, values: [a]}]}",
-        ", sourceRef: {kind: GitRepository, name: other}",
-        ", sourceRef: {kind: GitRepository, name: flux-system}",
     ]);
-    let automation = (any::<bool>(), prop::sample::select(&["./apps", "./apps/dev", "./other", "."]), selector);
+    let source = prop::sample::select(&["flux-system", "flux-system", "other"]);
+    let path = prop::sample::select(&["./apps", "./apps/dev", "./other", "."]);
+    let automation = (any::<bool>(), path, source, selector);
     let label = prop::sample::select(&["", ", labels: {team: a}", ", labels: {team: b}"]);
     (order, reflection, label, proptest::option::of(automation)).prop_map(|(order, reflection, label, automation)| {
         let policy = POLICY
-            .replace("  policy:", &format!("  digestReflectionPolicy: {reflection}\n  policy:"))
+            .replace("  policy:", &format!("  digestReflectionPolicy: {reflection}\n  interval: 1h\n  policy:"))
             .replace("semver: {range: 1.x}", order)
             .replace("{name: app, namespace: ns}", &format!("{{name: app, namespace: ns{label}}}"));
         let mut files = vec![("flux/policy.yaml", policy)];
-        files.extend(automation.map(|(suspended, path, selector)| {
+        files.extend(automation.map(|(suspended, path, source, selector)| {
             let text = AUTOMATION.replace("SUSPEND", &suspended.to_string());
-            ("flux/automation.yaml", text.replace("PATH", path).replace("SELECTOR", selector))
+            ("flux/automation.yaml", text.replace("PATH", path).replace("SOURCE", source).replace("SELECTOR", selector))
         }));
         files
     })

@@ -46,7 +46,7 @@ const AUTOMATION: &str = "\
 apiVersion: image.toolkit.fluxcd.io/v1
 kind: ImageUpdateAutomation
 metadata: {name: flux, namespace: ns}
-spec: {update: {path: ./apps}}
+spec: {interval: 5m, sourceRef: {kind: GitRepository, name: flux-system}, git: {commit: {author: {email: flux@example.org}}}, update: {path: ./apps}}
 ";
 
 pub fn now() -> Timestamp {
@@ -251,7 +251,9 @@ fn one_line() {
     let earlier = now() - SignedDuration::from_hours(1);
     let moves = "-> example.com/app:1.2.0";
     let pinned = format!("{moves}@{DIGEST}");
-    let reflected = |when: &str| world().policy("  policy:", &format!("  digestReflectionPolicy: {when}\n  policy:"));
+    let reflected = |when: &str| {
+        world().policy("  policy:", &format!("  digestReflectionPolicy: {when}\n  interval: 1h\n  policy:"))
+    };
     let lower = || world().app("1.0.0", "1.9.0");
     let six = [(5, "a", "b"), (10, "b", "a"), (15, "a", "b"), (20, "b", "a"), (25, "a", "b"), (30, "b", "a")];
     let flux = || world().file("flux/automation.yaml", AUTOMATION);
@@ -304,7 +306,7 @@ fn one_line() {
         ("both updated automatically", World { others: &["apps/"], others_automatic: true, ..world() }, moves),
         ("one of them held", World { others: &["apps/"], others_automatic: true, ..world() }.held(Some("apps/"), None, None), "shared-line: environment apps/ renders this file too: …"),
         ("selected by no automation", flux().file("flux/automation.yaml", &AUTOMATION.replace("./apps}", "./apps}, policySelector: {matchLabels: {x: y}}")), "not-selected: …"),
-        ("an automation of another branch", flux().file("flux/automation.yaml", &AUTOMATION.replace("./apps}", "./other}, git: {checkout: {ref: {branch: x}}}")), moves),
+        ("an automation of another branch", flux().file("flux/automation.yaml", &AUTOMATION.replace("./apps}", "./other}").replace("git: {", "git: {checkout: {ref: {branch: x}}, ")), moves),
         ("another environment beside it", World { others: &["apps/prod/"], ..world().file("apps/prod/kustomization.yaml", "resources: [app.yaml]") }, moves),
         // Down.
         ("down", lower(), moves),
@@ -391,7 +393,7 @@ fn no_part_of_an_image_goes_down_alone() {
         (tag("1.2.0") + &digest, vec![false, false]),
     ];
     for (lines, expected) in cases {
-        let world = entry(&lines).policy("  policy:", "  digestReflectionPolicy: Always\n  policy:");
+        let world = entry(&lines).policy("  policy:", "  digestReflectionPolicy: Always\n  interval: 1h\n  policy:");
         let world = world.file("apps/dev/app.yaml", "");
         let lower: Vec<bool> = world.ready().changes.iter().map(|change| change.downgrade).collect();
         assert_eq!(lower, expected, "{lines}");
@@ -413,6 +415,8 @@ fn who_writes_a_line_beside_butler() {
         (flux.clone(), Some("Flux: ImageUpdateAutomation/ns/flux"), Some(0)),
         (World { take_over: true, ..flux }, None, Some(0)),
         (suspended, None, Some(0)),
+        // What Flux refuses writes nothing.
+        (World::new().file("flux/automation.yaml", &AUTOMATION.replace("interval: 5m, ", "")), None, None),
         (World::new(), None, None),
     ] {
         let change = &world.ready().changes[0];
