@@ -5,7 +5,7 @@ use super::{
     Automation, Binding, Bindings, CommitStyle, DigestReflection, Policy, PolicyKey, PolicyState, Problem, Unresolved,
     holding::{Earlier, Kept},
     kustomize::{DEFAULT_NAMESPACE, Inclusions, folder, is_below, join},
-    render::{Rendered, Rendering},
+    render::{Emptied, Rendered, Rendering},
 };
 use crate::engine::{
     image::Repository,
@@ -147,16 +147,16 @@ impl<'r> Reading<'r> {
         for why in &object.problems {
             self.problem("patch-failed", object, format!("{kind} {}: {why}", object.name));
         }
-        if !object.unresolved.is_empty() {
-            let names: Vec<String> = object.unresolved.iter().map(|name| format!("${{{name}}}")).collect();
+        for why in unresolved(object) {
+            self.problem("substitution-unresolved", object, format!("{kind} {}: {why}", object.name));
+        }
+        for Emptied { position, name, by } in &object.emptied {
             let message = format!(
-                "{kind} {}: the repository does not tell what {} stand(s) for: what depends on it is not guessed; give \
-                 the value in a Kustomization's spec.postBuild.substitute, or in a ConfigMap that its substituteFrom \
-                 names",
-                object.name,
-                names.join(", ")
+                "ImagePolicy {}: `${{{name}}}` is emptied by Kustomization {by}, whose postBuild gives it no value, so \
+                 that the extract is without it; write `${name}` or `$${{{name}}}`",
+                object.name
             );
-            self.problem("substitution-unresolved", object, message);
+            self.put(Problem { code: "extract-emptied", file: object.file.clone(), position: *position, message });
         }
         let namespace = match object.namespace.as_str() {
             "" => DEFAULT_NAMESPACE,
@@ -279,6 +279,31 @@ impl<'r> Reading<'r> {
     fn put(&mut self, problem: Problem) {
         self.problems.insert((problem.file.clone(), problem.position, problem.message.clone()), problem);
     }
+}
+
+/// What is said of the `${…}` that stay in an object.
+fn unresolved(object: &Rendered) -> impl Iterator<Item = String> {
+    let expressions = |given: bool| -> Vec<String> {
+        let those = object.unresolved.iter().filter(|(_, is_given)| **is_given == given);
+        those.map(|(expression, _)| format!("${{{expression}}}")).collect()
+    };
+    let (unknown, unsupported) = (expressions(false), expressions(true));
+    let verb = if unknown.len() == 1 { "stands" } else { "stand" };
+    let unknown = (!unknown.is_empty()).then(|| {
+        format!(
+            "the repository does not tell what {} {verb} for: what depends on it is not guessed; give the value in a \
+             Kustomization's spec.postBuild.substitute, or in a ConfigMap that its substituteFrom names",
+            unknown.join(", ")
+        )
+    });
+    let unsupported = (!unsupported.is_empty()).then(|| {
+        format!(
+            "the value for {} is there, and butler does not evaluate what is done with it: what depends on it is not \
+             guessed; give a name its own value in spec.postBuild.substitute, and write that name alone",
+            unsupported.join(", ")
+        )
+    });
+    [unknown, unsupported].into_iter().flatten()
 }
 
 /// A policy: its repository, its filter and order, or why it cannot be followed.

@@ -46,6 +46,12 @@ pub const LINTS: &[Lint] = &[
         summary: "butler.yaml asks for something that this version cannot do",
     },
     Lint {
+        code: "container-unknown",
+        severity: Warning,
+        fixable: false,
+        summary: "a tag filter is for a container that the object does not have",
+    },
+    Lint {
         code: "declined",
         severity: Notice,
         fixable: false,
@@ -70,6 +76,12 @@ pub const LINTS: &[Lint] = &[
         severity: Warning,
         fixable: false,
         summary: "butler.yaml gives an environment a path at which nothing is",
+    },
+    Lint {
+        code: "extract-emptied",
+        severity: Warning,
+        fixable: false,
+        summary: "a policy's extract names a group that substitution empties",
     },
     Lint { code: "file-too-large", severity: Warning, fixable: false, summary: "the file is larger than any manifest" },
     Lint {
