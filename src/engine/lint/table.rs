@@ -83,6 +83,12 @@ pub const LINTS: &[Lint] = &[
         fixable: false,
         summary: "a policy's extract names a group that substitution empties",
     },
+    Lint {
+        code: "extract-unknown-group",
+        severity: Warning,
+        fixable: false,
+        summary: "a policy's extract names no group of its pattern, and no tag passes",
+    },
     Lint { code: "file-too-large", severity: Warning, fixable: false, summary: "the file is larger than any manifest" },
     Lint {
         code: "flux-object-invalid",
@@ -122,6 +128,12 @@ pub const LINTS: &[Lint] = &[
         summary: "a kustomization patches an automated object in a way that butler cannot follow",
     },
     Lint { code: "flux1-pattern-invalid", severity: Error, fixable: false, summary: "a Flux v1 pattern is none" },
+    Lint {
+        code: "flux1-pattern-space",
+        severity: Warning,
+        fixable: false,
+        summary: "a Flux v1 pattern has a space, and matches nothing",
+    },
     Lint {
         code: "follows-policy",
         severity: Notice,
