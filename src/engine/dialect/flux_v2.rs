@@ -217,6 +217,16 @@ impl<'r> Reading<'r> {
                 self.problem(code, object, format!("ImageUpdateAutomation {}: messageTemplate: {why}", object.name));
             }
         }
+        let expressions = read.policy_selector.iter().flat_map(|selector| &selector.match_expressions);
+        for (_, operator, _) in expressions.filter(|(_, operator, _)| !OPERATORS.contains(&operator.as_str())) {
+            let message = format!(
+                "ImageUpdateAutomation {}: expected spec.policySelector.matchExpressions' operator to be {}, found \
+                 {operator:?}: it selects no policy",
+                object.name,
+                OPERATORS.join(", ")
+            );
+            self.problem("flux-object-invalid", object, message);
+        }
         let automation = Automation {
             object: format!("ImageUpdateAutomation/{}/{}", key.namespace, key.name),
             namespace: key.namespace.clone(),
@@ -261,6 +271,12 @@ impl<'r> Reading<'r> {
             }
             if let PolicyState::Invalid(why) = &policy.state {
                 self.problem("policy-invalid", object, format!("policy {key}: {why}"));
+            }
+            if let PolicyState::Usable { policy: tags, .. } = &policy.state
+                && object.unresolved.is_empty()
+                && let Some(why) = tags.never_matches()
+            {
+                self.problem("extract-unknown-group", object, format!("policy {key}: {why}"));
             }
             self.definitions.push(Definition { object: read, source, policy: Arc::new(policy) });
         }
@@ -486,6 +502,9 @@ impl Resolver<'_> {
         Unresolved { key, code: "policy-unresolved", why }
     }
 }
+
+/// What Kubernetes' label selection knows.
+const OPERATORS: [&str; 4] = ["In", "NotIn", "Exists", "DoesNotExist"];
 
 /// Kubernetes' label selection.
 fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
