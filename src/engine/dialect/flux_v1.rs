@@ -5,6 +5,7 @@
 mod annotate;
 mod build;
 mod builder;
+mod filters;
 mod generated;
 mod given;
 mod release;
@@ -20,11 +21,12 @@ use super::{
 };
 use crate::engine::{
     image::{Reference, ReferenceError},
-    manifest::{Container, Document, Part, Position, Scan},
+    manifest::{Container, Document, ObjectId, Part, Position, Scan},
     policy::{Memo, Order},
     snapshot::Snapshot,
 };
 use build::Built;
+use filters::Patches;
 use generated::{Reach, Scope, Scopes};
 use given::{Annotations, Given};
 use std::{
@@ -160,6 +162,7 @@ fn bind_all(snapshot: &Snapshot, included: &Inclusions<'_>, bindings: &mut Bindi
     }
     let mut patches = included.patches();
     patches.extend(scopes.patches().map(str::to_owned));
+    let named = Patches::new(snapshot, included, &patches);
     let mut scans = snapshot.scans.lookup();
     for (file, scan) in all.into_iter().filter_map(|file| scans.get(file)) {
         // A patch is no object of its own.
@@ -169,16 +172,23 @@ fn bind_all(snapshot: &Snapshot, included: &Inclusions<'_>, bindings: &mut Bindi
         for base in (0..scan.documents.len()).filter_map(|number| Built::of(file, scan, number)) {
             match scopes.over(&base, &builds) {
                 Reach::Direct => {
-                    Object { built: base, memo: &snapshot.memo }.bind(None, snapshot, included, bindings, lines);
+                    Object { built: base, patches: &named, memo: &snapshot.memo }
+                        .bind(None, snapshot, included, bindings, lines);
                 }
                 Reach::Rendered(over) => {
                     for (scope, built) in over {
-                        Object { built, memo: &snapshot.memo }.bind(Some(scope), snapshot, included, bindings, lines);
+                        Object { built, patches: &named, memo: &snapshot.memo }.bind(
+                            Some(scope),
+                            snapshot,
+                            included,
+                            bindings,
+                            lines,
+                        );
                     }
                 }
                 Reach::LeftOut(scope) => {
                     if Rules::read(&base.annotations).has("automated") {
-                        let name = base.document.object.as_ref().map(ToString::to_string).unwrap_or_default();
+                        let name = base.document.object.as_ref().map(ObjectId::shown).unwrap_or_default();
                         bindings.problems.push(Problem {
                             code: "flux1-not-rendered",
                             file: file.to_string(),
@@ -195,6 +205,7 @@ fn bind_all(snapshot: &Snapshot, included: &Inclusions<'_>, bindings: &mut Bindi
 /// An object with containers, as one `.flux.yaml` builds it.
 struct Object<'a> {
     built: Built<'a>,
+    patches: &'a Patches<'a>,
     memo: &'a Memo,
 }
 
@@ -216,8 +227,12 @@ impl<'a> Object<'a> {
         }
         let rules = Rules::read(&annotations);
         for (code, file, position, message) in &rules.problems {
-            let (file, message) = (file.clone(), format!("{id}: {message}"));
+            let (file, message) = (file.clone(), format!("{}: {message}", id.shown()));
             bindings.problems.push(Problem { code, file, position: *position, message });
+        }
+        for (file, position, why) in filters::of_no_container(&self.built, patched.as_ref(), &rules, self.patches) {
+            let message = format!("{}: {why}", id.shown());
+            bindings.problems.push(Problem { code: "container-unknown", file, position, message });
         }
         if !rules.has("automated") {
             return;
@@ -306,6 +321,14 @@ impl<'a> Object<'a> {
                             let message =
                                 format!("{key}: {pattern:?} matches nothing: {fault}; Flux v1 takes every tag for it");
                             problem("flux1-pattern-invalid", message);
+                        }
+                        if policy.has_stray_space() {
+                            let glob = pattern.strip_prefix("glob:").unwrap_or(pattern).trim();
+                            let message = format!(
+                                "{key}: {pattern:?} has a space that belongs to the glob, and no tag has one, so that it \
+                                 matches nothing, as in Flux v1; write \"glob:{glob}\""
+                            );
+                            problem("flux1-pattern-space", message);
                         }
                         if current.digest.is_some() {
                             let why = "the image is pinned by a digest, which Flux v1 does not know".to_owned();

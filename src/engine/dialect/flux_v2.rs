@@ -6,7 +6,7 @@ use super::{
     Unresolved,
     holding::{Earlier, Kept},
     kustomize::{DEFAULT_NAMESPACE, Inclusions, NamedFolders, folder, is_below, join},
-    render::{Rendered, Rendering},
+    render::{Emptied, Rendered, Rendering},
 };
 use crate::engine::{
     image::Repository,
@@ -181,16 +181,16 @@ impl<'r> Reading<'r> {
         for why in &object.problems {
             self.problem("patch-failed", object, format!("{kind} {}: {why}", object.name));
         }
-        if !object.unresolved.is_empty() {
-            let names: Vec<String> = object.unresolved.iter().map(|name| format!("${{{name}}}")).collect();
+        for why in unresolved(object) {
+            self.problem("substitution-unresolved", object, format!("{kind} {}: {why}", object.name));
+        }
+        for Emptied { position, name, by } in &object.emptied {
             let message = format!(
-                "{kind} {}: the repository does not tell what {} stand(s) for: what depends on it is not guessed; give \
-                 the value in a Kustomization's spec.postBuild.substitute, or in a ConfigMap that its substituteFrom \
-                 names",
-                object.name,
-                names.join(", ")
+                "ImagePolicy {}: `${{{name}}}` is emptied by Kustomization {by}, whose postBuild gives it no value, so \
+                 that the extract is without it; write `${name}` or `$${{{name}}}`",
+                object.name
             );
-            self.problem("substitution-unresolved", object, message);
+            self.put(Problem { code: "extract-emptied", file: object.file.clone(), position: *position, message });
         }
         let key = key_of(object);
         match read {
@@ -268,6 +268,16 @@ impl<'r> Reading<'r> {
                 self.problem(code, object, format!("ImageUpdateAutomation {}: messageTemplate: {why}", object.name));
             }
         }
+        let expressions = read.policy_selector.iter().flat_map(|selector| &selector.match_expressions);
+        for (_, operator, _) in expressions.filter(|(_, operator, _)| !OPERATORS.contains(&operator.as_str())) {
+            let message = format!(
+                "ImageUpdateAutomation {}: expected spec.policySelector.matchExpressions' operator to be {}, found \
+                 {operator:?}: it selects no policy",
+                object.name,
+                OPERATORS.join(", ")
+            );
+            self.problem("flux-object-invalid", object, message);
+        }
         let automation = Automation {
             object: format!("ImageUpdateAutomation/{}/{}", key.namespace, key.name),
             namespace: key.namespace.clone(),
@@ -314,6 +324,12 @@ impl<'r> Reading<'r> {
             if let PolicyState::Invalid(why) = &policy.state {
                 self.problem("policy-invalid", object, format!("policy {key}: {why}"));
             }
+            if let PolicyState::Usable { policy: tags, .. } = &policy.state
+                && object.unresolved.is_empty()
+                && let Some(why) = tags.never_matches()
+            {
+                self.problem("extract-unknown-group", object, format!("policy {key}: {why}"));
+            }
             self.definitions.push(Definition { object: read, source, policy: Arc::new(policy) });
         }
     }
@@ -344,6 +360,31 @@ fn key_of(object: &Rendered) -> PolicyKey {
         namespace => namespace,
     };
     PolicyKey { namespace: namespace.to_owned(), name: object.name.clone() }
+}
+
+/// What is said of the `${…}` that stay in an object.
+fn unresolved(object: &Rendered) -> impl Iterator<Item = String> {
+    let expressions = |given: bool| -> Vec<String> {
+        let those = object.unresolved.iter().filter(|(_, is_given)| **is_given == given);
+        those.map(|(expression, _)| format!("${{{expression}}}")).collect()
+    };
+    let (unknown, unsupported) = (expressions(false), expressions(true));
+    let verb = if unknown.len() == 1 { "stands" } else { "stand" };
+    let unknown = (!unknown.is_empty()).then(|| {
+        format!(
+            "the repository does not tell what {} {verb} for: what depends on it is not guessed; give the value in a \
+             Kustomization's spec.postBuild.substitute, or in a ConfigMap that its substituteFrom names",
+            unknown.join(", ")
+        )
+    });
+    let unsupported = (!unsupported.is_empty()).then(|| {
+        format!(
+            "the value for {} is there, and butler does not evaluate what is done with it: what depends on it is not \
+             guessed; give a name its own value in spec.postBuild.substitute, and write that name alone",
+            unsupported.join(", ")
+        )
+    });
+    [unknown, unsupported].into_iter().flatten()
 }
 
 /// A policy: its repository, its filter and order, or why it cannot be followed.
@@ -552,6 +593,9 @@ impl Resolver<'_> {
         Unresolved { key, code: "policy-unresolved", why }
     }
 }
+
+/// What Kubernetes' label selection knows.
+const OPERATORS: [&str; 4] = ["In", "NotIn", "Exists", "DoesNotExist"];
 
 /// Kubernetes' label selection.
 fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {

@@ -432,6 +432,25 @@ impl Bindings {
         Some(format!("no ImageUpdateAutomation covers this file: spec.update.path is {paths}"))
     }
 
+    /// Why no automation of a branch follows a policy in a file, though some cover the file. `following`: those that do,
+    /// of any branch.
+    pub(crate) fn unselected(&self, branch: &str, file: &str, key: &PolicyKey, following: &[usize]) -> Option<String> {
+        let is_of_branch = |number: &usize| self.automations.get(*number).is_some_and(|it| it.is_of_branch(branch));
+        if following.iter().any(is_of_branch) {
+            return None;
+        }
+        let over =
+            self.automations.iter().filter(|automation| automation.is_of_branch(branch) && automation.covers(file));
+        let over: Vec<&str> = over.map(|automation| automation.object.as_str()).collect();
+        let verb = if over.len() == 1 { "follows" } else { "follow" };
+        (!over.is_empty()).then(|| {
+            format!(
+                "{} {verb} the policies of the own namespace that spec.policySelector matches; {key} is none of them",
+                over.join(", ")
+            )
+        })
+    }
+
     /// The file itself, and every file that brings it into a cluster: kustomizations, Flux Kustomizations, HelmReleases.
     pub fn renderers(&self, file: &str) -> BTreeSet<String> {
         self.objects.rendering.reach(file).owners

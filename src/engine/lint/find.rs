@@ -114,6 +114,13 @@ fn of_binding(bindings: &Bindings, config: &Config, binding: &Binding, scan: &Sc
         if let Some(why) = bindings.outside_update_paths(branch, &binding.file) {
             push("outside-update-path", &why);
         }
+        // A policy that is not there is told so.
+        let following = binding.automations.as_deref().filter(|_| binding.policy().is_ok());
+        let unselected =
+            following.and_then(|following| bindings.unselected(branch, &binding.file, binding.key(), following));
+        if let Some(why) = unselected {
+            push("not-selected", &why);
+        }
     }
     found
 }

@@ -46,6 +46,12 @@ pub const LINTS: &[Lint] = &[
         summary: "butler.yaml asks for something that this version cannot do",
     },
     Lint {
+        code: "container-unknown",
+        severity: Warning,
+        fixable: false,
+        summary: "a tag filter is for a container that the object does not have",
+    },
+    Lint {
         code: "declined",
         severity: Notice,
         fixable: false,
@@ -70,6 +76,18 @@ pub const LINTS: &[Lint] = &[
         severity: Warning,
         fixable: false,
         summary: "butler.yaml gives an environment a path at which nothing is",
+    },
+    Lint {
+        code: "extract-emptied",
+        severity: Warning,
+        fixable: false,
+        summary: "a policy's extract names a group that substitution empties",
+    },
+    Lint {
+        code: "extract-unknown-group",
+        severity: Warning,
+        fixable: false,
+        summary: "a policy's extract names no group of its pattern, and no tag passes",
     },
     Lint {
         code: "file-not-included",
@@ -116,6 +134,12 @@ pub const LINTS: &[Lint] = &[
         summary: "a kustomization patches an automated object in a way that butler cannot follow",
     },
     Lint { code: "flux1-pattern-invalid", severity: Error, fixable: false, summary: "a Flux v1 pattern is none" },
+    Lint {
+        code: "flux1-pattern-space",
+        severity: Warning,
+        fixable: false,
+        summary: "a Flux v1 pattern has a space, and matches nothing",
+    },
     Lint {
         code: "follows-policy",
         severity: Notice,

@@ -132,6 +132,25 @@ fn every_code_of_the_sources_is_in_the_table() {
     assert_eq!(unused, [""; 0], "codes of the table that nothing gives");
 }
 
+/// An automation's selector, and what is said of it and of the line that it leaves out.
+#[test]
+fn what_no_selector_takes() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/lint/not-selected.md");
+    let page = fs::read_to_string(page).unwrap();
+    let example = page.split("```").nth(1).and_then(|example| example.strip_prefix("yaml\n")).unwrap();
+    let selector = "{matchLabels: {team: a}}";
+    #[rustfmt::skip]
+    let cases: [(&str, &[&str]); 4] = [
+        (selector, &["not-selected"]), ("{matchLabels: {team: b}}", &[]),
+        ("{matchExpressions: [{key: team, operator: In, values: [b]}]}", &[]),
+        ("{matchExpressions: [{key: team, operator: Foo}]}", &["flux-object-invalid", "not-selected"]),
+    ];
+    for (other, expected) in cases {
+        let found = codes(FileKind::Yaml, &example.replace(selector, other));
+        assert!(found.iter().eq(expected), "{other}: {found:?}");
+    }
+}
+
 /// Files of a repository, butler.yaml's environments, and what is said of their paths.
 #[test]
 fn paths_of_environments_that_are_not_there() {

@@ -1,9 +1,8 @@
 //! Annotations under Flux v1's prefixes that neither Flux v1 nor butler reads: misspelt ones, mostly.
 //! <https://fluxcd.io/legacy/flux/references/automated-image-update/>
 
-use super::{Annotation, Container};
+use super::Annotation;
 use crate::engine::config::nearest;
-use std::collections::HashSet;
 
 const PREFIXES: [&str; 2] = ["flux.weave.works/", "fluxcd.io/"];
 
@@ -22,40 +21,19 @@ const KNOWN: [&str; 9] = [
 
 const CONTAINER: &str = "tag.";
 
-/// An object with more containers, or with more annotations for others, was generated: nobody's pen slipped there, and each
-/// is compared with each.
-const CONTAINERS_MAX: usize = 16;
-const OTHERS_MAX: usize = 8;
-
-/// The annotations of an object that nothing reads, by their index, each with a sentence. `containers`: those of the
-/// object, as far as its own document has them.
-pub(super) fn unknown(annotations: &[Annotation], containers: &[Container]) -> Vec<(usize, String)> {
-    let rest = |key: &str| PREFIXES.iter().find_map(|prefix| Some((*prefix, key.strip_prefix(prefix)?.to_owned())));
-    let names: HashSet<&str> = containers.iter().map(|of| of.name.as_str()).collect();
-    let keys = annotations.iter().filter_map(|of| Some(rest(&of.key)?.1.strip_prefix(CONTAINER)?.to_owned()));
-    let given: HashSet<String> = keys.collect();
-    let others = given.iter().filter(|name| !names.contains(name.as_str())).count();
-    let told = names.len() <= CONTAINERS_MAX && others <= OTHERS_MAX;
+/// The annotations of an object that nothing reads, by their index, each with a sentence.
+pub(super) fn unknown(annotations: &[Annotation]) -> Vec<(usize, String)> {
     let why = |annotation: &Annotation| {
-        let (prefix, name) = rest(&annotation.key)?;
-        let Some(container) = name.strip_prefix(CONTAINER).filter(|container| !container.is_empty()) else {
-            return unknown_name(prefix, &name);
-        };
-        // Containers may come from elsewhere: only a slip of the pen is told.
-        if !told || names.contains(container) {
-            return None;
-        }
-        let free = containers.iter().map(|of| of.name.as_str()).filter(|name| !given.contains(*name));
-        let near = nearest(container, free)?;
-        Some(format!(
-            "found {prefix}{name}, and the object has no container {container:?}; did you mean {prefix}{CONTAINER}{near}?"
-        ))
+        let (prefix, name) =
+            PREFIXES.iter().find_map(|prefix| Some((*prefix, annotation.key.strip_prefix(prefix)?)))?;
+        unknown_name(prefix, name)
     };
     annotations.iter().enumerate().filter_map(|(index, annotation)| Some((index, why(annotation)?))).collect()
 }
 
 fn unknown_name(prefix: &str, name: &str) -> Option<String> {
-    if KNOWN.contains(&name) {
+    let is_pattern = name.strip_prefix(CONTAINER).is_some_and(|container| !container.is_empty());
+    if is_pattern || KNOWN.contains(&name) {
         return None;
     }
     let hint = match nearest(name, KNOWN) {
@@ -94,9 +72,8 @@ mod tests {
             ("flux.weave.works/loked: 'true'", vec![format!("4:17 found flux.weave.works/loked, {unread}; did you mean flux.weave.works/locked?")]),
             ("fluxcd.io/tags.app: x", vec![format!("4:17 found fluxcd.io/tags.app, {unread}; did you mean fluxcd.io/tag.CONTAINER?")]),
             ("fluxcd.io/owner: ann", vec![format!("4:17 found fluxcd.io/owner, {unread}; {known}")]),
-            // A container that is not there, and one that is nearly called so.
-            ("fluxcd.io/tag.ap: x", vec!["4:17 found fluxcd.io/tag.ap, and the object has no container \"ap\"; did you mean fluxcd.io/tag.app?".into()]),
-            ("fluxcd.io/tag.ap: x, flux.weave.works/tag.app: x", vec![]), ("fluxcd.io/tag.other: x", vec![]),
+            // Which containers there are is told by what is built.
+            ("fluxcd.io/tag.ap: x, fluxcd.io/tag.other: x", vec![]),
             // Other people's.
             ("reconcile.fluxcd.io/requestedAt: x, helm.fluxcd.io/automted: x, repository.fluxcd.io/ap: x", vec![]),
             ("kustomize.toolkit.fluxcd.io/prune: x, example.com/automted: x, fluxcd.io: x", vec![]),

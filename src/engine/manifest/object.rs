@@ -14,6 +14,16 @@ pub struct ObjectId {
     pub name: SmolStr,
 }
 
+impl ObjectId {
+    /// As people write it: `Deployment/prod/app`, and without a namespace `Deployment/app`.
+    pub fn shown(&self) -> String {
+        match self.namespace.as_str() {
+            "" => format!("{}/{}", self.kind, self.name),
+            _ => self.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for ObjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.kind, self.namespace, self.name)

@@ -188,7 +188,7 @@ impl<'s, 'a> Walk<'s, 'a> {
             uses.tell(&mut found.containers, &written.containers);
         }
         self.extras = found.extras;
-        let unknown = misspelt::unknown(&annotations, &found.containers);
+        let unknown = misspelt::unknown(&annotations);
         if !unknown.is_empty() {
             let entries = meant.at(&["metadata", "annotations"]).map(Node::entries).unwrap_or_default();
             let starts: HashMap<&str, usize> =

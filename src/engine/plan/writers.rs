@@ -48,18 +48,8 @@ impl<'a> Writers<'a> {
         if let Some(why) = inputs.bindings.outside_update_paths(inputs.branch, &binding.file) {
             return because("outside-update-path", why);
         }
-        let over: Vec<&str> = here()
-            .filter(|automation| automation.covers(&binding.file))
-            .map(|automation| automation.object.as_str())
-            .collect();
-        because(
-            "not-selected",
-            format!(
-                "{} follow(s) the policies of the own namespace that spec.policySelector matches; {} is none of them",
-                over.join(", "),
-                binding.key()
-            ),
-        )
+        let unselected = inputs.bindings.unselected(inputs.branch, &binding.file, binding.key(), following);
+        because("not-selected", unselected.unwrap_or_default())
     }
 
     /// Who writes a line in butler's place, where butler was not told to take over: an automation of Flux that is not

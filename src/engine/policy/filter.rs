@@ -157,6 +157,11 @@ impl Filter {
         })
     }
 
+    /// Whether the extract is the same nothing for every tag: all that it names is no group.
+    pub fn extracts_nothing(&self) -> bool {
+        matches!(&self.extract, Extract::Template(pieces) if pieces.is_empty())
+    }
+
     /// The names in the extract that are no group of the pattern: they stand for nothing.
     pub fn unknown_groups(&self) -> Vec<&str> {
         let mut unknown = Vec::new();

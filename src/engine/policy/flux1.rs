@@ -54,6 +54,12 @@ impl Pattern {
         Pattern { canonical: format!("glob:{glob}"), kind: Kind::Glob }
     }
 
+    /// Whether it is a glob that a space begins or ends: no tag has one.
+    pub fn has_stray_space(&self) -> bool {
+        let glob = self.canonical.strip_prefix("glob:").filter(|_| matches!(self.kind, Kind::Glob));
+        glob.is_some_and(|glob| glob.trim() != glob)
+    }
+
     /// Whether a tag may be chosen.
     pub fn takes(&self, tag: &str) -> bool {
         if tag.eq_ignore_ascii_case(LATEST) && self.canonical != LATEST_PATTERN {

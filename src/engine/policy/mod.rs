@@ -114,6 +114,27 @@ impl TagPolicy {
         self.filter.as_ref().map(Filter::unknown_groups).unwrap_or_default()
     }
 
+    /// Where an extract keeps every tag out: it names a group that the pattern has not, and what is left of it is no
+    /// version or number.
+    pub fn never_matches(&self) -> Option<String> {
+        let [unknown, ..] = self.unknown_groups()[..] else { return None };
+        let filter = self.filter.as_ref()?;
+        let what = match &self.order {
+            CompiledOrder::Semver { .. } => "version",
+            CompiledOrder::Numerical(_) => "number",
+            _ => return None,
+        };
+        filter.extracts_nothing().then(|| {
+            let known = filter.pattern.groups.iter().flatten().map(|name| format!("`${name}`"));
+            let known: Vec<String> = known.collect();
+            let hint = if known.is_empty() { String::new() } else { format!("; it has {}", known.join(", ")) };
+            format!(
+                "the extract `{}` names `{unknown}`, which is no group of `{}`, so that no tag has a {what}{hint}",
+                filter.extract_text, filter.pattern_text
+            )
+        })
+    }
+
     /// Compiles a policy. `filter` is `filterTags`' pattern, in Go's RE2 syntax, and its extract, in that of Go's
     /// `Regexp.Expand` (empty: the whole tag is compared). `exclude` holds patterns of tags that are never candidates;
     /// `None` and an empty list mean [`DEFAULT_EXCLUSION`], as they do for Flux. Where the order may be by time, signatures
@@ -215,6 +236,11 @@ impl TagPolicy {
     /// Whether a tag without a time is never replaced, nor chosen, as with Flux v1: its age cannot be told.
     pub fn wants_every_time(&self) -> bool {
         matches!(&self.order, CompiledOrder::Flux1(pattern) if pattern.by_time())
+    }
+
+    /// Whether a space keeps a glob of Flux v1 from every tag: `glob: dev-*`.
+    pub fn has_stray_space(&self) -> bool {
+        matches!(&self.order, CompiledOrder::Flux1(pattern) if pattern.has_stray_space())
     }
 
     /// Why the policy matches nothing at all: a pattern of Flux v1 that is none.

@@ -97,6 +97,7 @@ impl Commit {
                 ("FileChanges", by_file(&self.changes, |changes| by_object(changes, change))),
                 ("Objects", by_object(&self.changes.iter().collect::<Vec<_>>(), change)),
                 ("Changes", Value::list(once.into_iter().map(change).collect())),
+                ("ImageResult", self.updated()),
             ],
         )
     }

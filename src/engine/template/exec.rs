@@ -6,6 +6,10 @@ use super::{
     value::Value,
 };
 
+/// What has no other fields in Flux than here.
+const AS_IN_FLUX: [&str; 3] = ["TemplateData", "Changed", "Change"];
+const IN_FLUX: &str = ", in Flux neither, which stops at it and commits nothing";
+
 pub(super) fn render(nodes: &[Node], data: &Value) -> Result<String, TemplateError> {
     let mut run = Run { out: String::new(), variables: vec![(String::new(), data.clone())], steps: 0 };
     run.nodes(nodes, data)?;
@@ -231,7 +235,8 @@ fn fields(value: Value, names: &[String], place: Place) -> Result<Value, Templat
             Some((_, value)) => Ok(value.clone()),
             None => {
                 let known: Vec<_> = object.fields.iter().map(|(field, _)| *field).collect();
-                error(place, format!("{} has no field {name}; it has {}", object.name, known.join(", ")))
+                let in_flux = if AS_IN_FLUX.contains(&object.name) { IN_FLUX } else { "" };
+                error(place, format!("{} has no field {name}{in_flux}; it has {}", object.name, known.join(", ")))
             }
         },
         Value::Map(entries) => {

@@ -174,23 +174,62 @@ impl Lexer<'_> {
 
     /// A string behind its `"`, with how many bytes it takes up to and with the closing one.
     fn quoted(&self, text: &str) -> Result<(String, usize), TemplateError> {
-        let mut string = String::new();
-        let mut characters = text.char_indices();
-        while let Some((at, c)) = characters.next() {
-            match c {
-                '"' => return Ok((string, at + 1)),
+        // Escapes may name single bytes of a character.
+        let mut bytes = Vec::new();
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            let length = match c {
+                '"' => {
+                    let Ok(string) = String::from_utf8(bytes) else {
+                        return self.error(self.at, "expected UTF-8, and the escapes make none");
+                    };
+                    return Ok((string, text.len() - rest.len() + 1));
+                }
                 '\n' => break,
-                '\\' => match characters.next().map(|(_, c)| c) {
-                    Some('n') => string.push('\n'),
-                    Some('t') => string.push('\t'),
-                    Some('r') => string.push('\r'),
-                    Some(c @ ('"' | '\\' | '\'')) => string.push(c),
-                    Some(other) => return self.error(self.at, format!("the escape \\{other} is not supported here")),
-                    None => break,
+                '\\' => match escaped(&rest[1..]) {
+                    Some((escaped, length)) => {
+                        bytes.extend(escaped);
+                        1 + length
+                    }
+                    None => {
+                        let found: String = rest.chars().take(2).collect();
+                        return self.error(self.at, format!("expected one of Go's escapes, found {found}"));
+                    }
                 },
-                c => string.push(c),
-            }
+                c => {
+                    bytes.extend_from_slice(&rest.as_bytes()[..c.len_utf8()]);
+                    c.len_utf8()
+                }
+            };
+            rest = &rest[length..];
         }
         self.error(self.at, "the string has no end, a quote")
+    }
+}
+
+/// What an escape stands for, and how many bytes it takes behind its backslash:
+/// <https://go.dev/ref/spec#String_literals>.
+fn escaped(text: &str) -> Option<(Vec<u8>, usize)> {
+    let digits = |from: usize, count: usize, radix: u32| {
+        let digits = text.get(from..from + count).filter(|text| text.chars().all(|c| c.is_digit(radix)))?;
+        u32::from_str_radix(digits, radix).ok()
+    };
+    let byte = |code: Option<u32>| u8::try_from(code?).ok().map(|byte| vec![byte]);
+    let character = |code: Option<u32>| char::from_u32(code?).map(|c| c.to_string().into_bytes());
+    let one = |byte: u8| Some((vec![byte], 1));
+    match text.chars().next()? {
+        'a' => one(7),
+        'b' => one(8),
+        't' => one(b'\t'),
+        'n' => one(b'\n'),
+        'v' => one(11),
+        'f' => one(12),
+        'r' => one(b'\r'),
+        c @ ('"' | '\\') => one(c as u8),
+        'x' => Some((byte(digits(1, 2, 16))?, 3)),
+        '0'..='7' => Some((byte(digits(0, 3, 8))?, 3)),
+        'u' => Some((character(digits(1, 4, 16))?, 5)),
+        'U' => Some((character(digits(1, 8, 16))?, 9)),
+        _ => None,
     }
 }

@@ -89,14 +89,20 @@ impl Template {
         if let Err(error) = template.render(&Commit::example()) {
             return instead(error);
         }
-        let removed = parse::first_use(&template.nodes, "Updated");
-        let removed = removed.map(|place| {
+        let updated = |fields: &[String]| fields.first().is_some_and(|name| name == "Updated");
+        let result = |fields: &[String]| fields.iter().any(|name| name == "ImageResult");
+        let uses = [
+            (".Updated", "`.Changed`", parse::first_use(&template.nodes, updated)),
+            (".Changed.ImageResult", "`.Changed.Changes`", parse::first_use(&template.nodes, result)),
+        ];
+        let removed = uses.into_iter().filter_map(|(field, instead, place)| {
             let message = format!(
-                "{place}: `.Updated` was removed from Flux (image-automation-controller 1.0), which stops at it; it \
-                 still works here; `.Changed` takes its place"
+                "{}: `{field}` was removed from Flux (image-automation-controller 1.0), which stops at it; it still \
+                 works here; {instead} takes its place",
+                place?
             );
-            ("message-template-removed-field", message)
+            Some(("message-template-removed-field", message))
         });
-        removed.into_iter().collect()
+        removed.collect()
     }
 }

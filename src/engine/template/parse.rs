@@ -57,23 +57,21 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>, TemplateError> {
 }
 
 /// Where a field of the data is used first.
-pub(super) fn first_use(nodes: &[Node], field: &str) -> Option<Place> {
-    fn in_pipeline(pipeline: &Pipeline, field: &str) -> Option<Place> {
+pub(super) fn first_use(nodes: &[Node], uses: fn(&[String]) -> bool) -> Option<Place> {
+    fn in_pipeline(pipeline: &Pipeline, uses: fn(&[String]) -> bool) -> Option<Place> {
         pipeline.commands.iter().flatten().find_map(|operand| match &operand.kind {
-            Term::Group(group) => in_pipeline(group, field),
-            Term::Dot | Term::Variable(_) if operand.fields.first().is_some_and(|name| name == field) => {
-                Some(operand.place)
-            }
+            Term::Group(group) => in_pipeline(group, uses),
+            Term::Dot | Term::Variable(_) if uses(&operand.fields) => Some(operand.place),
             _ => None,
         })
     }
     nodes.iter().find_map(|node| match node {
         Node::Text(_) | Node::Break | Node::Continue => None,
-        Node::Action(pipeline) => in_pipeline(pipeline, field),
+        Node::Action(pipeline) => in_pipeline(pipeline, uses),
         Node::If { condition: pipeline, then, otherwise }
         | Node::With { value: pipeline, then, otherwise }
         | Node::Range { over: pipeline, body: then, otherwise } => {
-            in_pipeline(pipeline, field).or_else(|| first_use(then, field)).or_else(|| first_use(otherwise, field))
+            in_pipeline(pipeline, uses).or_else(|| first_use(then, uses)).or_else(|| first_use(otherwise, uses))
         }
     })
 }

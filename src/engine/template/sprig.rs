@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 const LIST_LIMIT: usize = 1000;
 
 /// In alphabetical order.
-const NAMES: [&str; 74] = [
+const NAMES: [&str; 76] = [
+    "abbrev",
     "add",
     "add1",
     "all",
@@ -83,6 +84,7 @@ const NAMES: [&str; 74] = [
     "tuple",
     "uniq",
     "until",
+    "untilStep",
     "untitle",
     "upper",
     "values",
@@ -202,6 +204,13 @@ fn text(name: &str, arguments: &Arguments<'_>) -> Found {
                 true => string(&text[..text.floor_char_boundary(bytes)]),
                 false if bytes < text.len() => string(&text[text.ceil_char_boundary(text.len() - bytes)..]),
                 false => string(text),
+            }
+        }
+        "abbrev" => {
+            let (width, text) = (arguments.int(0)?, text(1)?);
+            match usize::try_from(width).ok().filter(|width| *width >= 4 && *width < text.len()) {
+                Some(width) => string(format!("{}...", &text[..text.floor_char_boundary(width - 3)])),
+                None => string(text),
             }
         }
         "substr" => {
@@ -391,6 +400,20 @@ fn list(name: &str, arguments: &Arguments<'_>) -> Found {
                 return Err(format!("expected a list of at most {LIST_LIMIT} items, found {count}"));
             }
             items((0..count.abs()).map(|number| Value::Int(number * count.signum())).collect())
+        }
+        "untilStep" => {
+            let (start, stop, step) = (arguments.int(0)?, arguments.int(1)?, arguments.int(2)?);
+            let next = |number: &i64| number.checked_add(step);
+            let goes_on = |number: &i64| if step > 0 { *number < stop } else { step < 0 && *number > stop };
+            let numbers: Vec<Value> = std::iter::successors(Some(start), next)
+                .take_while(goes_on)
+                .take(LIST_LIMIT + 1)
+                .map(Value::Int)
+                .collect();
+            match numbers.len() > LIST_LIMIT {
+                true => Err(format!("expected a list of at most {LIST_LIMIT} items, found more")),
+                false => items(numbers),
+            }
         }
         _ => Ok(None),
     }

@@ -177,12 +177,34 @@ fn cases() {
         ("{{ `raw \"x\"` }} {{ slice \"hello\" 1 3 }} {{ index (list 1 2) 1 }}", "raw \"x\" el 2"),
         (
             "{{ .Nope }}",
-            "! line 1, column 4: TemplateData has no field Nope; it has AutomationObject, Changed, Values, Updated",
+            "! line 1, column 4: TemplateData has no field Nope, in Flux neither, which stops at it and commits nothing; it has AutomationObject, Changed, Values, Updated",
         ),
         (
             "\n{{ range .Changed.Changes }}{{ .Tag }}{{ end }}",
-            "! line 2, column 32: Change has no field Tag; it has OldValue, NewValue, Setter",
+            "! line 2, column 32: Change has no field Tag, in Flux neither, which stops at it and commits nothing; it has OldValue, NewValue, Setter",
         ),
+        // As Sprig v3 and Go answer.
+        (
+            "{{ abbrev 5 \"hello world\" }} {{ abbrev 3 \"hello\" }} {{ abbrev 4 \"hello\" }} {{ abbrev 40 \"hello\" }} {{ abbrev 5 \"hello\" }} {{ abbrev 7 \"héllo wörld\" }}",
+            "he... hello h... hello hello hél...",
+        ),
+        (
+            "{{ untilStep 0 10 3 }} {{ untilStep 10 0 -3 }} {{ untilStep 0 10 -1 }} {{ untilStep 0 10 0 }} {{ untilStep 3 3 1 }}",
+            "[0 3 6 9] [10 7 4 1] [] [] []",
+        ),
+        (
+            "{{ untilStep 0 5000 1 }}",
+            "! line 1, column 4: untilStep: expected a list of at most 1000 items, found more",
+        ),
+        (r#"{{ "\a\b\f\v\n\r\t\\\"" }}"#, "\u{7}\u{8}\u{c}\u{b}\n\r\t\\\""),
+        (r#"{{ "\x41\101\u00e9\U0001F600\xc3\xa9é" }}"#, "AAé😀éé"),
+        (r#"{{ "\z" }}"#, r"! line 1, column 4: expected one of Go's escapes, found \z"),
+        (r#"{{ "\400" }}"#, r"! line 1, column 4: expected one of Go's escapes, found \4"),
+        (r#"{{ "\ud800" }}"#, r"! line 1, column 4: expected one of Go's escapes, found \u"),
+        (r#"{{ "\x4" }}"#, r"! line 1, column 4: expected one of Go's escapes, found \x"),
+        (r#"{{ "\'" }}"#, r"! line 1, column 4: expected one of Go's escapes, found \'"),
+        (r#"{{ "\xe9" }}"#, "! line 1, column 4: expected UTF-8, and the escapes make none"),
+        ("{{ \"x\\", "! line 1, column 4: expected one of Go's escapes, found \\"),
         ("{{ frob 1 }}", "! line 1, column 4: the function `frob` is not supported here"),
         ("{{ template \"x\" }}", "! line 1, column 1: `template` is not supported here"),
         ("{{ $x }}", "! line 1, column 4: $x is not declared"),
@@ -227,6 +249,8 @@ fn findings() {
     assert_eq!(code("{{ .AutomationObject }}"), [""; 0]);
     assert_eq!(code("{{range .Updated.Images}}{{println .}}{{end}}"), ["message-template-removed-field"]);
     assert_eq!(code("{{ range $x := (.Updated.Files) }}{{ end }}"), ["message-template-removed-field"]);
+    assert_eq!(code("{{ len .Changed.ImageResult.Images }}"), ["message-template-removed-field"]);
+    assert_eq!(code("{{ with .Changed }}{{ .ImageResult.Images }}{{ end }}"), ["message-template-removed-field"]);
     assert_eq!(code("{{ .Updated.Nothing }}"), ["message-template-unsupported"]);
     assert_eq!(code("{{ env \"HOME\" }}"), ["message-template-unsupported"]);
     assert!(Template::lint("a\n{{ .Updated.Images }}")[0].1.starts_with("line 2, column 4: "));

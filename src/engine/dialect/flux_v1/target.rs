@@ -124,7 +124,7 @@ impl<'a> Built<'a> {
                     why: format!("an alias brings the tag of {}: write it out for it to be patched", name()),
                 },
                 (Some(_), Some(_), Some(why)) => {
-                    let id = self.id().map(|id| id.to_string()).unwrap_or_default();
+                    let id = self.id().map(|id| id.shown()).unwrap_or_default();
                     Target::Nowhere { code: "flux1-patch-unclear", why: format!("{id}: {why}") }
                 }
                 (Some(line), Some(scope), None) => self.patch(image, part, line, scope, patched, snapshot),

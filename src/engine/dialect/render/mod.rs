@@ -27,13 +27,14 @@ use crate::engine::{
 };
 use applied::Applied;
 use build::Builder;
+pub(crate) use object::Emptied;
 use object::{Object, label};
 use roots::Seed;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
-use substitute::{Variables, has_expressions as changes};
+use substitute::{Unresolved, Variables, has_expressions as changes};
 
 /// An image object as one cluster gets it.
 #[derive(Clone, Debug)]
@@ -47,8 +48,9 @@ pub(crate) struct Rendered {
     pub content: Arc<Data>,
     /// Which root renders it.
     pub root: usize,
-    /// The `${…}` whose values the repository does not tell.
-    pub unresolved: BTreeSet<String>,
+    /// The `${…}` that stay, and whether their values are there.
+    pub unresolved: BTreeMap<String, bool>,
+    pub emptied: Vec<Emptied>,
     /// Patches that do not apply.
     pub problems: Vec<String>,
     /// A ConfigMap that has more values than those here.
@@ -204,7 +206,7 @@ impl<'a> Renderer<'a> {
             }
             None => {
                 let unit = self.unit(None);
-                self.emit(objects, unit, root, &BTreeSet::new(), own.as_deref());
+                self.emit(objects, unit, root, &Unresolved::new(), own.as_deref());
             }
         }
         while let Some(next) = self.next(root) {
@@ -249,11 +251,12 @@ impl<'a> Renderer<'a> {
                 objects
             }
         };
-        let mut unresolved = BTreeSet::new();
+        let mut unresolved = Unresolved::new();
         if let Some(post_build) = &spec.post_build {
             let variables = Variables::of(post_build, |name| self.config_map(name, &object, root, &objects));
             let objects_below = objects.iter_mut().filter(|_| variables.are_there());
             for below in objects_below.filter(|below| substitutes(below) && has_expressions(below)) {
+                below.emptied.extend(emptied(below, &variables, &object));
                 below.change(&object.owners, |content| variables.apply(content, &mut unresolved));
             }
         }
@@ -331,14 +334,7 @@ impl<'a> Renderer<'a> {
     }
 
     /// Takes what a unit renders, and follows its Flux Kustomizations.
-    fn emit(
-        &mut self,
-        objects: Vec<Object<'a>>,
-        unit: usize,
-        root: usize,
-        unresolved: &BTreeSet<String>,
-        own: Option<&str>,
-    ) {
+    fn emit(&mut self, objects: Vec<Object<'a>>, unit: usize, root: usize, unresolved: &Unresolved, own: Option<&str>) {
         let (kustomizations, others): (Vec<_>, Vec<_>) =
             objects.into_iter().partition(|object| object.is_flux_kustomization());
         for object in others {
@@ -347,7 +343,7 @@ impl<'a> Renderer<'a> {
                 unresolved_in(&object.content, &mut left);
                 let groups = object.content.text(&["spec", "filterTags", "pattern"]);
                 let is_group = |name: &str| groups.contains(&format!("<{name}>"));
-                left.retain(|name| unresolved.contains(name) || (unresolved.is_empty() && !is_group(name)));
+                left.retain(|name| unresolved.contains_key(name) || (unresolved.is_empty() && !is_group(name)));
             }
             if object.kind == "ConfigMap" {
                 let maps = self.rendered_maps.entry(root).or_default().entry(object.name.clone()).or_default();
@@ -361,7 +357,11 @@ impl<'a> Renderer<'a> {
                 name: object.name,
                 content: object.content,
                 root,
-                unresolved: left,
+                unresolved: left
+                    .into_iter()
+                    .map(|of| (of.clone(), unresolved.get(&of).is_some_and(|it| *it)))
+                    .collect(),
+                emptied: object.emptied,
                 problems: object.problems,
                 partial: object.partial,
             });
@@ -413,6 +413,19 @@ fn has_expressions(object: &Object<'_>) -> bool {
 fn substitutes(object: &Object<'_>) -> bool {
     const DISABLED: &str = "kustomize.toolkit.fluxcd.io/substitute";
     ["labels", "annotations"].iter().all(|place| object.content.text(&["metadata", place, DISABLED]) != "disabled")
+}
+
+/// What a policy's extract loses by the substitution of a Kustomization.
+fn emptied(object: &Object<'_>, variables: &Variables, by: &Object<'_>) -> Vec<Emptied> {
+    let is_policy = object.kind == "ImagePolicy" && object.group() == IMAGE_GROUP;
+    let extract = object.content.at(&["spec", "filterTags", "extract"]).filter(|_| is_policy);
+    let Some((extract, text)) = extract.and_then(|extract| Some((extract, extract.as_str()?))) else {
+        return Vec::new();
+    };
+    let namespace = if by.namespace.is_empty() { String::new() } else { format!("{}/", by.namespace) };
+    let by = format!("{namespace}{}", by.name);
+    let emptied = |name: &str| Emptied { position: extract.position, name: name.to_owned(), by: by.clone() };
+    variables.emptied(text).into_iter().map(emptied).collect()
 }
 
 /// The expressions of the `${…}` that are left.

@@ -5,6 +5,15 @@ use crate::engine::manifest::{Data, Document, GeneratedMap, Position, Value, gro
 use smol_str::SmolStr;
 use std::{collections::BTreeSet, sync::Arc};
 
+/// A group of a policy's pattern that its extract names as `${name}`, and that a Kustomization's substitution empties.
+#[derive(Clone, Debug)]
+pub(crate) struct Emptied {
+    pub position: Position,
+    pub name: String,
+    /// The Kustomization: `flux-system/apps`.
+    pub by: String,
+}
+
 /// An object as it is rendered so far.
 #[derive(Clone)]
 pub(super) struct Object<'a> {
@@ -23,6 +32,8 @@ pub(super) struct Object<'a> {
     /// that include that.
     pub owners: BTreeSet<&'a str>,
     pub problems: Vec<String>,
+    /// What its extract names and substitution empties.
+    pub emptied: Vec<Emptied>,
     /// A ConfigMap that has more values than those here.
     pub partial: bool,
 }
@@ -43,6 +54,7 @@ impl<'a> Object<'a> {
             content: content.clone(),
             owners: BTreeSet::from([file]),
             problems: Vec::new(),
+            emptied: Vec::new(),
             partial: false,
         })
     }
@@ -60,6 +72,7 @@ impl<'a> Object<'a> {
             content: Arc::new(mapping([("data", texts(&map.literals))])),
             owners: BTreeSet::from([file]),
             problems: Vec::new(),
+            emptied: Vec::new(),
             partial: map.partial,
         }
     }

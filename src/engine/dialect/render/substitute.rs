@@ -2,10 +2,13 @@
 //! <https://fluxcd.io/flux/components/kustomize/kustomizations/#post-build-variable-substitution>
 
 use crate::engine::manifest::{Data, Position, PostBuild, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// How deep defaults may nest: `${a:-${b:-${c}}}`.
 const DEFAULT_DEPTH: usize = 16;
+
+/// The expressions that stay, and whether their value is there: then it is the function that butler does not have.
+pub(super) type Unresolved = BTreeMap<String, bool>;
 
 /// What `${…}` stands for in one Kustomization.
 pub(super) struct Variables {
@@ -45,8 +48,8 @@ impl Variables {
         self.partly_unknown || !self.values.is_empty()
     }
 
-    /// Replaces what is known; the names of what is not go to `unresolved`, and their `${…}` stay.
-    pub(super) fn apply(&self, data: &mut Data, unresolved: &mut BTreeSet<String>) {
+    /// Replaces what is known; what is not goes to `unresolved`, and those `${…}` stay.
+    pub(super) fn apply(&self, data: &mut Data, unresolved: &mut Unresolved) {
         match &mut data.value {
             Value::String(text) if has_expressions(text) => {
                 let replaced = self.text(text, unresolved);
@@ -59,7 +62,7 @@ impl Variables {
         }
     }
 
-    fn text(&self, text: &str, unresolved: &mut BTreeSet<String>) -> String {
+    fn text(&self, text: &str, unresolved: &mut Unresolved) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         let mut unclosed = 0;
@@ -85,7 +88,7 @@ impl Variables {
                 Some(value) => out.push_str(&value),
                 None => {
                     out.extend(["${", expression, "}"]);
-                    unresolved.insert(expression.to_owned());
+                    unresolved.insert(expression.to_owned(), self.is_given(expression));
                 }
             }
             rest = behind;
@@ -94,19 +97,42 @@ impl Variables {
         out
     }
 
-    /// `name`, `name:-default`, `name:=default`, `name-default`, `name=default`, `name^^`, `name,,`; `None` where the
-    /// value cannot be told.
+    /// Whether the value is there that an expression is about.
+    fn is_given(&self, expression: &str) -> bool {
+        let expression = expression.strip_prefix('#').unwrap_or(expression);
+        let end = expression.find(|c: char| c != '_' && !c.is_ascii_alphanumeric()).unwrap_or(expression.len());
+        self.values.contains_key(&expression[..end])
+    }
+
+    /// The names alone in a text that nothing gives a value: `${name}` becomes nothing.
+    pub(super) fn emptied<'t>(&self, text: &'t str) -> Vec<&'t str> {
+        let mut found = Vec::new();
+        let mut rest = text;
+        while let Some((_, after)) = rest.split_once('$') {
+            rest = after.strip_prefix('$').unwrap_or(after);
+            let expression = after.strip_prefix('{').and_then(enclosed);
+            let Some((name, behind)) = expression else { continue };
+            if is_name(name) && !self.partly_unknown && !self.values.contains_key(name) {
+                found.push(name);
+            }
+            rest = behind;
+        }
+        found
+    }
+
+    /// `name`, a default (`name:-default`, `name:=default`, `name-default`, `name=default`), or what [`function`] makes
+    /// of it; `None` where the value cannot be told.
     fn expression(&self, expression: &str, depth: usize) -> Option<String> {
+        if let Some(name) = expression.strip_prefix('#').filter(|name| is_name(name)) {
+            // Bytes, as Go counts.
+            return self.value(name).map(|value| value.len().to_string());
+        }
         let end = expression.find(|c: char| c != '_' && !c.is_ascii_alphanumeric()).unwrap_or(expression.len());
         let (name, operator) = expression.split_at(end);
         if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
             return None;
         }
-        let value = self.values.get(name);
-        if value.is_none() && self.partly_unknown {
-            return None;
-        }
-        let value = value.map(String::as_str).unwrap_or_default();
+        let value = self.value(name)?;
         if let Some(default) = [":-", ":=", "-", "="].iter().find_map(|prefix| operator.strip_prefix(prefix)) {
             return if value.is_empty() {
                 self.default(default, depth.checked_sub(1)?)
@@ -114,12 +140,13 @@ impl Variables {
                 Some(value.to_owned())
             };
         }
-        match operator {
-            "" => Some(value.to_owned()),
-            "^^" => Some(value.to_uppercase()),
-            ",," => Some(value.to_lowercase()),
-            _ => None,
-        }
+        function(value, operator)
+    }
+
+    /// What a name stands for: nothing where it is not given.
+    fn value(&self, name: &str) -> Option<&str> {
+        let value = self.values.get(name).map(String::as_str);
+        value.or_else(|| (!self.partly_unknown).then_some(""))
     }
 
     /// A default, which may have expressions of its own.
@@ -134,6 +161,68 @@ impl Variables {
         }
         Some(out + rest)
     }
+}
+
+/// What Flux's functions make of a value (`github.com/fluxcd/pkg/envsubst`), where that is plain; `None` for patterns, for
+/// what that library refuses, and where it reads on in its own way.
+fn function(value: &str, operator: &str) -> Option<String> {
+    match operator {
+        "" => return Some(value.to_owned()),
+        "^^" => return Some(value.to_uppercase()),
+        ",," => return Some(value.to_lowercase()),
+        "^" => return first(value, char::to_ascii_uppercase),
+        "," => return first(value, char::to_ascii_lowercase),
+        _ => {}
+    }
+    if operator.contains(['\\', '$', '{', '}']) {
+        return None;
+    }
+    if let Some(range) = operator.strip_prefix(':') {
+        return part(value, range);
+    }
+    if let Some(replaced) = operator.strip_prefix('/') {
+        let (place, replaced) = match replaced.chars().next()? {
+            place @ ('/' | '#' | '%') => (place, &replaced[1..]),
+            _ => ('1', replaced),
+        };
+        let (old, new) = replaced.split_once('/').filter(|(old, _)| !old.is_empty())?;
+        return Some(match place {
+            '/' => value.replace(old, new),
+            '#' => value.strip_prefix(old).map_or_else(|| value.to_owned(), |rest| format!("{new}{rest}")),
+            '%' => value.strip_suffix(old).map_or_else(|| value.to_owned(), |rest| format!("{rest}{new}")),
+            _ => value.replacen(old, new, 1),
+        });
+    }
+    let plain = |text: &&str| !text.is_empty() && !text.contains(['*', '?', '[', '#', '%']);
+    if let Some(cut) = operator.strip_prefix("##").or_else(|| operator.strip_prefix('#')).filter(plain) {
+        return Some(value.strip_prefix(cut).unwrap_or(value).to_owned());
+    }
+    let cut = operator.strip_prefix("%%").or_else(|| operator.strip_prefix('%')).filter(plain)?;
+    Some(value.strip_suffix(cut).unwrap_or(value).to_owned())
+}
+
+/// With another first letter, where that is one of ASCII.
+fn first(value: &str, change: impl Fn(&char) -> char) -> Option<String> {
+    let mut characters = value.chars();
+    let letter = characters.next();
+    letter.is_none_or(|c| c.is_ascii()).then(|| letter.iter().map(change).chain(characters).collect())
+}
+
+/// `0:2`, `3`: from a byte on, so many of them.
+fn part(value: &str, range: &str) -> Option<String> {
+    let number = |text: &str| text.parse::<usize>().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
+    let (from, length) = match range.split_once(':') {
+        Some((from, length)) => (number(from)?, number(length)?),
+        None => (number(range)?, value.len()),
+    };
+    let from = from.min(value.len());
+    value.get(from..from.saturating_add(length).min(value.len())).map(str::to_owned)
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && !text.starts_with(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c == '_' || c.is_ascii_alphanumeric())
 }
 
 /// Whether substitution may change this text.
@@ -197,20 +286,58 @@ mod tests {
             ("${empty:-x${empty:=${b}}}", "xmapped", "xmapped", ""),
             ("${empty:=${missing:-{d}}}", "{d}", "${empty:=${missing:-{d}}}", "empty:=${missing:-{d}"),
             ("${a:-${a/x/y}}", "Inline", "Inline", ""),
+            ("${missing:0:2}${missing/a/b}", "", "${missing:0:2}${missing/a/b}", "missing/a/bmissing:0:2"),
             ("${a:-d}${a=d}", "InlineInline", "InlineInline", ""),
             ("${a^^}${a,,}", "INLINEinline", "INLINEinline", ""),
             ("$${a} $a ${", "${a} $a ${", "${a} $a ${", ""),
             ("$$a $$${a} $$$${a} $", "$a $Inline $${a} $", "$a $Inline $${a} $", ""),
-            ("${a/x/y}", "${a/x/y}", "${a/x/y}", "a/x/y"),
+            ("${a/[x]*$/y}", "${a/[x]*$/y}", "${a/[x]*$/y}", "a/[x]*$/y"),
             ("é${a}ü", "éInlineü", "éInlineü", ""),
         ];
         for (text, expected, expected_partly, left) in cases {
-            let mut unresolved = BTreeSet::new();
+            let mut unresolved = Unresolved::new();
             assert_eq!(known.text(text, &mut unresolved), expected, "{text}");
-            let mut unresolved = BTreeSet::new();
+            let mut unresolved = Unresolved::new();
             assert_eq!(partly.text(text, &mut unresolved), expected_partly, "{text}");
             assert_eq!(partial.text(text, &mut unresolved), expected_partly, "{text}");
-            assert_eq!(unresolved.into_iter().collect::<String>(), left, "{text}");
+            assert_eq!(unresolved.into_keys().collect::<String>(), left, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_without_a_value() {
+        let values = [("a".to_owned(), "x".to_owned())];
+        let variables = |partly_unknown| Variables { values: BTreeMap::from(values.clone()), partly_unknown };
+        for (text, expected) in
+            [("${ts}", "ts"), ("${a}-${ts}.${n}", "ts n"), ("$ts $1 $${ts} ${a} ${ts:=1} ${ts", ""), ("$$${ts}", "ts")]
+        {
+            assert_eq!(variables(false).emptied(text).join(" "), expected, "{text}");
+            assert_eq!(variables(true).emptied(text), [""; 0], "{text}");
+        }
+    }
+
+    /// The answers of `github.com/fluxcd/pkg/envsubst` v1.8.0; `-` is what it refuses, or what is left to it.
+    #[test]
+    fn functions() {
+        let values = [("org", "acme-prod-prod"), ("e", ""), ("u", "éa")];
+        let values = values.map(|(name, value)| (name.into(), value.into())).into();
+        let variables = Variables { values, partly_unknown: false };
+        #[rustfmt::skip]
+        let cases = [
+            ("org:0:2", "ac"), ("org:1", "cme-prod-prod"), ("org:2:3", "me-"), ("org:0:99", "acme-prod-prod"), ("org:99", ""),
+            ("org:01:2", "cm"), ("missing:0:2", ""), ("org: 2", "-"), ("org:x", "-"), ("org:0:", "-"), ("org:", "-"), ("u:1", "-"),
+            ("org:0:2:3", "-"), ("org:2/3", "-"), ("org:+d", "-"), ("org:?d", "-"),
+            ("org/prod/x", "acme-x-prod"), ("org//prod/x", "acme-x-x"), ("org/prod/", "acme--prod"), ("org//-/", "acmeprodprod"),
+            ("org/a/b/c", "b/ccme-prod-prod"), ("org/#acme/x", "x-prod-prod"), ("org/%prod/x", "acme-prod-x"), ("e/a/b", ""),
+            ("org/*/x", "acme-prod-prod"), ("org/prod", "-"), ("org//prod", "-"), ("org/", "-"), ("org///x", "-"), ("org/a\\/c/x", "-"),
+            ("org#acme", "-prod-prod"), ("org##acme", "-prod-prod"), ("org%-prod", "acme-prod"), ("org%%-prod", "acme-prod"),
+            ("org%xx", "acme-prod-prod"), ("org#*-", "-"), ("org#", "-"), ("org%", "-"), ("org%-*", "-"), ("org%d", "acme-prod-pro"),
+            ("#org", "14"), ("#u", "3"), ("#missing", "0"), ("#", "-"), ("#1", "-"),
+            ("org^", "Acme-prod-prod"), ("org,", "acme-prod-prod"), ("e^", ""), ("u^", "-"), ("org^x", "-"), ("org^^x", "-"),
+        ];
+        for (expression, expected) in cases {
+            let found = variables.expression(expression, DEFAULT_DEPTH);
+            assert_eq!(found.as_deref().unwrap_or("-"), expected, "{expression}");
         }
     }
 
@@ -238,7 +365,7 @@ mod tests {
             ("1${e} ", string("1 ")),
         ] {
             let mut data = Data { position: Position::default(), value: string(text) };
-            variables.apply(&mut data, &mut BTreeSet::new());
+            variables.apply(&mut data, &mut Unresolved::new());
             assert_eq!(data.value, expected, "{text}");
         }
     }
@@ -248,7 +375,7 @@ mod tests {
         let variables = Variables { values: BTreeMap::new(), partly_unknown: false };
         let deep = |n: usize| format!("{}x{}", "${a:-".repeat(n), "}".repeat(n));
         for (depth, expected) in [(1, "x".to_owned()), (16, "x".to_owned()), (17, deep(17)), (100_000, deep(100_000))] {
-            assert!(variables.text(&deep(depth), &mut BTreeSet::new()) == expected, "{depth}");
+            assert!(variables.text(&deep(depth), &mut Unresolved::new()) == expected, "{depth}");
         }
     }
 }

@@ -611,6 +611,38 @@ fn groups_of_a_pattern_are_no_variables() {
     assert_eq!(codes(&extract("${vision}")), ["substitution-unresolved"]);
 }
 
+/// The extract of a policy that a Kustomization with `postBuild` applies, and what is said of it.
+#[test]
+fn groups_that_substitution_empties() {
+    let said = |extract: &str, post_build: &str, more: &str| -> Vec<String> {
+        let policy = policy(NS, "1.x").replace(
+            "policy: {",
+            &format!("filterTags: {{pattern: '^v(?P<ts>.*)$', extract: '{extract}'}}, policy: {{"),
+        );
+        let policy = policy.replace("namespace: ns", &format!("namespace: ns{more}"));
+        let files = [("apps/p.yaml", policy.as_str()), ("clusters/a/apps.yaml", &flux("apps", "./apps", post_build))];
+        let problems = bind_alone(&repository(&files)).problems;
+        let problems = problems.into_iter().filter(|problem| problem.file == "apps/p.yaml");
+        problems.map(|problem| format!("{} {}", problem.code, problem.message)).collect()
+    };
+    let given = "  postBuild: {substitute: {ZONE: eu}}";
+    let emptied = "extract-emptied ImagePolicy app: `${ts}` is emptied by Kustomization flux-system/apps, whose postBuild \
+                   gives it no value, so that the extract is without it; write `$ts` or `$${ts}`";
+    let unsupported = "substitution-unresolved ImagePolicy app: the value for ${ZONE%-*} is there, and butler does not \
+                       evaluate what is done with it: what depends on it is not guessed; give a name its own value in \
+                       spec.postBuild.substitute, and write that name alone";
+    let disabled = ", annotations: {kustomize.toolkit.fluxcd.io/substitute: disabled}";
+    #[rustfmt::skip]
+    let cases = [
+        ("${ts}", given, "", Some(emptied)), ("$ts", given, "", None), ("$1", given, "", None), ("$${ts}", given, "", None),
+        ("${ts}", given, disabled, None), ("${ts}", "", "", None), ("${ts}", "  postBuild: {substitute: {ts: $ts}}", "", None),
+        ("${ZONE%-*}", given, "", Some(unsupported)),
+    ];
+    for (extract, post_build, more, expected) in cases {
+        assert_eq!(said(extract, post_build, more), expected.as_slice(), "{extract} {post_build} {more}");
+    }
+}
+
 #[test]
 fn config_maps_of_the_cluster() {
     let apps = flux("apps", "./apps", "  postBuild: {substituteFrom: [{kind: ConfigMap, name: vars}]}");

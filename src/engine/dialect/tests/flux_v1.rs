@@ -78,14 +78,108 @@ fn findings() {
     #[rustfmt::skip]
     let cases = [
         ("fluxcd.io/tag.c: 'semver:invalid'", "app.yaml:8:22 flux1-pattern-invalid"),
+        ("fluxcd.io/tag.c: 'glob: dev-*'", "app.yaml:8:22 flux1-pattern-space prod:deployment/app:c: \"glob: dev-*\" has a space that belongs to the glob, and no tag has one, so that it matches nothing, as in Flux v1; write \"glob:dev-*\""),
+        ("fluxcd.io/tag.c: 'semver: ~1'", ""),
         ("fluxcd.io/locked: 'yes'", "app.yaml:8:23 flux1-not-true"),
         ("flux.weave.works/automated: 'false'", "app.yaml:8:33 flux1-annotations-differ"),
     ];
     for (annotation, expected) in cases {
         let problems = app(annotation, "1").problems();
-        assert!(problems.len() == 1 && problems[0].starts_with(expected), "{annotation}: {problems:?}");
+        let told = problems.first().map_or("", String::as_str);
+        assert!(problems.len() < 2 && told.starts_with(expected), "{annotation}: {problems:?}");
+        assert_eq!(told.is_empty(), expected.is_empty(), "{annotation}: {problems:?}");
     }
     assert_eq!(app("fluxcd.io/ignore: sync_only", "1").problems(), [""; 0]);
+}
+
+/// Filters for containers that are not there: annotations, what the pod has, and what is said.
+#[test]
+fn filters_of_no_container() {
+    let pod = "containers: [{name: cno-api, image: 'r.io/a:1'}]";
+    let two = "initContainers: [{name: init, image: 'r.io/a:1'}], containers: [{name: app, image: 'r.io/a:1'}]";
+    let all = "the filter has no effect, and `cno-api` takes every tag";
+    let auto = "fluxcd.io/automated: 'true', ";
+    #[rustfmt::skip]
+    let cases = [
+        (format!("{auto}flux.weave.works/tag.podinfod: semver:~1.4"), pod, format!("no container `podinfod` here; there is `cno-api`: {all}")),
+        (format!("{auto}filter.fluxcd.io/podinfod: 'glob:*'"), pod, format!("no container `podinfod` here; there is `cno-api`: {all}")),
+        (format!("{auto}filter.fluxcd.io/tag.cno-api: 'glob:*'"), pod, format!("no container `tag.cno-api` here; there is `cno-api`: {all}; did you mean `cno-api`?")),
+        (format!("{auto}fluxcd.io/tag.cno-ap: 'glob:*'"), pod, format!("no container `cno-ap` here; there is `cno-api`: {all}; did you mean `cno-api`?")),
+        (format!("{auto}fluxcd.io/tag.x: 'glob:*', fluxcd.io/tag.cno-api: 'glob:*'"), pod, "no container `x` here; there is `cno-api`: the filter has no effect".into()),
+        (format!("{auto}fluxcd.io/tag.main: 'glob:*'"), two, "no container `main` here; there are `app`, `init`: the filter has no effect, and `app`, `init` take every tag".into()),
+        (format!("{auto}fluxcd.io/tag.main: 'glob:*', fluxcd.io/tag.init: 'glob:*'"), two, "no container `main` here; there are `app`, `init`: the filter has no effect, and `app` takes every tag".into()),
+        ("fluxcd.io/tag.podinfod: 'glob:*'".into(), pod, "no container `podinfod` here; there is `cno-api`: the filter has no effect".into()),
+        // Init containers count; `tag_all` is a name of its own; an object without containers is not judged.
+        (format!("{auto}fluxcd.io/tag.init: 'glob:*', fluxcd.io/tag.app: 'glob:*'"), two, String::new()),
+        (format!("{auto}fluxcd.io/tag_all: 'glob:*', fluxcd.io/tag.: x"), pod, String::new()),
+        (format!("{auto}fluxcd.io/tag.app: 'glob:*'"), "containers: []", String::new()),
+    ];
+    for (annotations, pod, expected) in cases {
+        let text = format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: a, annotations: {{{annotations}}}}}\nspec: {{template: {{spec: {{{pod}}}}}}}\n"
+        );
+        let said = repo(&[("a.yaml", &text)]).problems();
+        let said: Vec<&str> = said
+            .iter()
+            .filter_map(|said| said.split_once(" container-unknown Deployment/a: "))
+            .map(|(_, why)| why)
+            .collect();
+        assert_eq!(said.concat(), expected, "{annotations}");
+    }
+}
+
+/// Of releases the names count that their layouts give.
+#[test]
+fn filters_of_no_image_of_a_release() {
+    #[rustfmt::skip]
+    let cases = [
+        ("fluxcd.io/tag.chart-image: 'glob:*'", "image: {repository: r.io/a, tag: v1}", ""),
+        ("filter.fluxcd.io/side: 'glob:*'", "side: {image: 'r.io/a:1'}", ""),
+        ("filter.fluxcd.io/init: 'glob:*', repository.fluxcd.io/init: a.b", "a: {b: 'r.io/a:1'}", ""),
+        ("fluxcd.io/tag.chart-image: 'glob:*'", "side: {image: 'r.io/a:1'}", "`chart-image` here; there is `side`: the filter has no effect, and `side` takes every tag"),
+        ("filter.fluxcd.io/tag.chart-image: 'glob:*'", "image: 'r.io/a:1'", "`tag.chart-image` here; there is `chart-image`: the filter has no effect, and `chart-image` takes every tag; did you mean `chart-image`?"),
+    ];
+    for (annotation, values, expected) in cases {
+        let text = format!(
+            "kind: HelmRelease\nmetadata: {{name: a, namespace: ns, annotations: {{fluxcd.io/automated: 'true', {annotation}}}}}\nspec: {{values: {{{values}}}}}\n"
+        );
+        let said = repo(&[("a.yaml", &text)]).problems();
+        let said: Vec<&str> = said
+            .iter()
+            .filter_map(|said| said.split_once(" container-unknown HelmRelease/ns/a: no container "))
+            .map(|(_, why)| why)
+            .collect();
+        assert_eq!(said.concat(), expected, "{annotation}");
+    }
+}
+
+/// Files that hold a part of an object are not judged, and a container that a patch brings is there.
+#[test]
+fn filters_and_patches() {
+    let base = |annotation: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: a, annotations: {{fluxcd.io/automated: 'true', {annotation}: 'glob:*'}}}}\nspec: {{template: {{spec: {{containers: [{{name: app, image: 'r.io/a:1'}}]}}}}}}\n"
+        )
+    };
+    let patch = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, annotations: {fluxcd.io/tag.app: 'glob:*'}}\nspec: {template: {spec: {containers: [{name: side, image: 'r.io/b:1'}]}}}\n";
+    let json = "- {op: add, path: /spec/template/spec/containers/-, value: {name: side, image: 'r.io/b:1'}}\n";
+    let inline = format!("resources: [a.yaml]\npatches:\n- target: {{kind: Deployment}}\n  patch: |\n    {json}");
+    #[rustfmt::skip]
+    let cases: [(&str, &[(&str, &str)], usize); 6] = [
+        ("fluxcd.io/tag.side", &[("kustomization.yaml", "resources: [a.yaml]\npatches: [{path: p.yaml}]\n"), ("p.yaml", patch)], 0),
+        ("fluxcd.io/tag.side", &[("kustomization.yaml", "resources: [a.yaml]\npatchesJson6902: [{target: {kind: Deployment, name: a}, path: p.yaml}]\n"), ("p.yaml", json)], 0),
+        ("fluxcd.io/tag.side", &[("kustomization.yaml", &inline)], 0),
+        ("fluxcd.io/tag.other", &[("kustomization.yaml", &inline)], 1),
+        ("fluxcd.io/tag.app", &[(".flux.yaml", "version: 1\npatchUpdated: {generators: [{command: kustomize build .}], patchFile: p.yaml}\n"), ("kustomization.yaml", "resources: [a.yaml]\n"), ("p.yaml", patch)], 0),
+        ("fluxcd.io/tag.other", &[(".flux.yaml", "version: 1\npatchUpdated: {generators: [{command: kustomize build .}], patchFile: p.yaml}\n"), ("kustomization.yaml", "resources: [a.yaml]\n"), ("p.yaml", patch)], 1),
+    ];
+    for (annotation, files, expected) in cases {
+        let base = base(annotation);
+        let files: Vec<(&str, &str)> = files.iter().copied().chain([("a.yaml", base.as_str())]).collect();
+        let said = repo(&files).problems();
+        let unknown = said.iter().filter(|said| said.contains(" container-unknown ")).count();
+        assert_eq!(unknown, expected, "{annotation}: {said:?}");
+    }
 }
 
 /// Two images in one release, one of which annotations name.
