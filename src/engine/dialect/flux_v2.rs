@@ -199,11 +199,17 @@ impl<'r> Reading<'r> {
                     Source { file: object.file.clone(), position: object.position, root: object.root, object: source };
                 self.sources.entry(key).or_default().push(source);
             }
-            Ok(FluxObject::ImagePolicy(policy)) => self.policies.push((key, object, policy)),
+            Ok(FluxObject::ImagePolicy(policy)) => {
+                self.tell_refused(object);
+                self.policies.push((key, object, policy));
+            }
             // What another repository is written by is no business of this one.
-            Ok(FluxObject::ImageUpdateAutomation(automation))
-                if rendering.is_elsewhere(object.root, &automation.source.name) => {}
-            Ok(FluxObject::ImageUpdateAutomation(automation)) => self.automation(snapshot, &key, object, automation),
+            Ok(FluxObject::ImageUpdateAutomation(ImageUpdateAutomationObject { source: Some(source), .. }))
+                if rendering.is_elsewhere(object.root, &source.name) => {}
+            Ok(FluxObject::ImageUpdateAutomation(automation)) => {
+                self.tell_refused(object);
+                self.automation(snapshot, &key, object, automation);
+            }
             Err(invalid) => {
                 let problem = Problem {
                     code: "flux-object-invalid",
@@ -213,6 +219,15 @@ impl<'r> Reading<'r> {
                 };
                 self.put(problem);
             }
+        }
+    }
+
+    /// What Flux does not take as it stands here may be completed where it is not seen: it counts all the same.
+    fn tell_refused(&mut self, object: &Rendered) {
+        if let Some(refused) = FluxObject::refused(&object.kind, &object.content) {
+            let message = format!("{} {}: {refused}: Flux takes no such object", object.kind, object.name);
+            let (file, position) = (object.file.clone(), refused.position);
+            self.put(Problem { code: "flux-object-refused", file, position, message });
         }
     }
 
@@ -290,7 +305,7 @@ impl<'r> Reading<'r> {
             commit: CommitStyle {
                 template: read.message_template.filter(|template| !template.is_empty()),
                 values: read.message_template_values,
-                author: Some((read.author_name.unwrap_or_default(), read.author_email)),
+                author: read.author_email.map(|email| (read.author_name.unwrap_or_default(), email)),
             },
             selector: read.policy_selector,
         };

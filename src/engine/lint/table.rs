@@ -100,7 +100,13 @@ pub const LINTS: &[Lint] = &[
         code: "flux-object-invalid",
         severity: Error,
         fixable: false,
-        summary: "a field of a Flux image object is missing or not as it must be",
+        summary: "a field of a Flux image object is missing or of the wrong type",
+    },
+    Lint {
+        code: "flux-object-refused",
+        severity: Warning,
+        fixable: false,
+        summary: "a Flux image object that Flux does not take as it stands",
     },
     Lint {
         code: "flux-yaml-command",

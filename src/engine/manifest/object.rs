@@ -179,8 +179,8 @@ pub struct ImagePolicyObject {
 /// Flux's `ImageUpdateAutomation`: <https://fluxcd.io/flux/components/image/imageupdateautomations/>
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageUpdateAutomationObject {
-    /// `spec.sourceRef`: the GitRepository that is updated; v1alpha1: `spec.checkout.gitRepositoryRef`
-    pub source: SourceRef,
+    /// `spec.sourceRef`: the GitRepository that is updated.
+    pub source: Option<SourceRef>,
     /// `spec.update.path`
     pub path: Option<String>,
     /// `spec.git.checkout.ref.branch`; v1alpha1: `spec.checkout.branch`
@@ -195,7 +195,7 @@ pub struct ImageUpdateAutomationObject {
     pub message_template_values: BTreeMap<String, String>,
     /// `spec.git.commit.author.name` and `.email`; v1alpha1: `spec.commit.authorName` and `.authorEmail`
     pub author_name: Option<String>,
-    pub author_email: String,
+    pub author_email: Option<String>,
     /// `spec.policySelector`; `None` selects every policy of the namespace.
     pub policy_selector: Option<LabelSelector>,
     pub suspend: bool,
