@@ -1,6 +1,7 @@
 //! Whether a marker's part fits the field that it stands behind, and the value that it would replace.
 
 use super::{Part, place::is_whole};
+use crate::engine::image::Reference;
 
 /// What speaks against writing a marker's part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,7 +10,7 @@ pub(super) enum Mismatch {
     Field(Part),
     /// The value is another part, of which the marker's would replace all.
     Value(Part),
-    /// The value is more than a part of an image, as in `--image=a:1` or `https://a/1`, and would be lost.
+    /// The value is something else, or more than a part of an image, as in `--image=a:1` or `https://a/1`.
     More,
 }
 
@@ -34,13 +35,17 @@ pub(super) fn mismatch(key: Option<&str>, part: Part, value: &str) -> Option<Mis
     if !value.contains("${") && (value.contains('=') || value.contains("://")) {
         return Some(Mismatch::More);
     }
-    let is_reference = match part {
+    let is_other = match part {
         Part::Reference => false,
         Part::Name => field != Some(Part::Name) && is_whole(value),
         Part::Tag => field != Some(Part::Tag) && value.contains(['/', ':']),
         Part::Digest => value.contains(['/', '@']),
     };
-    is_reference.then_some(Mismatch::Value(if is_whole(value) { Part::Reference } else { Part::Name }))
+    is_other.then(|| match (Reference::parse(value), is_whole(value)) {
+        (Err(_), _) => Mismatch::More,
+        (Ok(_), true) => Mismatch::Value(Part::Reference),
+        (Ok(_), false) => Mismatch::Value(Part::Name),
+    })
 }
 
 /// What a field is for, where its key says that.
@@ -79,9 +84,9 @@ mod tests {
             ("newName", Reference, "r.io:5000/a", Some(Field(Name))), ("newName", Reference, "a:1", None), ("newName", Tag, "v1", Some(Field(Name))),
             ("digest", Digest, "sha256:0", None), ("digest", Tag, "v1", Some(Field(Digest))),
             ("value", Reference, "v1", None), ("value", Tag, "v1", None), ("value", Tag, "r.io/a:1", Some(Value(Reference))),
-            ("value", Tag, "r.io/a", Some(Value(Name))), ("value", Digest, "a@sha256:0", Some(Value(Reference))), ("value", Digest, "", None),
+            ("value", Tag, "r.io/a", Some(Value(Name))), ("value", Digest, "r.io/a:1", Some(Value(Reference))), ("value", Digest, "", None),
             ("value", Name, "a:1", Some(Value(Reference))),
-            ("url", Tag, "https://x/1.0.0", Some(More)), ("url", Name, "oci://r.io/a", Some(More)), ("image", Reference, "docker://a:1", Some(More)),
+            ("url", Tag, "https://x/1.0.0", Some(More)), ("schedule", Tag, "*/5 * * * *", Some(More)), ("time", Tag, "12:30 PM", Some(More)), ("url", Name, "oci://r.io/a", Some(More)), ("image", Reference, "docker://a:1", Some(More)),
             ("", Tag, "TAG=1.0.0", Some(More)), ("", Reference, "--image=r.io/a:1", Some(More)), ("", Reference, "r.io/a:1", None), ("", Tag, "v1", None),
             ("image", Reference, "${IMAGE:=r.io/a:1}", None), ("image", Reference, "${REGISTRY}/a:1", None),
         ];
