@@ -137,6 +137,7 @@ impl Objects {
         }
         reading.define(&snapshot.memo);
         let Reading { definitions, writers, problems, left_out, .. } = reading;
+        let left_out = left_out.into_iter().filter_map(|(file, left_out)| Some((file, left_out?))).collect();
         Objects { rendering, definitions, writers, problems, left_out }
     }
 
@@ -168,7 +169,8 @@ struct Reading<'r> {
     definitions: Vec<Definition>,
     writers: Vec<Writer>,
     problems: Problems,
-    left_out: BTreeMap<String, LeftOut>,
+    /// Nothing for files that something else brings.
+    left_out: BTreeMap<String, Option<LeftOut>>,
 }
 
 impl<'r> Reading<'r> {
@@ -235,17 +237,18 @@ impl<'r> Reading<'r> {
     fn left_out(&mut self, rendering: &Rendering, kustomization: &str, object: &Rendered) {
         let left_out = match self.left_out.entry(object.file.clone()) {
             Entry::Occupied(known) => known.into_mut(),
-            // Only it itself brings it: no kustomization, Flux Kustomization or chart.
-            Entry::Vacant(new) if rendering.reach(&object.file).owners.len() == 1 => {
+            Entry::Vacant(new) => {
                 let message = format!(
                     "{kustomization} does not list this file: no cluster gets what it defines; list it, or remove it"
                 );
                 let (file, position) = (object.file.clone(), object.position);
                 let notice = Problem { code: "file-not-included", file, position, message };
-                new.insert(LeftOut { notice, policies: BTreeSet::new() })
+                // Only it itself brings it: no kustomization, Flux Kustomization or chart.
+                let is_alone = rendering.reach(&object.file).owners.len() == 1;
+                new.insert(is_alone.then(|| LeftOut { notice, policies: BTreeSet::new() }))
             }
-            Entry::Vacant(_) => return,
         };
+        let Some(left_out) = left_out else { return };
         if object.kind == "ImagePolicy" {
             left_out.policies.insert(key_of(object));
         }

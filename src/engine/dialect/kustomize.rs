@@ -1,7 +1,10 @@
 //! The kustomizations of a snapshot, with what they include.
 
 use super::outline::{Outline, kustomization_of};
-use crate::engine::{manifest::Kustomization, snapshot::Snapshot};
+use crate::engine::{
+    manifest::{Data, Kustomization, Value},
+    snapshot::Snapshot,
+};
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
@@ -25,6 +28,12 @@ pub(super) fn refusal<'p>(patches: impl IntoIterator<Item = (&'p str, &'p str)>)
     (kind.is_empty() || name.is_empty()).then_some(
         "kustomize takes no strategic-merge patch without a kind and a name: give it any, the target says what is patched",
     )
+}
+
+/// The kind and name of each strategic-merge patch among these.
+pub(super) fn merged<'p>(patches: impl IntoIterator<Item = &'p Data>) -> impl Iterator<Item = (&'p str, &'p str)> {
+    let merged = patches.into_iter().filter(|patch| !matches!(patch.value, Value::Sequence(_)));
+    merged.map(|patch| (patch.text(&["kind"]), patch.text(&["metadata", "name"])))
 }
 
 /// The kustomizations of a snapshot, and what they include. Each is looked up where it is asked for.
@@ -127,7 +136,7 @@ impl<'a> Inclusions<'a> {
     }
 
     /// The kustomization's file that leaves a file out: that of its folder; else the nearest above, where that names
-    /// something beside the file or below.
+    /// something beside the file.
     pub(super) fn left_out_by(&self, file: &str, folders: &mut NamedFolders<'a>) -> Option<&'a str> {
         if self.includes(file) || is_kustomization_file(file) {
             return None;
@@ -137,7 +146,7 @@ impl<'a> Inclusions<'a> {
         let (kustomization, found) = self.in_folder(above)?;
         let named = || {
             let paths = found.included().filter_map(|name| join(above, name));
-            paths.flat_map(|path| folders_above(&path).map(String::from).collect::<Vec<_>>()).collect()
+            paths.map(|path| self::folder(&path).to_owned()).collect()
         };
         let covers = above == own || folders.entry(kustomization).or_insert_with(named).contains(own);
         covers.then_some(kustomization)
@@ -149,7 +158,7 @@ impl<'a> Inclusions<'a> {
     }
 }
 
-/// By a kustomization's file: the folders that it names something in, or below.
+/// By a kustomization's file: the folders that it names something in.
 pub(super) type NamedFolders<'a> = HashMap<&'a str, HashSet<String>>;
 
 /// The folder of a path, and every folder that this lies in.

@@ -2,7 +2,8 @@
 //! mend is an [`Edit`]; one that would change anything else of what the file says is not made.
 
 use crate::engine::manifest::{
-    Edit, FileKind, Marker, Part, Position, ScalarStyle, Scan, ScanFinding, apply, correction, is_string, scan,
+    Edit, FileKind, Marker, Part, Position, ScalarStyle, Scan, ScanFinding, apply, correction, is_string, part_of_key,
+    scan,
     yaml::{self, Node, NodeKind},
 };
 use std::ops::Range;
@@ -145,11 +146,7 @@ fn key_before(field: &str) -> Option<&str> {
 }
 
 fn part_of(key: &str) -> Option<Part> {
-    match key {
-        "tag" | "newTag" => Some(Part::Tag),
-        "digest" => Some(Part::Digest),
-        _ => None,
-    }
+    part_of_key(key).filter(|part| matches!(part, Part::Tag | Part::Digest))
 }
 
 /// `"v1"# {…}`: a space before a marker that has none, where that alone is the fault.

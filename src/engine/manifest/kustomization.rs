@@ -5,6 +5,9 @@ use super::{
     KustomizePatch, PatchSource, PatchTarget, Pattern, PostBuild, SourceRef, Updates, Value,
 };
 
+/// Of how many patches a file's regular expressions are kept; nobody writes more.
+const TARGETS_KEPT: usize = 1_000;
+
 /// Reads a kustomization. What is not understood is left out: kustomize itself says what is wrong with it.
 pub(super) fn kustomization(object: &Data) -> Kustomization {
     let list = |key: &str| object.get(key).map(Data::items).unwrap_or_default();
@@ -30,6 +33,9 @@ pub(super) fn kustomization(object: &Data) -> Kustomization {
     }
     kustomization.patches.extend(list("patches").iter().filter_map(patch));
     kustomization.patches.extend(list("patchesJson6902").iter().filter_map(patch).map(late));
+    for target in kustomization.patches.iter_mut().skip(TARGETS_KEPT).filter_map(|patch| patch.target.as_mut()) {
+        *target = std::mem::take(target).passing();
+    }
     kustomization.images = list("images").iter().filter_map(image).collect();
     kustomization.labels = object.get("commonLabels").map(pairs).unwrap_or_default();
     kustomization.labels.extend(list("labels").iter().filter_map(|labels| labels.get("pairs")).flat_map(pairs));

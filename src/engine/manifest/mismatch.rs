@@ -18,8 +18,10 @@ pub(super) enum Mismatch {
 /// its author, whatever it is called.
 pub(super) fn mismatch(key: Option<&str>, part: Part, value: &str) -> Option<Mismatch> {
     let key = key.unwrap_or_default();
-    let field = field(key);
+    let field = part_of_key(key);
     let is_other = match (key, field, part) {
+        // An empty one says nothing, where only the name's end does.
+        (key, Some(Part::Tag), _) if value.is_empty() && !matches!(key, "tag" | "newTag") => false,
         (_, Some(Part::Tag), Part::Reference | Part::Name) => !value.contains(['/', ':']),
         (_, Some(Part::Tag), Part::Digest) | ("image" | "repository", _, Part::Digest) => !value.starts_with("sha256:"),
         ("image" | "repository", _, Part::Tag) => !is_version(value),
@@ -31,14 +33,18 @@ pub(super) fn mismatch(key: Option<&str>, part: Part, value: &str) -> Option<Mis
     if let Some(field) = field.filter(|_| is_other) {
         return Some(Mismatch::Field(field));
     }
-    // No image has these. A variable may: what it stands for is replaced with it.
-    if !value.contains("${") && (value.contains('=') || value.contains("://")) {
+    // What a variable stands for is replaced with it.
+    if value.contains("${") {
+        return None;
+    }
+    if is_assignment(value) || value.contains("://") {
         return Some(Mismatch::More);
     }
     let is_other = match part {
         Part::Reference => false,
         Part::Name => field != Some(Part::Name) && is_whole(value),
-        Part::Tag => field != Some(Part::Tag) && value.contains(['/', ':']),
+        // A digest that is pinned goes with the tag.
+        Part::Tag => field != Some(Part::Tag) && value.split('@').next().is_some_and(|tag| tag.contains(['/', ':'])),
         Part::Digest => value.contains(['/', '@']),
     };
     is_other.then(|| match (Reference::parse(value), is_whole(value)) {
@@ -48,8 +54,15 @@ pub(super) fn mismatch(key: Option<&str>, part: Part, value: &str) -> Option<Mis
     })
 }
 
+/// `TAG=1`, `--image=a:1`; a range of versions is none: `>=1.0`.
+fn is_assignment(value: &str) -> bool {
+    let name = value.split_once('=').map_or("", |(name, _)| name);
+    name.ends_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        && !name.starts_with(['<', '>', '=', '!', '~', '^'])
+}
+
 /// What a field is for, where its key says that.
-fn field(key: &str) -> Option<Part> {
+pub(crate) fn part_of_key(key: &str) -> Option<Part> {
     Some(match key {
         "image" => Part::Reference,
         "newName" | "repository" => Part::Name,
@@ -88,6 +101,9 @@ mod tests {
             ("value", Name, "a:1", Some(Value(Reference))),
             ("url", Tag, "https://x/1.0.0", Some(More)), ("schedule", Tag, "*/5 * * * *", Some(More)), ("time", Tag, "12:30 PM", Some(More)), ("url", Name, "oci://r.io/a", Some(More)), ("image", Reference, "docker://a:1", Some(More)),
             ("", Tag, "TAG=1.0.0", Some(More)), ("", Reference, "--image=r.io/a:1", Some(More)), ("", Reference, "r.io/a:1", None), ("", Tag, "v1", None),
+            ("version", Tag, "${VERSION:=1.0.0}", None), ("image", Name, "${IMAGE:=r.io/a:1}", None),
+            ("version", Tag, ">=1.0.0", None), ("version", Tag, "^1.0 || >=2.0", None), ("version", Tag, "1.2.3@sha256:0", None),
+            ("imageTag", Reference, "", None), ("tag", Reference, "", Some(Field(Tag))),
             ("image", Reference, "${IMAGE:=r.io/a:1}", None), ("image", Reference, "${REGISTRY}/a:1", None),
         ];
         for (key, part, value, expected) in cases {

@@ -40,6 +40,7 @@ pub use elsewhere::markers_elsewhere;
 pub use file::{FileKind, is_candidate};
 pub use line::{FieldPath, ImageLine, LineId, Marker, Part, Position, ScalarStyle, Step};
 pub(crate) use marker::correction;
+pub(crate) use mismatch::part_of_key;
 pub use object::{
     Annotation, Behavior, Container, Document, FluxKustomization, FluxObject, GeneratedMap, Generator, IMAGE_GROUP,
     ImagePolicyObject, ImageRepositoryObject, ImageUpdateAutomationObject, Kustomization, KustomizeImage,

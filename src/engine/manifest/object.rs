@@ -318,6 +318,16 @@ pub struct PatchTarget {
     pub annotation_selector: String,
 }
 
+impl PatchTarget {
+    /// The same, with nothing kept of its expressions.
+    pub(super) fn passing(self) -> Self {
+        let PatchTarget { group, version, kind, name, namespace, .. } = self;
+        let [group, version, kind, name, namespace] =
+            [group, version, kind, name, namespace].map(super::Pattern::passing);
+        PatchTarget { group, version, kind, name, namespace, ..self }
+    }
+}
+
 /// Flux's Kustomization: which folder of a repository a cluster gets, and what is changed on the way. The FluxInstance of
 /// the Flux operator makes one.
 /// <https://fluxcd.io/flux/components/kustomize/kustomizations/>

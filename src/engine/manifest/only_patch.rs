@@ -7,6 +7,9 @@ use memchr::memmem;
 /// The largest such object, in bytes.
 pub(super) const SIZE_LIMIT: usize = 16 << 10;
 
+/// How much of a value is looked at: kinds and groups are shorter.
+const VALUE_LIMIT: usize = 256;
+
 /// What is known in the groups without a domain, and what is often written without its group.
 const KINDS: &[&str] = &[
     "Binding",
@@ -56,11 +59,10 @@ pub(super) fn may_hold_one(bytes: &[u8]) -> bool {
         documents.push(&bytes[start..end]);
         start = end;
     }
-    documents.into_iter().any(|document| {
+    documents.into_iter().filter(|document| document.len() <= SIZE_LIMIT).any(|document| {
         // Of references to other objects too.
         let has_domain = values(document, b"apiVersion").any(|value| value.contains(&b'.'));
-        document.len() <= SIZE_LIMIT
-            && !has_domain
+        !has_domain
             // Go's templates are no objects.
             && memmem::find(document, b"{{").is_none()
             && values(document, b"kind").any(|kind| !KINDS.iter().any(|known| known.as_bytes() == kind))
@@ -72,6 +74,7 @@ fn values<'b>(bytes: &'b [u8], key: &'static [u8]) -> impl Iterator<Item = &'b [
     memmem::find_iter(bytes, key).filter_map(move |at| {
         let quotes = |byte: &u8| matches!(byte, b'"' | b'\'');
         let behind = &bytes[at + key.len()..];
+        let behind = &behind[..behind.len().min(VALUE_LIMIT)];
         let behind = behind.strip_prefix(b"\"").or_else(|| behind.strip_prefix(b"'")).unwrap_or(behind);
         let value = behind.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
         let value = if value.first().is_some_and(quotes) { &value[1..] } else { value };

@@ -13,11 +13,18 @@ pub struct Pattern {
     text: String,
     /// Made when it is first needed, as most patterns are names; and once, as each object is compared with it.
     compiled: OnceLock<Option<Regex>>,
+    /// Nothing is kept of it, for there are too many.
+    passing: bool,
 }
 
 impl Pattern {
     pub fn of(text: &str) -> Self {
-        Pattern { text: text.to_owned(), compiled: OnceLock::new() }
+        Pattern { text: text.to_owned(), compiled: OnceLock::new(), passing: false }
+    }
+
+    /// The same, made again each time that it is needed.
+    pub fn passing(self) -> Self {
+        Pattern { passing: true, ..self }
     }
 
     /// Whether a text is meant.
@@ -26,12 +33,20 @@ impl Pattern {
         if self.text.is_empty() || self.text == text {
             return true;
         }
-        !self.text.chars().all(plain) && self.compiled().is_some_and(|pattern| pattern.is_match(text))
+        let is_match = |pattern: &Regex| pattern.is_match(text);
+        !self.text.chars().all(plain)
+            && match self.passing {
+                true => self.compile().as_ref().is_some_and(is_match),
+                false => self.compiled().is_some_and(is_match),
+            }
     }
 
     fn compiled(&self) -> Option<&Regex> {
-        let anchored = || RegexBuilder::new(&format!("^(?:{})$", self.text)).size_limit(SIZE_MAX).build().ok();
-        self.compiled.get_or_init(anchored).as_ref()
+        self.compiled.get_or_init(|| self.compile()).as_ref()
+    }
+
+    fn compile(&self) -> Option<Regex> {
+        RegexBuilder::new(&format!("^(?:{})$", self.text)).size_limit(SIZE_MAX).build().ok()
     }
 }
 
@@ -65,6 +80,8 @@ mod tests {
             let pattern = Pattern::of(pattern);
             assert_eq!(pattern.matches(text), meant, "{pattern:?} {text}");
             assert_eq!(pattern.compiled.get().is_some(), takes_expression, "{pattern:?} {text}");
+            let passing = Pattern::of(&pattern.text).passing();
+            assert_eq!((passing.matches(text), passing.compiled.get().is_some()), (meant, false), "{pattern:?} {text}");
         }
     }
 

@@ -72,6 +72,12 @@ fn accept_policy(object: &Fields<'_>) -> Read<()> {
         None if digest_reflection.as_deref() == Some("Always") => {
             Err(spec.missing("interval, which digestReflectionPolicy: Always needs,"))
         }
+        Some(_) if !digest_reflection.is_some_and(|policy| policy == "Always" || policy.contains("${")) => {
+            Err(InvalidObject {
+                position: spec.get("interval").map_or(spec.object.position, |node| node.position),
+                message: "expected no spec.interval without digestReflectionPolicy: Always, found one".into(),
+            })
+        }
         _ => Ok(()),
     }
 }
@@ -404,6 +410,8 @@ mod tests {
             ("v1beta2 v1", imp, policy("digestReflectionPolicy: Always, interval: 1h"), String::new()),
             ("v1beta2 v1", imp, policy("digestReflectionPolicy: Always, interval: '${EVERY}'"), String::new()),
             ("v1beta2 v1", imp, policy("digestReflectionPolicy: IfNotPresent"), String::new()),
+            ("v1beta2 v1", imp, policy("interval: 1h"), "expected no spec.interval without digestReflectionPolicy: Always, found one".into()),
+            ("v1beta1", imp, policy("interval: 1h"), String::new()),
             ("v1beta2 v1", imp, policy("digestReflectionPolicy: Always"), nothing("interval, which digestReflectionPolicy: Always needs, in spec")),
             ("v1beta2 v1", imp, policy("digestReflectionPolicy: always"), "expected Always or IfNotPresent or Never at spec.digestReflectionPolicy, found \"always\"".into()),
             ("v1alpha1 v1alpha2 v1beta1", imp, policy("digestReflectionPolicy: Always"), String::new()),

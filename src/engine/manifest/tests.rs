@@ -314,6 +314,8 @@ fn who_is_told_that_a_file_is_no_yaml() {
         // Templates.
         ("{{ if x }}\ntag: v1 %TAG\n", "1: unparsed-file, 2: unparsed-file"),
         ("a: {{ x }}\n---\na: b: c\ntag: v1 %TAG\n", "2: unparsed-file, 3: unparsed-file, 4: unparsed-file"),
+        // A commit message is for Flux to fill in.
+        ("a: b\n---\nx: |-\n  {{ range }}\ny: b: c\ntag: v1 %TAG\n", "2: yaml-invalid, 3: yaml-invalid, 4: yaml-invalid, 5: yaml-invalid, 6: yaml-invalid"),
         ("tag: v1 %TAG\n", ""),
     ];
     for (text, expected) in cases {

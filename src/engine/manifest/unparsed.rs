@@ -15,9 +15,31 @@ pub(super) struct Found<'a> {
     pub marker: Marker,
 }
 
-/// Whether a file is meant to become YAML only when something fills it in.
+/// Whether a file is meant to become YAML only when something fills it in. What stands in a block scalar is for somebody
+/// else: a commit message, a script.
 pub(super) fn is_template(text: &str) -> bool {
-    text.contains("{{")
+    outside_blocks(text).any(|(_, line)| line.contains("{{"))
+}
+
+/// The lines, with their places, that are no content of a block scalar (`script: |`).
+fn outside_blocks(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let (mut block, mut start) = (None, 0);
+    text.split_inclusive('\n').filter_map(move |line| {
+        let at = start;
+        start += line.len();
+        let content = line.trim_end_matches(['\n', '\r']);
+        let indent = content.len() - content.trim_start_matches([' ', '\t']).len();
+        if !content.trim().is_empty() && block.is_some_and(|header| indent <= header) {
+            block = None;
+        }
+        if block.is_some() {
+            return None;
+        }
+        if opens_block(content) {
+            block = Some(indent);
+        }
+        Some((at, content))
+    })
 }
 
 /// Whether somebody says something to butler in a text: by a marker, an annotation or an object of Flux.
@@ -28,28 +50,14 @@ pub(super) fn is_addressed(text: &str) -> bool {
     WORDS.iter().any(|word| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some())
 }
 
-/// Looks for markers line by line. Lines below a block scalar's header (`script: |`) are its content.
+/// Looks for markers line by line.
 pub(super) fn find(text: &str) -> Vec<Found<'_>> {
-    let mut found = Vec::new();
-    let mut block: Option<usize> = None;
-    let mut start = 0;
-    for line in text.split_inclusive('\n') {
-        let content = line.trim_end_matches(['\n', '\r']);
-        let indent = content.len() - content.trim_start_matches([' ', '\t']).len();
-        if !content.trim().is_empty() && block.is_some_and(|header| indent <= header) {
-            block = None;
-        }
-        if block.is_none() {
-            if let Some(mut line) = read_line(content) {
-                line.span = start + line.span.start..start + line.span.end;
-                found.push(line);
-            } else if opens_block(content) {
-                block = Some(indent);
-            }
-        }
-        start += line.len();
-    }
-    found
+    let read = |(start, line): (usize, _)| {
+        let mut found = read_line(line)?;
+        found.span = start + found.span.start..start + found.span.end;
+        Some(found)
+    };
+    outside_blocks(text).filter_map(read).collect()
 }
 
 /// The markers that [`find`] does not see, each with the place of its comment. A line that is a comment as a whole is

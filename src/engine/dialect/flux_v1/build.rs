@@ -5,7 +5,7 @@
 
 use super::{given::Annotations, line_at};
 use crate::engine::{
-    dialect::kustomize::{folder, join, refusal},
+    dialect::kustomize::{folder, join, merged, refusal},
     image::Reference,
     manifest::{
         Annotation, Container, Data, Document, FieldPath, Kustomization, KustomizeImage, KustomizePatch, PatchSource,
@@ -67,9 +67,7 @@ impl<'a> Built<'a> {
         for patch in &kustomization.patches {
             match &patch.source {
                 PatchSource::Inline(documents) => {
-                    let merged = documents.iter().filter(|document| !matches!(document.value, Value::Sequence(_)));
-                    let named = merged.map(|document| (document.text(&["kind"]), document.text(&["metadata", "name"])));
-                    self.refuse(file, patch, named);
+                    self.refuse(file, patch, merged(documents));
                     for document in documents {
                         self.apply(file, patch, document);
                     }

@@ -12,7 +12,7 @@ use crate::engine::{
     manifest::{Document, Generator, Updates},
     snapshot::Snapshot,
 };
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// One `.flux.yaml`, in one folder that its commands run in.
@@ -119,9 +119,9 @@ impl Scopes {
         let nearest = other.into_iter().filter(above).max_by_key(|scope| scope.folder.len());
         over.extend(nearest.map(|scope| (scope, base.clone())));
         // What a build has not come to may be this object: it stays there, and says why.
-        for Unfinished { scope, why, .. } in builds.unfinished.iter().filter(|build| build.names.contains(base.file)) {
-            let Some(scope) = self.scopes.get(*scope) else { continue };
-            if !over.iter().any(|(other, _)| std::ptr::eq(*other, scope)) {
+        let built: HashSet<usize> = builds.of(base).map(|(at, _)| at).collect();
+        for Unfinished { scopes, why, .. } in builds.unfinished.values().filter(|it| it.names.contains(base.file)) {
+            for scope in scopes.iter().filter(|at| !built.contains(at)).filter_map(|at| self.scopes.get(*at)) {
                 over.push((scope, base.clone().left_alone(why)));
             }
         }
@@ -140,8 +140,12 @@ impl Scopes {
             for root in roots {
                 let folder = builder.folder(root);
                 if let Some(why) = &folder.fault {
-                    let names = kustomizations.names_below(root);
-                    builds.unfinished.push(Unfinished { scope, why: why.clone(), names });
+                    let unfinished = builds.unfinished.entry(root.clone()).or_insert_with(|| Unfinished {
+                        scopes: Vec::new(),
+                        why: why.clone(),
+                        names: kustomizations.names_below(root),
+                    });
+                    unfinished.scopes.push(scope);
                 }
                 for (number, built) in folder.objects.iter().enumerate() {
                     let at = Occurrence { scope, folder: folder.clone(), number };
@@ -159,7 +163,8 @@ impl Scopes {
 pub(super) struct Builds<'a> {
     /// By file and number of the document: where scopes build it.
     by_document: HashMap<(&'a str, usize), Vec<Occurrence<'a>>>,
-    unfinished: Vec<Unfinished>,
+    /// By folder: those of which not all is built.
+    unfinished: BTreeMap<String, Unfinished>,
     /// The files of kustomizations' patches.
     pub patches: BTreeSet<String>,
 }
@@ -179,9 +184,9 @@ struct Occurrence<'a> {
     number: usize,
 }
 
-/// What a scope builds, where that is not all.
+/// What scopes build, where that is not all.
 struct Unfinished {
-    scope: usize,
+    scopes: Vec<usize>,
     why: String,
     /// Files that it names.
     names: HashSet<String>,

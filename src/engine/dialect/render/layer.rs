@@ -7,7 +7,7 @@ use super::{
     target::{is_named_by, is_selected, is_target},
 };
 use crate::engine::{
-    dialect::kustomize::{join, refusal},
+    dialect::kustomize::{join, merged, refusal},
     manifest::{Data, Document, FluxKustomization, Kustomization, KustomizePatch, PatchSource, Value},
     snapshot::Snapshot,
 };
@@ -115,9 +115,7 @@ fn apply<'a>(
 /// # Errors
 /// Why it refuses.
 fn mergeable(documents: &[&Data]) -> Result<(), String> {
-    let merged = documents.iter().filter(|document| !matches!(document.value, Value::Sequence(_)));
-    let named = merged.map(|document| (document.text(&["kind"]), document.text(&["metadata", "name"])));
-    refusal(named).map_or(Ok(()), |why| Err(why.to_owned()))
+    refusal(merged(documents.iter().copied())).map_or(Ok(()), |why| Err(why.to_owned()))
 }
 
 fn change<'a>(object: &mut Object<'a>, document: &Data, patch: &KustomizePatch, by: &BTreeSet<&'a str>) {

@@ -17,6 +17,9 @@ pub(super) struct Variables {
     partly_unknown: bool,
 }
 
+/// How large a text may become, in bytes; one that would be larger stays, as nothing that people write is.
+const TEXT_MAX: usize = 1 << 20;
+
 /// How many expressions of a text may lack their brace; what stands behind more of them is no text that people write.
 const UNCLOSED: usize = 100;
 
@@ -85,8 +88,8 @@ impl Variables {
                 continue;
             };
             match self.expression(expression, DEFAULT_DEPTH) {
-                Some(value) => out.push_str(&value),
-                None => {
+                Some(value) if out.len() + value.len() <= TEXT_MAX => out.push_str(&value),
+                _ => {
                     out.extend(["${", expression, "}"]);
                     unresolved.insert(expression.to_owned(), self.is_given(expression));
                 }
@@ -100,6 +103,8 @@ impl Variables {
     /// Whether the value is there that an expression is about.
     fn is_given(&self, expression: &str) -> bool {
         let expression = expression.strip_prefix('#').unwrap_or(expression);
+        // Of a default that is what butler does not have, the name in it counts.
+        let expression = expression.rsplit_once("${").map_or(expression, |(_, inner)| inner);
         let end = expression.find(|c: char| c != '_' && !c.is_ascii_alphanumeric()).unwrap_or(expression.len());
         self.values.contains_key(&expression[..end])
     }
@@ -107,11 +112,14 @@ impl Variables {
     /// The names alone in a text that nothing gives a value: `${name}` becomes nothing.
     pub(super) fn emptied<'t>(&self, text: &'t str) -> Vec<&'t str> {
         let mut found = Vec::new();
-        let mut rest = text;
-        while let Some((_, after)) = rest.split_once('$') {
+        let (mut rest, mut unclosed) = (text, 0);
+        while let Some((_, after)) = rest.split_once('$').filter(|_| unclosed <= UNCLOSED) {
             rest = after.strip_prefix('$').unwrap_or(after);
             let expression = after.strip_prefix('{').and_then(enclosed);
-            let Some((name, behind)) = expression else { continue };
+            let Some((name, behind)) = expression else {
+                unclosed += usize::from(after.starts_with('{'));
+                continue;
+            };
             if is_name(name) && !self.partly_unknown && !self.values.contains_key(name) {
                 found.push(name);
             }
@@ -157,6 +165,9 @@ impl Variables {
             let (expression, behind) = enclosed(after)?;
             out.push_str(before);
             out.push_str(&self.expression(expression, depth)?);
+            if out.len() > TEXT_MAX {
+                return None;
+            }
             rest = behind;
         }
         Some(out + rest)
@@ -187,6 +198,7 @@ fn function(value: &str, operator: &str) -> Option<String> {
         };
         let (old, new) = replaced.split_once('/').filter(|(old, _)| !old.is_empty())?;
         return Some(match place {
+            '/' if value.matches(old).count().saturating_mul(new.len()) > TEXT_MAX => return None,
             '/' => value.replace(old, new),
             '#' => value.strip_prefix(old).map_or_else(|| value.to_owned(), |rest| format!("{new}{rest}")),
             '%' => value.strip_suffix(old).map_or_else(|| value.to_owned(), |rest| format!("{rest}{new}")),
@@ -302,6 +314,28 @@ mod tests {
             assert_eq!(partial.text(text, &mut unresolved), expected_partly, "{text}");
             assert_eq!(unresolved.into_keys().collect::<String>(), left, "{text}");
         }
+    }
+
+    #[test]
+    fn what_grows_without_end_stays() {
+        let long = "x".repeat(2_000);
+        let values = BTreeMap::from([("a".to_owned(), long.clone())]);
+        let variables = Variables { values, partly_unknown: false };
+        #[rustfmt::skip]
+        let cases = [
+            ("${a}".repeat(10), 20_000, 0),
+            ("${a}".repeat(2_000), TEXT_MAX / 2_000 * 2_000, 1),
+            (format!("${{a//x/{long}}}"), 2_000 + "${a//x/}".len(), 1),
+            (format!("${{missing:={}}}", "${a}".repeat(2_000)), 8_000 + "${missing:=}".len(), 1),
+        ];
+        for (text, length, left) in cases {
+            let mut unresolved = Unresolved::new();
+            let found = variables.text(&text, &mut unresolved);
+            let stays = found.matches("${a}").count() * "${a}".len();
+            let expected = if text.starts_with("${a}") { length + stays } else { length };
+            assert_eq!((found.len(), unresolved.len()), (expected, left), "{}", &text[..12]);
+        }
+        assert_eq!(variables.emptied(&"${".repeat(50_000)), [""; 0]);
     }
 
     #[test]

@@ -191,6 +191,7 @@ fn a_file_that_its_kustomization_leaves_out() {
         ("its folder's kustomization", vec![("a/b/kustomization.yaml", k("ns", "d.yaml"))], out("a/b/kustomization.yaml")),
         ("that of the folder above", vec![("a/kustomization.yaml", k("ns", "b/d.yaml"))], out("a/kustomization.yaml")),
         ("one above all, of others", vec![("kustomization.yaml", k("ns", "clusters")), ("clusters/kustomization.yaml", k("", "x.yaml"))], wrong.into()),
+        ("one above, of a folder below", vec![("a/kustomization.yaml", k("ns", "b/c/d.yaml"))], wrong.into()),
         ("one above, of the folder beside", vec![("a/kustomization.yaml", k("ns", "bb/d.yaml"))], wrong.into()),
         ("listed from elsewhere", vec![("a/b/kustomization.yaml", k("", "d.yaml")), ("c/kustomization.yaml", k("", "../a/b/p.yaml"))], wrong.into()),
         ("a patch", vec![("a/b/kustomization.yaml", "patches: [{path: p.yaml}]\n".into())], String::new()),
