@@ -3,7 +3,7 @@
 use super::{
     Failure,
     output::{self, BOLD, DIM, Format, printable},
-    plan::{branch_of, note_misnamed, read_config, settle, updated},
+    plan::{branch_of, note_unread_config, read_config, settle, updated},
     registries,
     tags::TagsArgs,
     worktree::Worktree,
@@ -58,7 +58,7 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let given = args.tags.given()?;
     let tree = Worktree::read(&args.path)?;
     let config = read_config(&tree)?;
-    note_misnamed(&tree);
+    note_unread_config(&tree);
     let bindings = bind(&tree.snapshot, &config);
     // What grep prints in front of a line ends in a colon.
     let subject = below_path(&tree, &bindings, args.subject.trim_end_matches(':'));

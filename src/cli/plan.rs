@@ -61,7 +61,7 @@ pub fn run(args: PlanArgs) -> Result<ExitCode, Failure> {
     let UpdatePlan { changes, skipped, agree, .. } = &plan;
     let shown = Shown { changes, skipped, agree: *agree, written: args.write, prefix: &prefix, ..Shown::default() };
     output::plan(args.output, &shown, &files);
-    note_misnamed(&tree);
+    note_unread_config(&tree);
     note_nothing_followed(&tree, &bindings);
     // Elsewhere may stand who else writes a line, or renders it.
     output::note_partial(&tree, !ours.is_empty(), plan.skipped.iter().map(|skip| skip.reason.as_str()));
@@ -95,27 +95,31 @@ pub fn read_config(tree: &Worktree) -> Result<Config, Failure> {
     let file = match located {
         Ok(Some(file)) => file,
         Ok(None) => return Ok(Config::whole_repository()),
-        Err(error) => return Err(Failure::Usage(error.to_string())),
+        Err(error) => return Err(Failure::Usage(format!("{}{error}", tree.prefix()))),
     };
     let bytes = tree.bytes(file)?;
-    let text = String::from_utf8(bytes).map_err(|_| Failure::Usage(format!("{file}: expected UTF-8 text")))?;
-    config::parse(file, &text).map_err(|errors| {
+    let shown = format!("{}{file}", tree.prefix());
+    let text = String::from_utf8(bytes).map_err(|_| Failure::Usage(format!("{shown}: expected UTF-8 text")))?;
+    config::parse(&shown, &text).map_err(|errors| {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Failure::Usage(errors.join("\n"))
     })
 }
 
-/// Says on stderr that a file was probably meant as a butler.yaml, which a plan without it would hide.
-pub fn note_misnamed(tree: &Worktree) {
+/// Says on stderr what was probably meant as the butler.yaml and is not read, which a plan without it would hide.
+pub fn note_unread_config(tree: &Worktree) {
     for file in config::misnamed(|file| tree.snapshot.entries.contains_key(file)) {
-        anstream::eprintln!("{}", output::warning(&file.to_string()));
+        anstream::eprintln!("{}", output::warning(&format!("{}{file}", tree.prefix())));
+    }
+    if let Some(above) = tree.config_above() {
+        anstream::eprintln!("{}", output::warning(&above));
     }
 }
 
 /// Says on stderr that there is nothing for butler to do here, which an empty result alone could hide.
 pub fn note_nothing_followed(tree: &Worktree, bindings: &Bindings) {
-    if bindings.lines.is_empty() && matches!(config::locate(|file| tree.snapshot.entries.contains_key(file)), Ok(None))
-    {
+    let is_followed = !bindings.lines.is_empty() || !bindings.additions.is_empty();
+    if !is_followed && matches!(config::locate(|file| tree.snapshot.entries.contains_key(file)), Ok(None)) {
         anstream::eprintln!("{}", output::note("no butler.yaml here, and no line follows a policy"));
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     Failure,
     output::{self, Missed, PlanFormat, Shown},
-    plan::{note_misnamed, read_config},
+    plan::{note_unread_config, read_config},
     worktree::Worktree,
 };
 use crate::engine::{
@@ -72,7 +72,7 @@ pub fn run(args: &SetArgs) -> Result<ExitCode, Failure> {
         }
     }
     let tree = Worktree::read(&args.path)?;
-    note_misnamed(&tree);
+    note_unread_config(&tree);
     let edit_unparsed = read_config(&tree)?.dialects.unparsed_files == UnparsedFiles::Edit;
     let rules = AssignRules { edit_unparsed, force: args.force };
     let Assigned { changes, skipped, current } = assign(&tree.snapshot, &assignments, rules);

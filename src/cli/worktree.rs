@@ -77,6 +77,25 @@ impl Worktree {
         Some(format!("{what} read: what is elsewhere in the git checkout is not known"))
     }
 
+    /// That a butler.yaml lies above PATH in its git checkout, which counts only where PATH is its folder. `None` where
+    /// PATH has one of its own.
+    pub fn config_above(&self) -> Option<String> {
+        if !matches!(config::locate(|file| self.snapshot.entries.contains_key(file)), Ok(None)) {
+            return None;
+        }
+        let path = fs::canonicalize(&self.path).ok()?;
+        let top = path.ancestors().find(|folder| folder.join(".git").exists())?;
+        let config_of = |folder: &Path| config::locate(|file| folder.join(file).is_file()).unwrap_or(None);
+        let mut above = path.ancestors().skip(1).take_while(|folder| folder.starts_with(top));
+        let (folder, file) = above.find_map(|folder| Some((folder, config_of(folder)?)))?;
+        Some(format!(
+            "{} is not read, since it is not below {}: give {} as PATH for it to count",
+            folder.join(file).display(),
+            self.path.display(),
+            folder.display()
+        ))
+    }
+
     /// What stands before a file's name for it to be found from the current folder: `docs/example/` where that is PATH,
     /// nothing where PATH is the current folder. Nothing either where PATH leads out of it: no patch can, and whoever
     /// gives such a PATH knows the files from there.

@@ -170,6 +170,24 @@ fn a_part_of_a_checkout_is_called_one() {
     assert!(!said.contains("elsewhere"), "{said}");
 }
 
+/// A butler.yaml counts in PATH alone; it is named as the current folder has it.
+#[test]
+fn a_butler_yaml_of_another_folder_is_told() {
+    let folder = repository();
+    folder.put(".git/HEAD", b"ref: refs/heads/main\n");
+    let tag = ["--tag", "example.com/app:1.1.0"];
+    let plan = |path: &str| folder.run(&[&["plan", path], &tag[..]].concat()).err;
+    folder.put("apps/butler.yml", b"version: 1\n");
+    assert!(plan("apps").starts_with("warning: apps/butler.yml:1:1: this file is not read: "), "{}", plan("apps"));
+    folder.put(".github/butler.yaml", b"version: 1\nenvironments: {}\n");
+    let told = "/.github/butler.yaml is not read, since it is not below apps: give ";
+    assert!(plan("apps").contains(told), "{}", plan("apps"));
+    assert!(plan("apps/app.yaml").contains(&told.replace("apps:", "apps/app.yaml:")), "{}", plan("apps/app.yaml"));
+    assert!(!plan(".").contains("is not read"), "{}", plan("."));
+    folder.put("apps/butler.yaml", b"version: x\n");
+    assert!(plan("apps").starts_with("error: apps/butler.yaml:1:"), "{}", plan("apps"));
+}
+
 /// "0 findings" of a folder that butler has nothing to do with is not "all is well".
 #[test]
 fn a_folder_without_anything_of_butlers_is_called_so() {
