@@ -14,11 +14,12 @@ use crate::engine::{
     plan::OwnWrite,
     snapshot::{Entry, EntryKind, Snapshot},
 };
-use cache::{Recent, ScanCache};
+use cache::{Recent, ScanCache, weight};
 use own::Histories;
 pub use past::Past;
 use pool::Pool;
 use std::{
+    collections::{HashMap, hash_map::Entry as MapEntry},
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -110,16 +111,16 @@ impl Reader {
         let own = lock(&self.histories).of(mirror, head, email)?;
         for commit in own.iter() {
             let Some(change) = commit.change_of(file) else { continue };
-            let read = |blob: Option<&str>| {
-                let Some(blob) = blob else { return Ok(empty.clone()) };
-                let mut scans = self.scans(mirror, &[Wanted { path: file.into(), blob: blob.into(), kind }])?;
+            let read = |blob: &Option<Arc<str>>| {
+                let Some(blob) = blob.clone() else { return Ok(empty.clone()) };
+                let mut scans = self.scans(mirror, &[Wanted { path: file.into(), blob, kind }])?;
                 Ok::<_, GitError>(scans.pop().map_or_else(|| empty.clone(), |(_, scan)| scan))
             };
             writes.push(OwnWrite {
                 commit: commit.commit.id.clone(),
                 at: commit.commit.time,
-                before: read(change.old.as_deref())?,
-                after: read(change.new.as_deref())?,
+                before: read(&change.old)?,
+                after: read(&change.new)?,
             });
         }
         Ok(writes)
@@ -185,7 +186,18 @@ impl Reader {
             let mut cache = lock(&self.scans);
             wanted.iter().map(|file| cache.get(&file.blob, file.kind)).collect()
         };
-        let unknown: Vec<usize> = (0..wanted.len()).filter(|at| known[*at].is_none()).collect();
+        // The first file of each blob is read for all of them.
+        let (mut unknown, mut same) = (Vec::new(), Vec::new());
+        let mut first_of = HashMap::new();
+        for (at, file) in wanted.iter().enumerate().filter(|(at, _)| known[*at].is_none()) {
+            match first_of.entry((&*file.blob, file.kind)) {
+                MapEntry::Vacant(free) => {
+                    free.insert(at);
+                    unknown.push(at);
+                }
+                MapEntry::Occupied(first) => same.push((at, *first.get())),
+            }
+        }
         let turn = Mutex::new(());
         let found = self.pool.each(&unknown, |next| {
             let mut found = Vec::new();
@@ -205,34 +217,38 @@ impl Reader {
                         Ok(_) => None,
                         Err(size) => Some(too_large(size)),
                     };
-                    found.push((at, scan.map(Arc::new)));
+                    let weight = weight(scan.as_ref());
+                    found.push((at, scan.map(Arc::new), weight));
                 },
             );
             self.read.fetch_add(read, Ordering::Relaxed);
             self.parsed.fetch_add(parsed, Ordering::Relaxed);
             result.map(|()| found)
         });
-        for found in found {
-            let found = found?;
-            let mut cache = lock(&self.scans);
-            for (at, scan) in found {
-                cache.put(&wanted[at].blob, wanted[at].kind, scan.clone());
-                known[at] = Some(scan);
-            }
+        let found = found.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let mut cache = lock(&self.scans);
+        cache.reserve(unknown.len());
+        for (at, scan, weight) in found.into_iter().flatten() {
+            cache.put(&wanted[at].blob, wanted[at].kind, scan.clone(), weight);
+            known[at] = Some(scan);
+        }
+        drop(cache);
+        for (at, first) in same {
+            known[at] = known[first].clone();
         }
         let scans = wanted.iter().zip(known);
         Ok(scans.filter_map(|(file, scan)| Some((file.path.clone(), scan.flatten()?))).collect())
     }
 }
 
-fn entry(blob: String, mode: Mode, exact: bool) -> Entry {
+fn entry(blob: Arc<str>, mode: Mode, exact: bool) -> Entry {
     let kind = match mode {
         Mode::File | Mode::Executable if exact => EntryKind::File,
         Mode::File | Mode::Executable => EntryKind::Misnamed,
         Mode::Symlink => EntryKind::Symlink,
         Mode::Submodule => EntryKind::Submodule,
     };
-    Entry { blob: blob.into(), kind }
+    Entry { blob, kind }
 }
 
 fn wants(path: &Arc<str>, entry: &Entry) -> Option<Wanted> {

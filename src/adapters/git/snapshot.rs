@@ -34,7 +34,7 @@ pub struct TreeEntry {
     pub path: Arc<str>,
     /// Whether that is the very path: see [`shown_name`]. Another one cannot be written to.
     pub exact: bool,
-    pub id: String,
+    pub id: Arc<str>,
     pub mode: Mode,
 }
 
@@ -44,8 +44,8 @@ pub struct ChangedPath {
     pub path: Arc<str>,
     /// As a [`TreeEntry`]'s.
     pub exact: bool,
-    pub old: Option<String>,
-    pub new: Option<String>,
+    pub old: Option<Arc<str>>,
+    pub new: Option<Arc<str>>,
     /// What it is in the newer commit; none where it was removed.
     pub mode: Option<Mode>,
 }
@@ -70,8 +70,8 @@ impl Mirror {
         self.local(|repository| {
             let tree = tree_of(repository, commit)?;
             let mut entries = Vec::new();
-            list(repository, &tree, &Place::ROOT, &mut |Place { path, exact }, id, mode| {
-                entries.push(TreeEntry { path: path.into(), exact, id: id.to_string(), mode });
+            list(repository, &tree, &mut Place::root(), &mut |Place { path, exact }, id, mode| {
+                entries.push(TreeEntry { path: path.as_str().into(), exact: *exact, id: digits(id), mode });
             })?;
             // git sorts a folder as if its name ended in `/`.
             entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
@@ -88,7 +88,7 @@ impl Mirror {
                 Err(error) => return Err(error.into()),
             };
             let mode = Mode::of(entry.filemode());
-            Ok(mode.map(|mode| TreeEntry { path: path.into(), exact: true, id: entry.id().to_string(), mode }))
+            Ok(mode.map(|mode| TreeEntry { path: path.into(), exact: true, id: digits(entry.id()), mode }))
         })
     }
 
@@ -149,7 +149,7 @@ impl Mirror {
         self.local(|repository| {
             let (old, new) = (tree_of(repository, old)?, tree_of(repository, new)?);
             let mut changes = Vec::new();
-            compare(repository, Some(&old), Some(&new), &Place::ROOT, &mut changes)?;
+            compare(repository, Some(&old), Some(&new), &mut Place::root(), &mut changes)?;
             changes.sort_unstable_by(|a, b| a.path.cmp(&b.path));
             Ok(changes)
         })
@@ -175,35 +175,56 @@ pub(super) fn tree_of<'a>(repository: &'a Repository, commit: &str) -> Result<Tr
     Ok(repository.find_commit(id).map_err(missing("commit", id))?.tree()?)
 }
 
-/// A path, and whether it is the very one.
+/// An id as git writes it.
+fn digits(id: Oid) -> Arc<str> {
+    let mut digits = [0; 40];
+    match hex::encode_to_slice(id.as_bytes(), &mut digits).ok().and_then(|()| std::str::from_utf8(&digits).ok()) {
+        Some(digits) => digits.into(),
+        None => id.to_string().into(),
+    }
+}
+
+/// Where a walk through folders stands: the path, and whether that is the very one.
 struct Place {
     path: String,
     exact: bool,
 }
 
 impl Place {
-    const ROOT: Self = Place { path: String::new(), exact: true };
+    fn root() -> Self {
+        Place { path: String::new(), exact: true }
+    }
 
-    fn join(&self, name: &[u8]) -> Self {
+    /// What `visit` makes of an entry of this folder.
+    fn visit<T>(&mut self, name: &[u8], visit: impl FnOnce(&mut Self) -> T) -> T {
+        let (folder, exact) = (self.path.len(), self.exact);
         let name = shown_name(name);
-        let exact = self.exact && matches!(name, Cow::Borrowed(_));
-        let path = if self.path.is_empty() { name.into_owned() } else { format!("{}/{name}", self.path) };
-        Place { path, exact }
+        if folder > 0 {
+            self.path.push('/');
+        }
+        self.path.push_str(&name);
+        self.exact &= matches!(name, Cow::Borrowed(_));
+        let made = visit(self);
+        self.path.truncate(folder);
+        self.exact = exact;
+        made
     }
 }
 
 fn list(
     repository: &Repository,
     tree: &Tree<'_>,
-    folder: &Place,
-    found: &mut impl FnMut(Place, Oid, Mode),
+    folder: &mut Place,
+    found: &mut impl FnMut(&Place, Oid, Mode),
 ) -> Result<(), git2::Error> {
     for entry in tree {
-        let place = folder.join(entry.name_bytes());
-        match Mode::of(entry.filemode()) {
-            Some(mode) => found(place, entry.id(), mode),
-            None => list(repository, &repository.find_tree(entry.id())?, &place, found)?,
-        }
+        folder.visit(entry.name_bytes(), |place| match Mode::of(entry.filemode()) {
+            Some(mode) => {
+                found(place, entry.id(), mode);
+                Ok(())
+            }
+            None => list(repository, &repository.find_tree(entry.id())?, place, found),
+        })?;
     }
     Ok(())
 }
@@ -212,7 +233,7 @@ fn compare(
     repository: &Repository,
     old: Option<&Tree<'_>>,
     new: Option<&Tree<'_>>,
-    folder: &Place,
+    folder: &mut Place,
     changes: &mut Vec<ChangedPath>,
 ) -> Result<(), git2::Error> {
     let entries = |tree: Option<&Tree<'_>>| -> std::collections::BTreeMap<Vec<u8>, (Oid, i32)> {
@@ -222,26 +243,26 @@ fn compare(
     let (mut before, after) = (entries(old), entries(new));
     let mut pairs: Vec<_> = after.into_iter().map(|(name, new)| (before.remove(&name), Some(new), name)).collect();
     pairs.extend(before.into_iter().map(|(name, old)| (Some(old), None, name)));
-    for (old, new, name) in pairs {
-        if old == new {
-            continue;
-        }
-        let place = folder.join(&name);
+    for (old, new, name) in pairs.into_iter().filter(|(old, new, _)| old != new) {
         let file =
-            |side: Option<(Oid, i32)>| side.filter(|(_, mode)| Mode::of(*mode).is_some()).map(|(id, _)| id.to_string());
+            |side: Option<(Oid, i32)>| side.filter(|(_, mode)| Mode::of(*mode).is_some()).map(|(id, _)| digits(id));
         let tree = |side: Option<(Oid, i32)>| {
             let folder = side.filter(|(_, mode)| Mode::of(*mode).is_none());
             folder.map(|(id, _)| repository.find_tree(id)).transpose()
         };
         let (old_tree, new_tree) = (tree(old)?, tree(new)?);
-        if old_tree.is_some() || new_tree.is_some() {
-            compare(repository, old_tree.as_ref(), new_tree.as_ref(), &place, changes)?;
-        }
         let mode = new.and_then(|(_, mode)| Mode::of(mode));
         let (old, new) = (file(old), file(new));
-        if old.is_some() || new.is_some() {
-            changes.push(ChangedPath { path: place.path.into(), exact: place.exact, old, new, mode });
-        }
+        folder.visit(&name, |place| -> Result<(), git2::Error> {
+            if old_tree.is_some() || new_tree.is_some() {
+                compare(repository, old_tree.as_ref(), new_tree.as_ref(), place, changes)?;
+            }
+            if old.is_some() || new.is_some() {
+                let path = place.path.as_str().into();
+                changes.push(ChangedPath { path, exact: place.exact, old, new, mode });
+            }
+            Ok(())
+        })?;
     }
     Ok(())
 }

@@ -139,7 +139,7 @@ impl Earlier<'_> {
 /// Whether two versions of a file mean the same to all dialects: they differ in tags and digests, in text around what
 /// is read, or in findings, which are the file's own.
 fn same_meaning(before: &Scan, after: &Scan) -> bool {
-    let Scan { documents, lines, findings: _, sops: _, end: _ } = before;
+    let Scan { documents, lines, findings: _, sops: _, end: _, holds: _ } = before;
     let line_at = |scan: &Scan, start: Option<usize>| {
         start.map(|start| scan.lines.binary_search_by_key(&start, |line| line.span.start).ok())
     };

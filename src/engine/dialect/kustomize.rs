@@ -191,7 +191,8 @@ pub(super) fn is_below(path: &str, folder: &str) -> bool {
 
 /// Resolves `relative` against `folder`, as kustomize does with local paths; `None` where it leads out of the repository.
 pub(super) fn join(folder: &str, relative: &str) -> Option<String> {
-    let plain = |path: &str| path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    let plain =
+        |path: &str| path.as_bytes().split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b".."));
     if plain(relative) && plain(folder) {
         return Some([folder, relative].join("/"));
     }

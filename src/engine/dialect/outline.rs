@@ -3,7 +3,7 @@
 
 use super::kustomize::{KUSTOMIZATION_FILES, folder, is_kustomization_file, join};
 use crate::engine::{
-    manifest::{Document, Kustomization, Scan},
+    manifest::{Document, Holds, Kustomization, Scan},
     snapshot::{Files, Shards, Snapshot},
 };
 use std::sync::Arc;
@@ -38,33 +38,6 @@ pub(crate) struct Outline {
     pub annotated: Paths,
     /// `.flux.yaml`s.
     pub generators: Paths,
-}
-
-/// What a file has of what is listed.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Holds {
-    rendered: bool,
-    marked: bool,
-    annotated: bool,
-    generator: bool,
-    generates: bool,
-    patches: bool,
-}
-
-impl Holds {
-    fn of(scan: &Scan) -> Self {
-        let any = |has: fn(&Document) -> bool| scan.documents.iter().any(has);
-        Holds {
-            rendered: any(|document| document.data().is_some()),
-            marked: scan.lines.iter().any(|line| line.marker.is_some()),
-            annotated: any(|document| !document.annotations.is_empty()),
-            generator: any(|document| document.generator.is_some()),
-            generates: any(|document| document.kustomization.as_ref().is_some_and(|it| !it.config_maps.is_empty())),
-            patches: any(|document| {
-                document.kustomization.as_ref().is_some_and(|it| it.inline_patches().next().is_some())
-            }),
-        }
-    }
 }
 
 impl Outline {
@@ -103,7 +76,7 @@ impl Outline {
 
     /// The lists that name a file for what it holds.
     fn lists(&mut self, scan: &Scan) -> impl Iterator<Item = &mut Paths> {
-        let Holds { rendered, marked, annotated, generator, generates, patches } = Holds::of(scan);
+        let Holds { rendered, marked, annotated, generator, generates, patches, .. } = scan.holds;
         let lists = [
             (rendered, &mut self.rendered),
             (marked, &mut self.marked),
@@ -119,13 +92,16 @@ impl Outline {
         self.lists(scan).for_each(|list| {
             list.insert(file.clone(), ());
         });
+        if !scan.holds.kustomization && !scan.holds.brings {
+            return;
+        }
         for document in &scan.documents {
-            brought_by(file, document).for_each(|brought| insert(&mut self.brought, &brought, file));
+            brought_by(file, document).for_each(|brought| insert(&mut self.brought, brought, file));
             let Some(kustomization) = kustomization_of(file, document) else { continue };
             if self.folders.get(folder(file)).is_none() {
                 self.folders.insert(folder(file), file.clone());
             }
-            included_by(file, kustomization).for_each(|included| insert(&mut self.parents, &included, file));
+            included_by(file, kustomization).for_each(|included| insert(&mut self.parents, included, file));
         }
     }
 
@@ -196,15 +172,17 @@ fn says_the_same(file: &str, before: Option<&Scan>, after: Option<&Scan>) -> boo
         let documents = scan.documents.iter().filter(|document| !document.brings.is_empty());
         documents.map(|document| (document.kind.is_empty(), document.brings.clone())).collect::<Vec<_>>()
     };
-    Holds::of(before) == Holds::of(after)
-        && kustomizations(before) == kustomizations(after)
-        && brings(before) == brings(after)
+    before.holds == after.holds && kustomizations(before) == kustomizations(after) && brings(before) == brings(after)
 }
 
 /// Lists are in order, and name a file once.
-fn insert(lists: &mut Shards<Vec<Path>>, named: &str, file: &Path) {
+fn insert(lists: &mut Shards<Vec<Path>>, named: String, file: &Path) {
     let insert = |list: &mut Vec<Path>| {
         if let Err(at) = list.binary_search(file) {
+            // Mostly the only one.
+            if list.is_empty() {
+                list.reserve_exact(1);
+            }
             list.insert(at, file.clone());
         }
     };

@@ -1,7 +1,7 @@
 //! Parts of manifests as data: what kustomize's patches and Flux's substitutions work on before an object means anything.
 
 use super::{
-    Position,
+    Position, is_string,
     yaml::{self, LineIndex, Node, NodeKind, Style},
 };
 
@@ -33,15 +33,15 @@ impl Data {
         let below = |node: &Node<'_>| Data::of(node, index);
         let value = match &node.kind {
             _ if node.is_null() => Value::Null,
-            NodeKind::Scalar { value, .. } if node.describe() == "a string" => Value::String(value.to_string()),
-            NodeKind::Scalar { value, style } => match style {
-                Style::Plain => Value::Other(value.to_string()),
-                _ => Value::String(value.to_string()),
-            },
+            NodeKind::Scalar { value, style: Style::Plain } if !is_string(value) => Value::Other(value.to_string()),
+            NodeKind::Scalar { value, .. } => Value::String(value.to_string()),
             NodeKind::Sequence(items) => Value::Sequence(items.iter().map(below).collect()),
             NodeKind::Mapping(entries) => {
                 let entry = |(key, value): &(Node<'_>, Node<'_>)| Some((key.as_str()?.to_owned(), below(value)));
-                Value::Mapping(entries.iter().filter_map(entry).collect())
+                // Kept for long: no larger than it must be.
+                let mut mapping = Vec::with_capacity(entries.len());
+                mapping.extend(entries.iter().filter_map(entry));
+                Value::Mapping(mapping)
             }
             NodeKind::Alias(_) => Value::Alias,
         };

@@ -14,6 +14,7 @@ mod data;
 mod edit;
 mod elsewhere;
 mod file;
+mod holds;
 mod kustomization;
 mod line;
 mod marker;
@@ -38,6 +39,7 @@ pub use data::{Data, Value};
 pub use edit::{Edit, EditError, apply};
 pub use elsewhere::markers_elsewhere;
 pub use file::{FileKind, is_candidate};
+pub use holds::Holds;
 pub use line::{FieldPath, ImageLine, LineId, Marker, Part, Position, ScalarStyle, Step};
 pub(crate) use marker::correction;
 pub(crate) use mismatch::part_of_key;
@@ -63,6 +65,7 @@ pub struct Scan {
     /// The file has a `sops:` block: it is never edited (any change breaks its MAC).
     pub sops: bool,
     pub end: FileEnd,
+    pub holds: Holds,
 }
 
 /// How a file ends: where something may be put behind it, and how.

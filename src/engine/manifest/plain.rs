@@ -6,7 +6,11 @@
 /// boolean, null, date or merge key in *either* of them is no string here.
 /// Sources: <https://yaml.org/type/>, YAML 1.2.2 section 10.3.2, go-yaml's resolver.
 pub fn is_string(text: &str) -> bool {
-    !matches!(text, "" | "~" | "=" | "<<") && !is_word(text) && !is_number(text) && !is_date(text)
+    match text.as_bytes().first() {
+        Some(b'0'..=b'9' | b'+' | b'-' | b'.' | b'_') => !is_number(text) && !is_date(text),
+        Some(letter) if letter.is_ascii_alphabetic() => !is_word(text),
+        _ => !matches!(text, "" | "~" | "=" | "<<"),
+    }
 }
 
 /// Whether this text can be written without quotes, anywhere in a file, and stay the string that it spells. Stricter
@@ -35,7 +39,7 @@ pub fn boolean(text: &str) -> Option<bool> {
 /// Words that mean a boolean or null, however they are capitalised.
 fn is_word(text: &str) -> bool {
     const WORDS: [&str; 7] = ["null", "true", "false", "yes", "no", "on", "off"];
-    WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
+    text.len() <= 5 && WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
 /// Integers and floats of YAML 1.1 and 1.2, and what lenient readers take for them (`1_000`, `08`).

@@ -1,7 +1,7 @@
 //! One pass over a file: documents, objects, image lines, findings.
 
 use super::{
-    Annotation, Data, Document, FieldPath, FileEnd, FileKind, Generator, IMAGE_GROUP, ImageLine, ObjectId, Part,
+    Annotation, Data, Document, FieldPath, FileEnd, FileKind, Generator, Holds, IMAGE_GROUP, ImageLine, ObjectId, Part,
     Position, ScalarStyle, Scan, ScanFinding, Step, Value,
     brings::brings,
     containers::{self, Extras, Uses},
@@ -589,6 +589,7 @@ impl<'s, 'a> Walk<'s, 'a> {
         count_occurrences(&mut scan.documents);
         scan.findings.sort_by_key(|finding| finding.position);
         share_images(&mut scan);
+        scan.holds = Holds::of(&scan);
         // It is kept as long as the file is there.
         scan.documents.shrink_to_fit();
         scan.lines.shrink_to_fit();

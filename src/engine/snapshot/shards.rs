@@ -1,8 +1,8 @@
 //! A map by name that shares what it has in common with the map that it was cloned from: in no order, and so quicker to
 //! look up than [`super::Files`].
 
+use hashbrown::{HashTable, hash_table::Entry};
 use std::{
-    collections::HashMap,
     hash::{BuildHasher, RandomState},
     sync::Arc,
 };
@@ -10,7 +10,21 @@ use std::{
 /// A write copies one of so many.
 const SHARDS: usize = 256;
 
-type Shard<V> = HashMap<Box<str>, V, RandomState>;
+type Shard<V> = HashTable<Named<V>>;
+
+/// A name is hashed once: for its shard, for its place there, and when the shard grows.
+#[derive(Clone, Debug)]
+struct Named<V> {
+    hash: u64,
+    name: Box<str>,
+    value: V,
+}
+
+impl<V> Named<V> {
+    fn is(&self, hash: u64, name: &str) -> bool {
+        self.hash == hash && *self.name == *name
+    }
+}
 
 /// Values by name. A clone shares all of them.
 #[derive(Clone, Debug)]
@@ -21,64 +35,80 @@ pub(crate) struct Shards<V> {
 
 impl<V> Default for Shards<V> {
     fn default() -> Self {
-        let hasher = RandomState::new();
-        let empty = Arc::new(Shard::with_hasher(hasher.clone()));
-        Shards { hasher, shards: vec![empty; SHARDS] }
+        let empty = Arc::new(Shard::new());
+        Shards { hasher: RandomState::new(), shards: vec![empty; SHARDS] }
     }
 }
 
 impl<V> Shards<V> {
     pub fn get(&self, name: &str) -> Option<&V> {
-        self.shards.get(self.shard_of(name))?.get(name)
+        let hash = self.hasher.hash_one(name);
+        let found = self.shards.get(shard_of(hash))?.find(hash, |named| named.is(hash, name));
+        found.map(|named| &named.value)
     }
 
     /// The names and their values, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
-        self.shards.iter().flat_map(|shard| shard.iter()).map(|(name, value)| (&**name, value))
-    }
-
-    fn shard_of(&self, name: &str) -> usize {
-        // The low bits tell places within a shard.
-        (self.hasher.hash_one(name) >> 32) as usize % SHARDS
+        self.shards.iter().flat_map(|shard| shard.iter()).map(|named| (&*named.name, &named.value))
     }
 }
 
+/// The low bits of a hash tell the place within a shard, and the highest the tag there.
+fn shard_of(hash: u64) -> usize {
+    (hash >> 32) as usize % SHARDS
+}
+
 impl<V: Clone> Shards<V> {
-    pub fn insert(&mut self, name: &str, value: V) -> Option<V> {
-        self.shard(name)?.insert(name.into(), value)
-    }
-
-    pub fn remove(&mut self, name: &str) -> Option<V> {
-        self.get(name)?;
-        self.shard(name)?.remove(name)
-    }
-
-    /// Changes a name's value, which is made where there is none; then drops it where `keep` says so.
-    pub fn change(&mut self, name: &str, change: impl FnOnce(&mut V), keep: impl FnOnce(&V) -> bool)
-    where
-        V: Default,
-    {
-        let Some(shard) = self.shard(name) else { return };
-        match shard.get_mut(name) {
-            Some(value) => {
-                change(value);
-                if !keep(value) {
-                    shard.remove(name);
-                }
-            }
-            None => {
-                let mut value = V::default();
-                change(&mut value);
-                if keep(&value) {
-                    shard.insert(name.into(), value);
-                }
+    pub fn insert(&mut self, name: impl AsRef<str> + Into<Box<str>>, value: V) -> Option<V> {
+        match self.entry(name.as_ref())? {
+            (_, Entry::Occupied(mut known)) => Some(std::mem::replace(&mut known.get_mut().value, value)),
+            (hash, Entry::Vacant(free)) => {
+                free.insert(Named { hash, name: name.into(), value });
+                None
             }
         }
     }
 
-    fn shard(&mut self, name: &str) -> Option<&mut Shard<V>> {
-        let at = self.shard_of(name);
-        self.shards.get_mut(at).map(Arc::make_mut)
+    pub fn remove(&mut self, name: &str) -> Option<V> {
+        self.get(name)?;
+        match self.entry(name)? {
+            (_, Entry::Occupied(known)) => Some(known.remove().0.value),
+            (_, Entry::Vacant(_)) => None,
+        }
+    }
+
+    /// Changes a name's value, which is made where there is none; then drops it where `keep` says so.
+    pub fn change(
+        &mut self,
+        name: impl AsRef<str> + Into<Box<str>>,
+        change: impl FnOnce(&mut V),
+        keep: impl FnOnce(&V) -> bool,
+    ) where
+        V: Default,
+    {
+        match self.entry(name.as_ref()) {
+            Some((_, Entry::Occupied(mut known))) => {
+                change(&mut known.get_mut().value);
+                if !keep(&known.get().value) {
+                    known.remove();
+                }
+            }
+            Some((hash, Entry::Vacant(free))) => {
+                let mut value = V::default();
+                change(&mut value);
+                if keep(&value) {
+                    free.insert(Named { hash, name: name.into(), value });
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// A name's hash, and its place in a shard that is now this map's own.
+    fn entry(&mut self, name: &str) -> Option<(u64, Entry<'_, Named<V>>)> {
+        let hash = self.hasher.hash_one(name);
+        let shard = Arc::make_mut(self.shards.get_mut(shard_of(hash))?);
+        Some((hash, shard.entry(hash, |named| named.is(hash, name), |named| named.hash)))
     }
 }
 
@@ -92,6 +122,7 @@ impl<V: PartialEq> PartialEq for Shards<V> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::collections::HashMap;
 
     proptest! {
         /// Whatever is done to both, it holds what a `HashMap` holds, and clones made before do not change.
@@ -103,10 +134,10 @@ mod tests {
             for (name, what, value) in writes {
                 let name = name.to_string();
                 match what {
-                    0 => prop_assert_eq!(shards.insert(&name, vec![value]), map.insert(name, vec![value])),
+                    0 => prop_assert_eq!(shards.insert(&*name, vec![value]), map.insert(name, vec![value])),
                     1 => prop_assert_eq!(shards.remove(&name), map.remove(&name)),
                     _ => {
-                        shards.change(&name, |values| values.push(value), |values| values.len() < 3);
+                        shards.change(&*name, |values| values.push(value), |values| values.len() < 3);
                         let values = map.entry(name.clone()).or_default();
                         values.push(value);
                         if values.len() >= 3 {
@@ -131,7 +162,7 @@ mod tests {
     fn a_write_copies_one_shard() {
         let mut shards: Shards<u32> = Shards::default();
         for n in 0..10_000 {
-            shards.insert(&n.to_string(), n);
+            shards.insert(n.to_string(), n);
         }
         let mut after = shards.clone();
         after.insert("5000", 0);

@@ -32,11 +32,11 @@ enum Consent {
     /// There is none: the repository is observed, nothing is written.
     None,
     Invalid {
-        blob: String,
+        blob: Arc<str>,
         errors: Vec<String>,
     },
     Given {
-        blob: String,
+        blob: Arc<str>,
         config: Arc<Config>,
     },
 }
@@ -182,7 +182,7 @@ impl Worker {
             Consent::Given { blob, config } => {
                 let warnings: Vec<String> = config.not_yet().iter().map(ToString::to_string).collect();
                 let text = wording::config_valid(config.environments.len(), config.promotions.len(), &warnings);
-                (blob.clone(), Conclusion::Success, text)
+                (blob.to_string(), Conclusion::Success, text)
             }
         };
         let key = repo.to_string();
@@ -205,7 +205,7 @@ fn consent(mirror: &crate::adapters::git::Mirror, commit: &str) -> Result<Consen
     let file = match config::locate(|file| found.contains_key(file)) {
         Ok(Some(file)) => file,
         Ok(None) => return Ok(Consent::None),
-        Err(error) => return Ok(Consent::Invalid { blob: commit.to_owned(), errors: vec![error.to_string()] }),
+        Err(error) => return Ok(Consent::Invalid { blob: commit.into(), errors: vec![error.to_string()] }),
     };
     let Some(entry) = found.get(file) else { return Ok(Consent::None) };
     let bytes = mirror.read_blob(&entry.id, CONFIG_LIMIT)?;

@@ -51,6 +51,12 @@ fn a_push_is_read_as_its_difference() {
     step("a file without interest comes", &|| write("apps/0/new.yaml", "kind: Namespace\n"), 1, 0);
     step("a file is no longer of interest", &|| write("apps/0/0.yaml", "kind: Secret\n"), 1, 0);
     step("it is again what it was", &|| write("apps/0/0.yaml", "image: a:2\n"), 0, 0);
+    step(
+        "new files are copies of each other",
+        &|| ["a", "b", "c"].iter().for_each(|name| write(&format!("apps/copy-{name}.yaml"), "image: c:1\n")),
+        1,
+        1,
+    );
     step("one is removed", &|| fs::remove_file(path("apps/1/1.yaml")).unwrap(), 0, 0);
     step("one moves", &|| fs::rename(path("apps/1/8.yaml"), path("apps/8.yaml")).unwrap(), 0, 0);
     step(

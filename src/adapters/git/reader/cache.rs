@@ -35,16 +35,21 @@ impl ScanCache {
             return Some(known.clone());
         }
         let known = self.old.scans.remove(&key)?;
-        self.insert(key, known.clone());
+        self.insert(key, known.clone(), weight(known.as_deref()));
         Some(known)
     }
 
-    pub fn put(&mut self, blob: &Arc<str>, kind: FileKind, scan: Option<Arc<Scan>>) {
-        self.insert((blob.clone(), kind), scan);
+    /// `weight`: that of [`weight`], which is told more quickly by who has just made the scan.
+    pub fn put(&mut self, blob: &Arc<str>, kind: FileKind, scan: Option<Arc<Scan>>, weight: usize) {
+        self.insert((blob.clone(), kind), scan, weight);
     }
 
-    fn insert(&mut self, key: (Arc<str>, FileKind), scan: Option<Arc<Scan>>) {
-        let bytes = weight(scan.as_deref());
+    /// Makes room for so many at once.
+    pub fn reserve(&mut self, more: usize) {
+        self.young.scans.reserve(more);
+    }
+
+    fn insert(&mut self, key: (Arc<str>, FileKind), scan: Option<Arc<Scan>>, bytes: usize) {
         if self.young.bytes + bytes > self.limit.unwrap_or(SCAN_BYTES) / 2 {
             self.old = mem::take(&mut self.young);
         }
@@ -54,7 +59,7 @@ impl ScanCache {
 }
 
 /// About how many bytes a scan takes, its key included.
-fn weight(scan: Option<&Scan>) -> usize {
+pub(super) fn weight(scan: Option<&Scan>) -> usize {
     let key = 128;
     let Some(scan) = scan else { return key };
     let document = |document: &crate::engine::manifest::Document| {
@@ -114,9 +119,9 @@ mod tests {
     #[test]
     fn what_was_used_lately_stays() {
         let mut cache = ScanCache { limit: Some(128 * 20), ..ScanCache::default() };
-        cache.put(&"kept".into(), FileKind::Yaml, None);
+        cache.put(&"kept".into(), FileKind::Yaml, None, 128);
         for n in 0..1000 {
-            cache.put(&n.to_string().into(), FileKind::Yaml, None);
+            cache.put(&n.to_string().into(), FileKind::Yaml, None, 128);
             assert_eq!(cache.get(&"kept".into(), FileKind::Yaml), Some(None), "after {n}");
             assert!(cache.young.scans.len() + cache.old.scans.len() <= 20);
         }

@@ -54,8 +54,7 @@ impl Reader {
             past.observations.push(observe(&files, &commit.id, commit.time));
             past.pulls.extend(pull_of(&commit.message).map(|number| (commit.id.clone(), number)));
             for (kind, change) in changes.into_iter().flatten() {
-                let wanted =
-                    change.old.as_deref().map(|blob| Wanted { path: change.path.clone(), blob: blob.into(), kind });
+                let wanted = change.old.map(|blob| Wanted { path: change.path.clone(), blob, kind });
                 match self.scans(mirror, wanted.as_slice())?.pop() {
                     Some((path, scan)) => files.insert(path, scan),
                     None => files.remove(&change.path),

@@ -12,7 +12,9 @@ pub struct LineIndex {
 impl LineIndex {
     /// Lines end at `\n`, so `\r\n` is one break too.
     pub fn new(bytes: &[u8]) -> Self {
-        let mut starts = vec![0];
+        // Manifests have some 25 bytes to a line.
+        let mut starts = Vec::with_capacity(bytes.len() / 16 + 2);
+        starts.push(0);
         starts.extend(memchr::memchr_iter(b'\n', bytes).map(|at| at + 1));
         LineIndex { starts }
     }
