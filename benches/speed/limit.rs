@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// `git cat-file --batch` over all blobs, named on its standard input; `None` without git.
+/// `git cat-file --batch` over these blobs, named on its standard input; `None` without git.
 pub fn cat_file(dir: &Path, ids: &[Arc<str>]) -> Option<Duration> {
     let start = Instant::now();
     let mut git = Command::new("git")
