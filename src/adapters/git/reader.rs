@@ -155,9 +155,13 @@ impl Reader {
         let is_named = |snapshot: &Snapshot, path: &str| {
             snapshot.entries.get(path).is_some_and(|entry| entry.kind != EntryKind::Misnamed)
         };
-        for change in changes {
+        for mut change in changes {
             if !change.exact && is_named(&snapshot, &change.path) {
                 continue;
+            }
+            // One path stays one place in memory: those are told apart without a look at their letters.
+            if let Some((path, _)) = snapshot.entries.get_key_value(&change.path) {
+                change.path = path.clone();
             }
             snapshot.scans.remove(&change.path);
             match (change.new, change.mode) {

@@ -8,6 +8,7 @@ use crate::engine::snapshot::shown_name;
 use git2::{ErrorCode, ObjectType, Odb, OdbObject, Oid, Repository, Tree};
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -236,12 +237,10 @@ fn compare(
     folder: &mut Place,
     changes: &mut Vec<ChangedPath>,
 ) -> Result<(), git2::Error> {
-    let entries = |tree: Option<&Tree<'_>>| -> std::collections::BTreeMap<Vec<u8>, (Oid, i32)> {
-        let entries = tree.into_iter().flat_map(|tree| tree.iter());
-        entries.map(|entry| (entry.name_bytes().to_vec(), (entry.id(), entry.filemode()))).collect()
-    };
-    let (mut before, after) = (entries(old), entries(new));
-    let mut pairs: Vec<_> = after.into_iter().map(|(name, new)| (before.remove(&name), Some(new), name)).collect();
+    let [old, new] = [old, new].map(|tree| tree.into_iter().flat_map(|tree| tree.iter()).collect::<Vec<_>>());
+    let mut before: BTreeMap<&[u8], (Oid, i32)> = old.iter().map(named).collect();
+    let after: BTreeMap<&[u8], (Oid, i32)> = new.iter().map(named).collect();
+    let mut pairs: Vec<_> = after.into_iter().map(|(name, new)| (before.remove(name), Some(new), name)).collect();
     pairs.extend(before.into_iter().map(|(name, old)| (Some(old), None, name)));
     for (old, new, name) in pairs.into_iter().filter(|(old, new, _)| old != new) {
         let file =
@@ -253,7 +252,7 @@ fn compare(
         let (old_tree, new_tree) = (tree(old)?, tree(new)?);
         let mode = new.and_then(|(_, mode)| Mode::of(mode));
         let (old, new) = (file(old), file(new));
-        folder.visit(&name, |place| -> Result<(), git2::Error> {
+        folder.visit(name, |place| -> Result<(), git2::Error> {
             if old_tree.is_some() || new_tree.is_some() {
                 compare(repository, old_tree.as_ref(), new_tree.as_ref(), place, changes)?;
             }
@@ -265,4 +264,8 @@ fn compare(
         })?;
     }
     Ok(())
+}
+
+fn named<'e>(entry: &'e git2::TreeEntry<'_>) -> (&'e [u8], (Oid, i32)) {
+    (entry.name_bytes(), (entry.id(), entry.filemode()))
 }

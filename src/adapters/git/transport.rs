@@ -87,6 +87,9 @@ fn keep(error: GitError) -> io::Error {
     io::Error::other(text)
 }
 
+/// How many bytes of commits and trees libgit2 keeps.
+const CACHE_BYTES: isize = 256 << 10;
+
 /// Sets libgit2 up for the process: this transport, and none of the machine's own git configuration. Idempotent; to be
 /// called before anything else of libgit2.
 pub fn init() {
@@ -105,8 +108,12 @@ pub fn init() {
         }
         // As git: objects are checked when they are fetched, not again at each read.
         git2::opts::strict_hash_verification(false);
-        // A tree is read once for a commit, and what it said is kept in a form of our own.
-        git2::opts::enable_caching(false);
+        // A tree is read once for a commit, and what it said is kept in a form of our own: but for the newest ones, which
+        // the next push is compared to.
+        // SAFETY: must not run beside other calls of libgit2; see this function's contract.
+        if let Err(error) = unsafe { git2::opts::set_cache_max_size(CACHE_BYTES) } {
+            tracing::warn!(%error, "libgit2 keeps more trees than it should");
+        }
         for level in [git2::ConfigLevel::System, git2::ConfigLevel::Global, git2::ConfigLevel::XDG] {
             // The machine's configuration could rewrite addresses (`url.<base>.insteadOf`).
             // SAFETY: must not run beside a read of the configuration; see this function's contract.
