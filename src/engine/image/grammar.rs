@@ -36,18 +36,15 @@ pub(super) fn is_host(text: &str) -> bool {
             let address = !v6.is_empty() && v6.bytes().all(|b| b.is_ascii_hexdigit() || b == b':');
             return address && (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port));
         }
-        None => match text.split_once(':') {
+        None => match cut(text, b':') {
             Some((host, port)) => (host, Some(port)),
             None => (text, None),
         },
     };
-    let label = |l: &str| {
-        !l.is_empty()
-            && !l.starts_with('-')
-            && !l.ends_with('-')
-            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    let label = |label: &[u8]| {
+        !matches!(label, [] | [b'-', ..] | [.., b'-']) && label.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-')
     };
-    host.split('.').all(label) && port.is_none_or(is_port)
+    host.as_bytes().split(|b| *b == b'.').all(label) && port.is_none_or(is_port)
 }
 
 fn is_port(text: &str) -> bool {
@@ -55,15 +52,21 @@ fn is_port(text: &str) -> bool {
 }
 
 /// Whether `text` is one component of a path: lower-case words joined by `.`, `_`, `__` or any number of `-`.
-pub(super) fn is_path_component(text: &str) -> bool {
+pub(super) fn is_path_component(text: &[u8]) -> bool {
     let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let bytes = text.as_bytes();
-    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };
+    let (Some(first), Some(last)) = (text.first(), text.last()) else { return false };
     word(*first)
         && word(*last)
-        && bytes
+        && text
             .split(|b| word(*b))
             .all(|separator| matches!(separator, b"" | b"." | b"_" | b"__") || separator.iter().all(|b| *b == b'-'))
+}
+
+/// The texts before and behind the first of an ASCII character. In texts as short as references a plain look at each
+/// byte is several times as fast as `str`'s searches.
+pub(super) fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|b| b == at)?;
+    Some((&text[..at], &text[at + 1..]))
 }
 
 #[cfg(test)]
@@ -72,6 +75,7 @@ mod tests {
 
     #[test]
     fn words() {
+        let component: fn(&str) -> bool = |text| is_path_component(text.as_bytes());
         let hex64 = "a".repeat(64);
         #[rustfmt::skip]
         let cases: &[(&str, fn(&str) -> bool, &str, bool)] = &[
@@ -101,17 +105,17 @@ mod tests {
             ("host", is_host, "-a.b", false),
             ("host", is_host, "a:", false),
             ("host", is_host, "a:b", false),
-            ("component", is_path_component, "a", true),
-            ("component", is_path_component, "a__b", true),
-            ("component", is_path_component, "a---b", true),
-            ("component", is_path_component, "a.b_c-d", true),
-            ("component", is_path_component, "a___b", false),
-            ("component", is_path_component, "a..b", false),
-            ("component", is_path_component, "a._b", false),
-            ("component", is_path_component, "-a", false),
-            ("component", is_path_component, "a-", false),
-            ("component", is_path_component, "A", false),
-            ("component", is_path_component, "", false),
+            ("component", component, "a", true),
+            ("component", component, "a__b", true),
+            ("component", component, "a---b", true),
+            ("component", component, "a.b_c-d", true),
+            ("component", component, "a___b", false),
+            ("component", component, "a..b", false),
+            ("component", component, "a._b", false),
+            ("component", component, "-a", false),
+            ("component", component, "a-", false),
+            ("component", component, "A", false),
+            ("component", component, "", false),
         ];
         for (what, rule, text, expected) in cases {
             assert_eq!(rule(text), *expected, "{what} {text:?}");

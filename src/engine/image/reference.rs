@@ -1,6 +1,6 @@
 //! A reference to an image, and the repository that it points into.
 
-use super::grammar::{is_digest, is_host, is_path_component, is_tag};
+use super::grammar::{cut, is_digest, is_host, is_path_component, is_tag};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -75,7 +75,7 @@ impl Reference {
         if text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(error("64 hexadecimal digits are an image's id, not a name".into()));
         }
-        let (rest, digest) = match text.split_once('@') {
+        let (rest, digest) = match cut(text, b'@') {
             Some((_, digest)) if !is_digest(digest) => {
                 return Err(error(format!(
                     "{digest:?} is not a digest; expected sha256: and 64 lower-case hex digits"
@@ -85,9 +85,9 @@ impl Reference {
             None => (text, None),
         };
         // A colon after the last slash begins a tag; one before it is a port.
-        let path_at = rest.rfind('/').unwrap_or(0);
-        let (name, tag) = match rest[path_at..].find(':') {
-            Some(colon) => (&rest[..path_at + colon], Some(&rest[path_at + colon + 1..])),
+        let last = rest.bytes().rposition(|b| b == b'/').map_or(0, |slash| slash + 1);
+        let (name, tag) = match rest.bytes().skip(last).position(|b| b == b':') {
+            Some(colon) => (&rest[..last + colon], Some(&rest[last + colon + 1..])),
             None => (rest, None),
         };
         if let Some(tag) = tag
@@ -115,7 +115,7 @@ fn refuse(text: &str, why: String) -> ReferenceError {
 }
 
 fn normalise(name: &str) -> Result<Repository, String> {
-    let (host, path) = match name.split_once('/') {
+    let (host, path) = match cut(name, b'/') {
         Some((first, path)) if is_named_as_host(first) || has_upper(first) => (first, path),
         _ => (DOCKER_HUB, name),
     };
@@ -125,17 +125,20 @@ fn normalise(name: &str) -> Result<Repository, String> {
     if has_upper(path) {
         return Err(format!("the path {path:?} has upper-case letters; repositories are lower case"));
     }
-    if let Some(component) = path.split('/').find(|c| !is_path_component(c)) {
+    if let Some(component) = path.as_bytes().split(|b| *b == b'/').find(|c| !is_path_component(c)) {
         return Err(format!(
-            "{component:?} in the path is not allowed; expected lower-case letters and digits, joined by `.`, `_`, `__` or `-`"
+            "{:?} in the path is not allowed; expected lower-case letters and digits, joined by `.`, `_`, `__` or `-`",
+            String::from_utf8_lossy(component)
         ));
     }
-    let host = match host.to_ascii_lowercase() {
-        hub if hub == "index.docker.io" => DOCKER_HUB.to_owned(),
-        folded if is_named_as_host(&folded) => folded,
-        // Only its upper-case letters tell that it is a host at all.
-        _ => host.to_owned(),
-    };
+    let mut host = host.to_owned();
+    // Of others only their upper-case letters tell that they are hosts at all.
+    if is_named_as_host(&host) || host.eq_ignore_ascii_case("localhost") {
+        host.make_ascii_lowercase();
+    }
+    if host == "index.docker.io" {
+        DOCKER_HUB.clone_into(&mut host);
+    }
     let path = if host == DOCKER_HUB && !path.contains('/') { format!("library/{path}") } else { path.to_owned() };
     if path.len() > PATH_MAX {
         return Err(format!("the path has {} bytes; at most {PATH_MAX} are allowed", path.len()));
@@ -144,7 +147,7 @@ fn normalise(name: &str) -> Result<Repository, String> {
 }
 
 fn is_named_as_host(component: &str) -> bool {
-    component == "localhost" || component.contains(['.', ':'])
+    component == "localhost" || component.bytes().any(|b| matches!(b, b'.' | b':'))
 }
 
 fn has_upper(text: &str) -> bool {

@@ -77,9 +77,12 @@ pub(super) struct Choice<'a> {
 /// What stands on a line whose part the policy wants to be something else.
 pub(super) fn stands(choice: &Choice<'_>, part: Part, line: &ImageLine) -> Stands {
     let Choice { policy, repository, tag, lower } = *choice;
-    let current = match part {
+    let image = line.image.as_deref().unwrap_or(&line.value);
+    let running = matches!(part, Part::Reference | Part::Name).then(|| Reference::parse(image));
+    let current = match (part, &running) {
         // What it is the digest of, where that is written beside it.
-        Part::Digest => line.image.as_deref().and_then(tag_of),
+        (Part::Digest, _) => line.image.as_deref().and_then(tag_of),
+        (Part::Reference, Some(Ok(running))) if *image == *line.value => running.tag.as_deref(),
         _ => current_tag(line),
     };
     // A field without a value has nothing yet.
@@ -87,15 +90,12 @@ pub(super) fn stands(choice: &Choice<'_>, part: Part, line: &ImageLine) -> Stand
     let order = current.and_then(|current| policy.compare(&tag.name, current));
     // The line of a digest says nothing of that itself.
     let lower = lower || (part == Part::Digest && order == Some(Ordering::Less));
-    if matches!(part, Part::Reference | Part::Name) {
-        let image = line.image.as_deref().unwrap_or(&line.value);
-        match Reference::parse(image) {
-            Ok(image) if image.repository != *repository => {
-                return Stands::Differs(format!("it runs another image, {}", image.repository));
-            }
-            Ok(_) => {}
-            Err(error) => return Stands::Differs(error.to_string()),
+    match &running {
+        Some(Ok(running)) if running.repository != *repository => {
+            return Stands::Differs(format!("it runs another image, {}", running.repository));
         }
+        Some(Err(error)) => return Stands::Differs(error.to_string()),
+        _ => {}
     }
     match current {
         Some(current) if current == tag.name => {}

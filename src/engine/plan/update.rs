@@ -100,18 +100,19 @@ pub fn update(inputs: &UpdateInputs<'_>) -> Planned<UpdatePlan> {
     for (file, lines) in inputs.bindings.lines.files().filter(|(file, _)| ours(file)) {
         let Some((_, scan)) = scans.get(file) else { continue };
         for bound in lines.by_line() {
+            if let [bound] = bound
+                && choices.is_settled(bound, scan)
+                && bound.binding.holds_for(inputs.environment.name)
+                && writers.automation(&bound.binding).is_ok()
+            {
+                plan.current += 1;
+                plan.agree += usize::from(writers.other(&bound.binding).is_some());
+                continue;
+            }
             holding.clear();
             holding.extend(bound.iter().map(|bound| &bound.binding));
             holding.retain(|binding| binding.holds_for(inputs.environment.name));
             let Some(binding) = holding.first() else { continue };
-            if let [bound] = bound
-                && choices.is_settled(bound, scan)
-                && writers.automation(binding).is_ok()
-            {
-                plan.current += 1;
-                plan.agree += usize::from(writers.other(binding).is_some());
-                continue;
-            }
             let Some(line) = scan.lines.get(binding.line) else { continue };
             let outcome = match (conflict(holding.iter().map(|binding| binding.claim())), encrypted(scan)) {
                 (Some(why), _) => because("policy-conflict", why),

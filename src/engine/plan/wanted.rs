@@ -17,6 +17,7 @@ use std::{
     cell::RefCell,
     cmp::Ordering,
     collections::{HashMap, VecDeque},
+    hash::{BuildHasherDefault, Hasher},
     rc::Rc,
     sync::Arc,
 };
@@ -113,9 +114,30 @@ pub(super) fn kept(choices: &Choices<'_>, added: &Addition) -> Result<Option<Wan
 /// What the lines of one plan share: a policy's choice is made once, when a line asks for it first.
 pub(super) struct Choices<'a> {
     inputs: &'a UpdateInputs<'a>,
-    made: RefCell<HashMap<*const Policy, Made>>,
+    made: RefCell<ByPolicy<Made>>,
     /// The reasons of those alone, that most lines are known again by: there are many lines, and they ask in any order.
-    reasons: RefCell<HashMap<*const Policy, Option<Arc<str>>>>,
+    reasons: RefCell<ByPolicy<Option<Arc<str>>>>,
+}
+
+type ByPolicy<T> = HashMap<*const Policy, T, BuildHasherDefault<AddressHasher>>;
+
+/// Nobody chooses addresses, so spreading them is enough: every line asks for one.
+#[derive(Default)]
+struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn write_usize(&mut self, address: usize) {
+        // Its lowest bits are those of every other one; the factor is 2^64 by the golden ratio.
+        self.0 = (address as u64 >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_usize((self.0 as usize) << 8 | usize::from(*byte) << 4));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 type Made = Result<Rc<Chosen>, Stays>;
@@ -194,7 +216,8 @@ impl<'a> Choices<'a> {
         let Ok(policy) = &binding.policy else { return false };
         let reason = || match &policy.state {
             PolicyState::Usable { repository, policy: tags } => {
-                Some(self.of(policy, repository, tags).ok()?.reason.clone())
+                let known = known_tags(self.inputs.facts, repository).ok()?;
+                Some(self.inputs.snapshot.memo.select(tags, known).reason)
             }
             _ => None,
         };
