@@ -191,7 +191,7 @@ impl Measured {
 
     pub fn of(mirrored: &Mirrored) -> Result<Self, Failure> {
         let runs = match mirrored.shape.files {
-            ..=2_000 => 50,
+            ..=2_000 => 200,
             2_001..=20_000 => 40,
             _ => 5,
         };
