@@ -23,7 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
 
         let again = scan(kind, &after);
         assert_eq!(again.documents.len(), scanned.documents.len());
-        assert_eq!(count(&again, "unparsed-file"), count(&scanned, "unparsed-file"), "what was YAML still is");
+        assert_eq!(unparsed(&again), unparsed(&scanned), "what was YAML still is");
         for line in marked(&scanned) {
             exact(line, value, &again);
         }
@@ -70,6 +70,7 @@ fn marked(scan: &Scan) -> impl Iterator<Item = &ImageLine> {
     scan.lines.iter().filter(|line| line.marker.is_some())
 }
 
-fn count(scan: &Scan, code: &str) -> usize {
-    scan.findings.iter().filter(|finding| finding.code == code).count()
+/// Whatever a file is called that has such documents: a new value may have taken the place of its only `{{`.
+fn unparsed(scan: &Scan) -> usize {
+    scan.findings.iter().filter(|finding| finding.is_of_unparsed()).count()
 }

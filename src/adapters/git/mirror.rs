@@ -174,6 +174,11 @@ impl Mirror {
         result.map_err(|error| error.in_dir(&self.dir))
     }
 
+    /// The same, with a handle that is closed after it, and takes along what libgit2 has kept for it.
+    pub(super) fn apart<T>(&self, call: impl FnOnce(&Repository) -> Result<T, Local>) -> Result<T, GitError> {
+        call(&self.open()?).map_err(|error| error.in_dir(&self.dir))
+    }
+
     /// Held while refs move.
     pub(super) fn moving(&self) -> MutexGuard<'_, ()> {
         self.moving.lock().unwrap_or_else(PoisonError::into_inner)
@@ -182,8 +187,12 @@ impl Mirror {
     fn handle(&self) -> Result<Repository, GitError> {
         match self.handles().pop() {
             Some(handle) => Ok(handle),
-            None => Repository::open_bare(&self.dir).map_err(|error| Local::Git(error).in_dir(&self.dir)),
+            None => self.open(),
         }
+    }
+
+    fn open(&self) -> Result<Repository, GitError> {
+        Repository::open_bare(&self.dir).map_err(|error| Local::Git(error).in_dir(&self.dir))
     }
 
     fn give_back(&self, handle: Repository) {

@@ -229,14 +229,24 @@ impl Reader {
             self.parsed.fetch_add(parsed, Ordering::Relaxed);
             result.map(|()| found)
         });
-        let found = found.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let mut failure = None;
         let mut cache = lock(&self.scans);
         cache.reserve(unknown.len());
-        for (at, scan, weight) in found.into_iter().flatten() {
-            cache.put(&wanted[at].blob, wanted[at].kind, scan.clone(), weight);
-            known[at] = Some(scan);
+        for found in found {
+            // What the others read is kept for the next attempt.
+            let found = found.unwrap_or_else(|error| {
+                failure = Some(error);
+                Vec::new()
+            });
+            for (at, scan, weight) in found {
+                cache.put(&wanted[at].blob, wanted[at].kind, scan.clone(), weight);
+                known[at] = Some(scan);
+            }
         }
         drop(cache);
+        if let Some(error) = failure {
+            return Err(error);
+        }
         for (at, first) in same {
             known[at] = known[first].clone();
         }

@@ -68,7 +68,8 @@ impl Mode {
 impl Mirror {
     /// Every file of a commit, in path order.
     pub fn tree_entries(&self, commit: &str) -> Result<Vec<TreeEntry>, GitError> {
-        self.local(|repository| {
+        // So many trees would take the room of those that pushes are compared to.
+        self.apart(|repository| {
             let tree = tree_of(repository, commit)?;
             let mut entries = Vec::new();
             list(repository, &tree, &mut Place::root(), &mut |Place { path, exact }, id, mode| {

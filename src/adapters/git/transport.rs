@@ -87,8 +87,8 @@ fn keep(error: GitError) -> io::Error {
     io::Error::other(text)
 }
 
-/// How many bytes of commits and trees libgit2 keeps.
-const CACHE_BYTES: isize = 256 << 10;
+/// About how many bytes of commits and small trees libgit2 keeps, of all mirrors together. It drops them in no order.
+const CACHE_BYTES: isize = 1 << 20;
 
 /// Sets libgit2 up for the process: this transport, and none of the machine's own git configuration. Idempotent; to be
 /// called before anything else of libgit2.
@@ -108,8 +108,8 @@ pub fn init() {
         }
         // As git: objects are checked when they are fetched, not again at each read.
         git2::opts::strict_hash_verification(false);
-        // A tree is read once for a commit, and what it said is kept in a form of our own: but for the newest ones, which
-        // the next push is compared to.
+        // What a tree said is kept in a form of our own. But the next push is compared to the trees of this one, so some
+        // may stay; see `Mirror::tree_entries`.
         // SAFETY: must not run beside other calls of libgit2; see this function's contract.
         if let Err(error) = unsafe { git2::opts::set_cache_max_size(CACHE_BYTES) } {
             tracing::warn!(%error, "libgit2 keeps more trees than it should");

@@ -204,6 +204,7 @@ mod tests {
             ("docker.io/nginx:1", "docker.io/library/nginx", Some("1")),
             ("docker.io/library/nginx", "docker.io/library/nginx", None),
             ("index.docker.io/library/nginx", "docker.io/library/nginx", None),
+            ("INDEX.Docker.io/nginx", "docker.io/library/nginx", None),
             ("registry-1.docker.io/library/nginx", "registry-1.docker.io/library/nginx", None),
             ("cafe", "docker.io/library/cafe", None),
             ("team/app:v1", "docker.io/team/app", Some("v1")),

@@ -41,6 +41,7 @@ impl Data {
                 // Kept for long: no larger than it must be.
                 let mut mapping = Vec::with_capacity(entries.len());
                 mapping.extend(entries.iter().filter_map(entry));
+                mapping.shrink_to_fit();
                 Value::Mapping(mapping)
             }
             NodeKind::Alias(_) => Value::Alias,

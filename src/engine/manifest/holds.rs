@@ -3,7 +3,7 @@
 
 use super::{Document, Scan};
 
-/// Told by the file alone.
+/// Whether there is any of a kind in the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Holds {
     /// Objects that are rendered, or patches that change them.

@@ -116,7 +116,17 @@ pub(super) fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_plain_string, is_string};
+    use super::{is_date, is_number, is_plain_string, is_string, is_word};
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The first byte leaves out no rule that could hold.
+        #[test]
+        fn a_string_is_what_no_rule_takes(text in "[-0-9a-fA-F+._:~=<xotrueTRUE]{0,6}|[a-zA-Z]{2,5}|\\PC{0,4}") {
+            let special = matches!(&*text, "" | "~" | "=" | "<<");
+            prop_assert_eq!(is_string(&text), !special && !is_word(&text) && !is_number(&text) && !is_date(&text));
+        }
+    }
 
     #[test]
     fn strings() {

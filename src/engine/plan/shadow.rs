@@ -82,7 +82,7 @@ pub(super) fn stands(choice: &Choice<'_>, part: Part, line: &ImageLine) -> Stand
     let current = match (part, &running) {
         // What it is the digest of, where that is written beside it.
         (Part::Digest, _) => line.image.as_deref().and_then(tag_of),
-        (Part::Reference, Some(Ok(running))) if *image == *line.value => running.tag.as_deref(),
+        (Part::Reference, Some(Ok(running))) if line.part == part && *image == *line.value => running.tag.as_deref(),
         _ => current_tag(line),
     };
     // A field without a value has nothing yet.

@@ -111,11 +111,12 @@ pub(super) fn kept(choices: &Choices<'_>, added: &Addition) -> Result<Option<Wan
     }))
 }
 
-/// What the lines of one plan share: a policy's choice is made once, when a line asks for it first.
+/// What the lines of one plan share: a policy's choice is asked for once, when a line asks for it first.
 pub(super) struct Choices<'a> {
     inputs: &'a UpdateInputs<'a>,
     made: RefCell<ByPolicy<Made>>,
-    /// The reasons of those alone, that most lines are known again by: there are many lines, and they ask in any order.
+    /// The reasons alone, that most lines are known again by: there are many lines, and they ask in any order. What a
+    /// choice of no tag says is among them too, and known by no line.
     reasons: RefCell<ByPolicy<Option<Arc<str>>>>,
 }
 
@@ -127,16 +128,17 @@ struct AddressHasher(u64);
 
 impl Hasher for AddressHasher {
     fn write_usize(&mut self, address: usize) {
-        // Its lowest bits are those of every other one; the factor is 2^64 by the golden ratio.
+        // Its lowest bits are those of every other one; the factor is 2^64 divided by the golden ratio.
         self.0 = (address as u64 >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_usize((self.0 as usize) << 8 | usize::from(*byte) << 4));
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
     }
 
     fn finish(&self) -> u64 {
-        self.0
+        // A table takes its places from the low bits, and multiplying mixes upwards.
+        self.0.rotate_left(32)
     }
 }
 

@@ -70,11 +70,11 @@ impl<V: Clone> Shards<V> {
     }
 
     pub fn remove(&mut self, name: &str) -> Option<V> {
-        self.get(name)?;
-        match self.entry(name)? {
-            (_, Entry::Occupied(known)) => Some(known.remove().0.value),
-            (_, Entry::Vacant(_)) => None,
-        }
+        let hash = self.hasher.hash_one(name);
+        let shard = self.shards.get_mut(shard_of(hash))?;
+        shard.find(hash, |named| named.is(hash, name))?;
+        let known = Arc::make_mut(shard).find_entry(hash, |named| named.is(hash, name)).ok()?;
+        Some(known.remove().0.value)
     }
 
     /// Changes a name's value, which is made where there is none; then drops it where `keep` says so.
@@ -164,6 +164,7 @@ mod tests {
         for n in 0..10_000 {
             shards.insert(n.to_string(), n);
         }
+        assert!((0..10_000).all(|n| shards.get(&n.to_string()) == Some(&n)), "found after all growth");
         let mut after = shards.clone();
         after.insert("5000", 0);
         let copied = shards.shards.iter().zip(&after.shards).filter(|(a, b)| !Arc::ptr_eq(a, b)).count();

@@ -44,9 +44,9 @@ impl ScanCache {
         self.insert((blob.clone(), kind), scan, weight);
     }
 
-    /// Makes room for so many at once.
+    /// Makes room for so many at once, or for as many as a generation holds of the usual size.
     pub fn reserve(&mut self, more: usize) {
-        self.young.scans.reserve(more);
+        self.young.scans.reserve(more.min(self.limit.unwrap_or(SCAN_BYTES) / 2 / 1024));
     }
 
     fn insert(&mut self, key: (Arc<str>, FileKind), scan: Option<Arc<Scan>>, bytes: usize) {
